@@ -1,0 +1,26 @@
+//! The vocabulary that all of Sockwarden shares: what a rule is, what a scan finds, what a gateway decides and reports.
+//!
+//! Nothing here opens, waits or measures: times and random numbers are arguments.
+
+mod event;
+mod evidence;
+mod finding;
+mod fingerprint;
+mod mode;
+mod printable;
+mod rule;
+mod severity;
+mod threat;
+
+pub use event::{
+    CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, OpenEvent, Traffic,
+    VerdictEvent, event_channel,
+};
+pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
+pub use finding::Finding;
+pub use fingerprint::fingerprint;
+pub use mode::{Direction, Mode};
+pub use printable::printable;
+pub use rule::{Lifecycle, Profile, Rule, RuleKind};
+pub use severity::{Confidence, Severity};
+pub use threat::Threat;

@@ -1,0 +1,309 @@
+//! The receiving half of an endpoint: bytes in, facts out.
+
+use crate::{ClosePayload, FrameHeader, MessageKind, Opcode, Utf8Validator, Violation, apply_mask};
+
+/// Which end of the connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// We opened it: we mask, the peer does not.
+    Client,
+    /// We accepted it: the peer masks, we do not.
+    Server,
+}
+
+/// How much one peer may send at once. The defaults are small; both are in bytes of payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest frame.
+    pub frame: u64,
+    /// The longest message, all its fragments together.
+    pub message: u64,
+}
+
+impl Default for Limits {
+    /// 64 KiB each, the size that the OWASP WebSocket cheat sheet recommends.
+    fn default() -> Self {
+        Self { frame: 64 * 1024, message: 64 * 1024 }
+    }
+}
+
+/// What a peer's bytes say, lent from the buffer that they arrived in.
+///
+/// Except for where the pieces of a message are cut, the facts do not depend on how the bytes were cut into reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// A frame's header has arrived and is legal; its payload follows.
+    Frame(FrameHeader),
+    /// A piece of a message.
+    Data(Data<'a>),
+    /// A ping with its payload.
+    Ping(&'a [u8]),
+    /// A pong with its payload.
+    Pong(&'a [u8]),
+    /// A close frame; nothing follows.
+    Close(ClosePayload<'a>),
+    /// The peer broke the protocol; nothing follows.
+    Violation(Violation),
+}
+
+/// A piece of a message, unmasked and, in a text, valid as far as it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// What the message holds.
+    pub kind: MessageKind,
+    /// The bytes of the piece; a character of a text may be cut at either end.
+    pub bytes: &'a [u8],
+    /// Whether it is the first piece.
+    pub begins: bool,
+    /// Whether it is the last piece.
+    pub ends: bool,
+}
+
+/// What the sink wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next fact.
+    Continue,
+    /// Nothing for now: the bytes that are not yet consumed must be given again later.
+    Stop,
+}
+
+/// Reads frames, unmasks, judges and reassembles, holding no more than a header or a control frame.
+#[derive(Debug)]
+pub struct Receiver {
+    peer_masks: bool,
+    limits: Limits,
+    state: State,
+    message: Option<Message>,
+    held: [u8; 125],
+    held_len: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Header,
+    Payload { header: FrameHeader, done: u64 },
+    Finished,
+}
+
+#[derive(Debug)]
+struct Message {
+    kind: MessageKind,
+    length: u64,
+    begun: bool,
+    utf8: Utf8Validator,
+}
+
+impl Receiver {
+    /// Makes the receiving half of an endpoint in `role`.
+    pub const fn new(role: Role, limits: Limits) -> Self {
+        Self {
+            peer_masks: matches!(role, Role::Server),
+            limits,
+            state: State::Header,
+            message: None,
+            held: [0; 125],
+            held_len: 0,
+        }
+    }
+
+    /// Tells whether a close frame or a violation has ended the peer's half.
+    pub const fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+
+    /// Tells whether a message has begun and not ended.
+    pub const fn is_inside_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Reads `input`, unmasking it in place, hands each fact to `sink`, and tells how many bytes were consumed.
+    ///
+    /// All bytes are consumed unless the sink stops; once finished, further bytes are consumed and ignored (RFC 6455 §5.5.1).
+    pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
+        let mut consumed = 0;
+        loop {
+            let rest = &mut input[consumed..];
+            let (taken, flow) = match self.state {
+                State::Finished => return input.len(),
+                State::Header if rest.is_empty() => return consumed,
+                State::Header => self.read_header(rest, &mut sink),
+                State::Payload { header, done } => {
+                    let missing = header.length.value - done;
+                    if rest.is_empty() && missing > 0 {
+                        return consumed;
+                    }
+                    let take = rest.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+                    self.read_payload(header, done, &mut rest[..take], &mut sink)
+                }
+            };
+            consumed += taken;
+            if flow == Flow::Stop {
+                return consumed;
+            }
+        }
+    }
+
+    fn read_header(&mut self, input: &[u8], sink: &mut impl FnMut(Fact<'_>) -> Flow) -> (usize, Flow) {
+        let before = self.held_len;
+        let parsed = if before == 0 {
+            FrameHeader::parse(input)
+        } else {
+            let take = input.len().min(FrameHeader::MAX_LEN - before);
+            self.held[before..before + take].copy_from_slice(&input[..take]);
+            FrameHeader::parse(&self.held[..before + take])
+        };
+        let Some((header, length)) = parsed else {
+            // An incomplete header is shorter than MAX_LEN, so all of the input belongs to it.
+            self.held[before..before + input.len()].copy_from_slice(input);
+            self.held_len = before + input.len();
+            return (input.len(), Flow::Continue);
+        };
+        self.held_len = 0;
+        let flow = match self.admit(&header) {
+            Ok(()) => {
+                self.state = State::Payload { header, done: 0 };
+                sink(Fact::Frame(header))
+            }
+            Err(violation) => self.fail(violation, sink),
+        };
+        (length - before, flow)
+    }
+
+    /// Judges a header in its place and opens or continues its message.
+    fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
+        if header.rsv != 0 {
+            return Err(Violation::ReservedBits { rsv: header.rsv });
+        }
+        if let Opcode::Reserved(bits) = header.opcode {
+            return Err(Violation::ReservedOpcode(bits));
+        }
+        match (self.peer_masks, header.mask) {
+            (true, None) => return Err(Violation::UnmaskedClientFrame),
+            (false, Some(_)) => return Err(Violation::MaskedServerFrame),
+            (true, Some(_)) | (false, None) => {}
+        }
+        let length = header.length.value;
+        if header.opcode.is_control() {
+            if !header.fin {
+                return Err(Violation::FragmentedControl);
+            }
+            if length > 125 {
+                return Err(Violation::OversizeControl);
+            }
+        }
+        if length >> 63 != 0 {
+            return Err(Violation::LengthTopBit);
+        }
+        if !header.length.is_minimal() {
+            return Err(Violation::NonMinimalLength);
+        }
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        if length > self.limits.frame {
+            return Err(Violation::FrameTooBig { length, limit: self.limits.frame });
+        }
+        let message = match (self.message.as_mut(), begins(header.opcode)) {
+            (None, None) => return Err(Violation::UnexpectedContinuation),
+            (Some(_), Some(_)) => return Err(Violation::InterleavedMessage),
+            (Some(message), None) => message,
+            (None, Some(kind)) => {
+                self.message.insert(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() })
+            }
+        };
+        message.length = message.length.saturating_add(length);
+        if message.length > self.limits.message {
+            return Err(Violation::MessageTooBig { length: message.length, limit: self.limits.message });
+        }
+        Ok(())
+    }
+
+    fn read_payload(
+        &mut self,
+        header: FrameHeader,
+        done: u64,
+        bytes: &mut [u8],
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> (usize, Flow) {
+        if let Some(key) = header.mask {
+            apply_mask(key, done, bytes);
+        }
+        let done = done + bytes.len() as u64;
+        let complete = done == header.length.value;
+        self.state = if complete { State::Header } else { State::Payload { header, done } };
+        let flow = if header.opcode.is_control() {
+            self.control(header.opcode, bytes, complete, sink)
+        } else {
+            self.data(bytes, complete && header.fin, sink)
+        };
+        (bytes.len(), flow)
+    }
+
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        bytes: &[u8],
+        complete: bool,
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> Flow {
+        if !complete || self.held_len > 0 {
+            self.held[self.held_len..self.held_len + bytes.len()].copy_from_slice(bytes);
+            self.held_len += bytes.len();
+        }
+        if !complete {
+            return Flow::Continue;
+        }
+        let held = self.held;
+        let payload = if self.held_len > 0 { &held[..self.held_len] } else { bytes };
+        self.held_len = 0;
+        match opcode {
+            Opcode::Ping => sink(Fact::Ping(payload)),
+            Opcode::Pong => sink(Fact::Pong(payload)),
+            Opcode::Close => match ClosePayload::parse(payload) {
+                Ok(close) => {
+                    self.state = State::Finished;
+                    sink(Fact::Close(close))
+                }
+                Err(violation) => self.fail(violation, sink),
+            },
+            Opcode::Continuation | Opcode::Text | Opcode::Binary | Opcode::Reserved(_) => Flow::Continue,
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8], ends: bool, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {
+        let Some(message) = self.message.as_mut() else { return Flow::Continue };
+        if bytes.is_empty() && !ends {
+            return Flow::Continue;
+        }
+        let valid = match message.kind {
+            MessageKind::Binary => Ok(()),
+            MessageKind::Text if ends => message.utf8.push(bytes).and_then(|()| message.utf8.finish()),
+            MessageKind::Text => message.utf8.push(bytes),
+        };
+        if valid.is_err() {
+            return self.fail(Violation::InvalidUtf8, sink);
+        }
+        let begins = !std::mem::replace(&mut message.begun, true);
+        let kind = message.kind;
+        if ends {
+            self.message = None;
+        }
+        sink(Fact::Data(Data { kind, bytes, begins, ends }))
+    }
+
+    fn fail(&mut self, violation: Violation, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {
+        self.state = State::Finished;
+        self.message = None;
+        sink(Fact::Violation(violation))
+    }
+}
+
+/// Gives the kind of message that a data frame begins; a continuation begins none.
+const fn begins(opcode: Opcode) -> Option<MessageKind> {
+    match opcode {
+        Opcode::Text => Some(MessageKind::Text),
+        Opcode::Binary => Some(MessageKind::Binary),
+        Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong | Opcode::Reserved(_) => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! A whole endpoint: both halves, pings answered, the close handshake finished.
+
+use crate::{CloseCode, Fact, Flow, Limits, MaskKeys, MessageKind, Receiver, Role, Transmitter};
+
+/// How far the close handshake has come (RFC 6455 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Neither side has sent a close frame.
+    Open,
+    /// We have sent one and wait for the peer's.
+    CloseSent,
+    /// The peer has sent one and waits for ours.
+    CloseReceived,
+    /// Both have; the transport may be ended, by the server first (§7.1.1).
+    Closed,
+}
+
+/// An endpoint of one connection.
+///
+/// Give it bytes with [`Session::receive`], act on the facts, then write and clear what [`Session::output`] holds.
+#[derive(Debug)]
+pub struct Session<K> {
+    receiver: Receiver,
+    transmitter: Transmitter,
+    keys: K,
+    phase: Phase,
+    output: Vec<u8>,
+}
+
+impl<K: MaskKeys> Session<K> {
+    /// Makes an endpoint in `role`; a server's `keys` are never asked.
+    pub const fn new(role: Role, limits: Limits, keys: K) -> Self {
+        Self {
+            receiver: Receiver::new(role, limits),
+            transmitter: Transmitter::new(role),
+            keys,
+            phase: Phase::Open,
+            output: Vec::new(),
+        }
+    }
+
+    /// Tells how far the close handshake has come.
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Tells whether the peer's half has ended by a close frame or a violation.
+    pub const fn is_peer_finished(&self) -> bool {
+        self.receiver.is_finished()
+    }
+
+    /// Tells whether a message of the peer has begun and not ended.
+    pub const fn is_inside_message(&self) -> bool {
+        self.receiver.is_inside_message()
+    }
+
+    /// Reads `input` as [`Receiver::receive`] does. Each ping is answered by a pong in the output; a close frame and a
+    /// violation are left to the caller to answer with [`Session::close`].
+    pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
+        let Self { receiver, transmitter, keys, phase, output } = self;
+        receiver.receive(input, |fact| {
+            match fact {
+                Fact::Ping(payload) if *phase == Phase::Open => transmitter.pong(payload, keys, output),
+                Fact::Close(_) => {
+                    *phase = if *phase == Phase::Open { Phase::CloseReceived } else { Phase::Closed };
+                }
+                Fact::Frame(_) | Fact::Data(_) | Fact::Ping(_) | Fact::Pong(_) | Fact::Violation(_) => {}
+            }
+            sink(fact)
+        })
+    }
+
+    /// Queues a message; does nothing once we have sent a close frame.
+    pub fn send(&mut self, kind: MessageKind, payload: &[u8]) {
+        if matches!(self.phase, Phase::Open | Phase::CloseReceived) {
+            self.transmitter.message(kind, payload, &mut self.keys, &mut self.output);
+        }
+    }
+
+    /// Queues a ping; does nothing once a close frame was sent or received.
+    pub fn ping(&mut self, payload: &[u8]) {
+        if self.phase == Phase::Open {
+            self.transmitter.ping(payload, &mut self.keys, &mut self.output);
+        }
+    }
+
+    /// Queues our close frame, once; later calls do nothing.
+    pub fn close(&mut self, code: Option<CloseCode>, reason: &str) {
+        self.phase = match self.phase {
+            Phase::Open => Phase::CloseSent,
+            Phase::CloseReceived => Phase::Closed,
+            Phase::CloseSent | Phase::Closed => return,
+        };
+        self.transmitter.close(code, reason, &mut self.keys, &mut self.output);
+    }
+
+    /// Tells how many bytes wait to be written.
+    pub const fn output_len(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Gives the bytes to write; the caller clears what it has written.
+    pub const fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+}

@@ -1,0 +1,59 @@
+//! The sending half of an endpoint: messages in, bytes out.
+
+use crate::{CloseCode, FrameHeader, MaskKeys, MessageKind, Opcode, Role, apply_mask, close_payload};
+
+/// Writes legal frames for one role.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmitter {
+    role: Role,
+}
+
+impl Transmitter {
+    /// Makes the sending half of an endpoint in `role`.
+    pub const fn new(role: Role) -> Self {
+        Self { role }
+    }
+
+    /// Appends a whole message in one frame.
+    pub fn message(self, kind: MessageKind, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        self.frame(kind.opcode(), true, payload, keys, out);
+    }
+
+    /// Appends a ping; a payload of more than 125 bytes is cut.
+    pub fn ping(self, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        self.frame(Opcode::Ping, true, &payload[..payload.len().min(125)], keys, out);
+    }
+
+    /// Appends a pong; a payload of more than 125 bytes is cut.
+    pub fn pong(self, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        self.frame(Opcode::Pong, true, &payload[..payload.len().min(125)], keys, out);
+    }
+
+    /// Appends a close frame, empty where there is no code.
+    pub fn close(self, code: Option<CloseCode>, reason: &str, keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        let payload = code.map(|code| close_payload(code, reason)).unwrap_or_default();
+        self.frame(Opcode::Close, true, &payload, keys, out);
+    }
+
+    /// Appends one frame.
+    pub fn frame(
+        self,
+        opcode: Opcode,
+        fin: bool,
+        payload: &[u8],
+        keys: &mut impl MaskKeys,
+        out: &mut Vec<u8>,
+    ) {
+        let mut header = FrameHeader { fin, ..FrameHeader::new(opcode, payload.len() as u64) };
+        if self.role == Role::Client {
+            header.mask = Some(keys.next_key());
+        }
+        out.reserve(FrameHeader::MAX_LEN + payload.len());
+        header.encode(out);
+        let start = out.len();
+        out.extend_from_slice(payload);
+        if let Some(key) = header.mask {
+            apply_mask(key, 0, &mut out[start..]);
+        }
+    }
+}
