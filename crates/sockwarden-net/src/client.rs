@@ -1,0 +1,200 @@
+//! A small WebSocket client: one connection, whole messages.
+
+use std::{collections::VecDeque, io};
+
+use sockwarden_proto::{
+    CloseCode, Fact, Flow, Limits, MessageKind, Role, Session, Violation, WsUrl,
+    handshake::{ClientHandshake, HeadLimits, HeadViolation, ResponseHead, ResponseViolation},
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{DialError, DialOptions, Stream, SystemMaskKeys, dial, random_array};
+
+/// An open connection. Pings are answered while [`Client::next`] is awaited.
+#[derive(Debug)]
+pub struct Client {
+    stream: Stream,
+    session: Session<SystemMaskKeys>,
+    incoming: VecDeque<Incoming>,
+    partial: Vec<u8>,
+    protocol: Option<String>,
+}
+
+/// What a server said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A whole message.
+    Message(MessageKind, Vec<u8>),
+    /// The server closed, with its code and reason; nothing follows.
+    Close(Option<CloseCode>, String),
+    /// The server broke the protocol; nothing follows.
+    Violation(Violation),
+}
+
+/// Why there is no WebSocket connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no connection at all.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The server refused the upgrade.
+    #[error("the server answered {status} to the handshake")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The start of the body.
+        body: Vec<u8>,
+    },
+    /// The answer is not HTTP.
+    #[error("the answer to the handshake is malformed: {0}")]
+    Head(#[from] HeadViolation),
+    /// The answer is not one of a WebSocket server.
+    #[error("the answer to the handshake is wrong: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    Handshake(Vec<ResponseViolation>),
+    /// The connection ended or broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Client {
+    /// Connects to `url`; `prepare` may add headers, sub-protocols and the like to the handshake.
+    ///
+    /// # Errors
+    /// No connection, a refusal, or an answer that breaks RFC 6455.
+    pub async fn connect(
+        url: &WsUrl,
+        options: &DialOptions,
+        limits: Limits,
+        prepare: impl FnOnce(&mut ClientHandshake),
+    ) -> Result<Self, ClientError> {
+        let stream = dial(url, options).await?;
+        let key = ClientHandshake::key_from_random(random_array());
+        let mut handshake = ClientHandshake::new(&url.authority(), &url.target, &key);
+        prepare(&mut handshake);
+        Self::upgrade(stream, &handshake, limits).await
+    }
+
+    /// Upgrades a connection that is already open.
+    ///
+    /// # Errors
+    /// A refusal, or an answer that breaks RFC 6455.
+    pub async fn upgrade(
+        mut stream: Stream,
+        handshake: &ClientHandshake,
+        limits: Limits,
+    ) -> Result<Self, ClientError> {
+        stream.write_all(&handshake.encode()).await?;
+        stream.flush().await?;
+        let mut buffer = Vec::new();
+        let (head, length) = loop {
+            if let Some(done) = ResponseHead::parse(&buffer, HeadLimits::default())? {
+                break done;
+            }
+            if stream.read_buf(&mut buffer).await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        };
+        let mut rest = buffer.split_off(length);
+        if head.status != 101 {
+            return Err(ClientError::Refused {
+                status: head.status,
+                body: read_body(&mut stream, &head, rest).await,
+            });
+        }
+        let accepted = handshake.verify(&head).map_err(ClientError::Handshake)?;
+        let mut client = Self {
+            stream,
+            session: Session::new(Role::Client, limits, SystemMaskKeys::new()),
+            incoming: VecDeque::new(),
+            partial: Vec::new(),
+            protocol: accepted.protocol,
+        };
+        client.take_in(&mut rest);
+        Ok(client)
+    }
+
+    /// Gives the sub-protocol that was agreed.
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
+        self.session.send(MessageKind::Text, text.as_bytes());
+        self.flush().await
+    }
+
+    /// Sends a close frame.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> io::Result<()> {
+        self.session.close(Some(code), reason);
+        self.flush().await
+    }
+
+    /// Waits for the next message or the end.
+    ///
+    /// # Errors
+    /// The connection ended without a close frame, or broke.
+    pub async fn next(&mut self) -> io::Result<Incoming> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            if let Some(incoming) = self.incoming.pop_front() {
+                return Ok(incoming);
+            }
+            let length = self.stream.read(&mut buffer).await?;
+            if length == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.take_in(&mut buffer[..length]);
+            self.flush().await?;
+        }
+    }
+
+    fn take_in(&mut self, bytes: &mut [u8]) {
+        let Self { session, incoming, partial, .. } = self;
+        session.receive(bytes, |fact| {
+            match fact {
+                Fact::Data(data) => {
+                    partial.extend_from_slice(data.bytes);
+                    if data.ends {
+                        incoming.push_back(Incoming::Message(data.kind, std::mem::take(partial)));
+                    }
+                }
+                Fact::Close(close) => {
+                    incoming.push_back(Incoming::Close(close.code, close.reason.to_owned()))
+                }
+                Fact::Violation(violation) => incoming.push_back(Incoming::Violation(violation)),
+                Fact::Frame(_) | Fact::Ping(_) | Fact::Pong(_) => {}
+            }
+            Flow::Continue
+        });
+        match incoming.back() {
+            Some(Incoming::Close(code, _)) => session.close(*code, ""),
+            Some(Incoming::Violation(violation)) => session.close(Some(violation.close_code()), ""),
+            Some(Incoming::Message(..)) | None => {}
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all(self.session.output()).await?;
+        self.session.output().clear();
+        self.stream.flush().await
+    }
+}
+
+/// Reads what Content-Length announces of a refusal's body, at most 4 KiB and for at most two seconds.
+async fn read_body(stream: &mut Stream, head: &ResponseHead, mut body: Vec<u8>) -> Vec<u8> {
+    const MOST: usize = 4096;
+    let announced = head.headers.text("content-length").and_then(|l| l.parse().ok()).unwrap_or(MOST);
+    let wanted = announced.min(MOST);
+    let read =
+        async { while body.len() < wanted && stream.read_buf(&mut body).await.is_ok_and(|n| n > 0) {} };
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), read).await;
+    body.truncate(wanted);
+    body
+}

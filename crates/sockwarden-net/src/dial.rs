@@ -1,0 +1,93 @@
+//! Opening a connection to a WebSocket endpoint.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use rustls_pki_types::ServerName;
+use sockwarden_proto::WsUrl;
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{CertificateProblem, ClientTls, Stream};
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct DialOptions {
+    /// How a server's certificate is judged.
+    pub tls: ClientTls,
+    /// How long resolving, connecting and the TLS handshake may take together.
+    pub timeout: Duration,
+    /// Where to connect instead of where the URL's host resolves to; the name in the certificate stays the URL's.
+    pub connect_to: Option<SocketAddr>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The name has no address.
+    #[error("the name `{0}` does not resolve")]
+    Resolve(String),
+    /// Nothing listens there.
+    #[error("connection refused by {0}")]
+    Refused(String),
+    /// It took too long.
+    #[error("no connection to {0} within {1:?}")]
+    Timeout(String, Duration),
+    /// The network says no.
+    #[error("no connection to {0}: {1}")]
+    Network(String, #[source] io::Error),
+    /// The server's certificate is not acceptable.
+    #[error("TLS with {0} failed: {1}")]
+    Certificate(String, CertificateProblem),
+    /// The server does not speak TLS, or not as we do.
+    #[error("TLS with {0} failed: {1}")]
+    Tls(String, #[source] io::Error),
+}
+
+/// Connects to the host and port of `url`, over TLS where it says `wss`.
+///
+/// # Errors
+/// The name, the network, time or TLS; each told apart.
+pub async fn dial(url: &WsUrl, options: &DialOptions) -> Result<Stream, DialError> {
+    let whom = format!("{}:{}", url.host, url.port);
+    let attempt = async {
+        let tcp = connect(url, options, &whom).await?;
+        // Frames are written whole; waiting for more to send would only delay them.
+        let _ = tcp.set_nodelay(true);
+        if !url.tls {
+            return Ok(Stream::Plain(tcp));
+        }
+        let name =
+            ServerName::try_from(url.host.clone()).map_err(|_| DialError::Resolve(url.host.clone()))?;
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::clone(&options.tls.config));
+        match connector.connect(name, tcp).await {
+            Ok(tls) => Ok(Stream::Client(Box::new(tls))),
+            Err(error) => Err(match CertificateProblem::in_error(&error) {
+                Some(problem) => DialError::Certificate(whom.clone(), problem),
+                None => DialError::Tls(whom.clone(), error),
+            }),
+        }
+    };
+    timeout(options.timeout, attempt)
+        .await
+        .unwrap_or_else(|_| Err(DialError::Timeout(whom.clone(), options.timeout)))
+}
+
+async fn connect(url: &WsUrl, options: &DialOptions, whom: &str) -> Result<TcpStream, DialError> {
+    let addresses: Vec<SocketAddr> = match options.connect_to {
+        Some(address) => vec![address],
+        None => tokio::net::lookup_host((url.host.as_str(), url.port))
+            .await
+            .map_err(|_| DialError::Resolve(url.host.clone()))?
+            .collect(),
+    };
+    let mut last = DialError::Resolve(url.host.clone());
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(tcp) => return Ok(tcp),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                last = DialError::Refused(whom.to_owned())
+            }
+            Err(error) => last = DialError::Network(whom.to_owned(), error),
+        }
+    }
+    Err(last)
+}

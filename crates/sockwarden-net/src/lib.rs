@@ -1,0 +1,37 @@
+//! The shell around the protocol core: everything that opens, waits, encrypts or draws a random number.
+//!
+//! Crypto is aws-lc-rs through rustls; certificates are verified unless the caller says [`ClientTls::insecure`].
+
+mod client;
+mod dial;
+mod random;
+mod stream;
+mod tls_client;
+mod tls_server;
+
+pub use client::{Client, ClientError, Incoming};
+pub use dial::{DialError, DialOptions, dial};
+pub use random::{SystemMaskKeys, random_array, random_u64};
+pub use stream::{Stream, TlsInfo};
+pub use tls_client::{CertificateProblem, ClientTls};
+pub use tls_server::{DevCertificate, ServerTls};
+
+/// What is wrong with a certificate, a key or a TLS setting.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The text holds no certificate in PEM.
+    #[error("there is no certificate in PEM in it")]
+    NoCertificate,
+    /// The text holds no private key in PEM.
+    #[error("there is no private key in PEM in it")]
+    NoKey,
+    /// The certificate and the key do not belong together, or either is malformed.
+    #[error("the certificate or its key is unusable: {0}")]
+    Unusable(#[from] rustls::Error),
+    /// A development certificate could not be made.
+    #[error("a development certificate could not be made: {0}")]
+    Generate(#[from] rcgen::Error),
+    /// The platform's trusted roots could not be read.
+    #[error("the platform's trusted certificates could not be read: {0}")]
+    Roots(String),
+}
