@@ -1,9 +1,10 @@
 //! Whether a defence acts, and which way a message goes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a defence does with what it sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Does not look.

@@ -1,0 +1,149 @@
+//! Every defence, in the order in which the chain asks them.
+
+mod forward_auth;
+mod frame_limits;
+mod origin_policy;
+mod protocol_rules;
+mod strict_handshake;
+mod tls_required;
+mod upstream_tls;
+
+pub use forward_auth::{ForwardAuth, ForwardAuthConfig};
+pub use frame_limits::{FrameLimits, FrameLimitsConfig};
+pub use origin_policy::{OriginPattern, OriginPolicy, OriginPolicyConfig};
+pub use protocol_rules::ProtocolRules;
+pub use strict_handshake::{StrictHandshake, StrictHandshakeConfig};
+pub use tls_required::{TlsRequired, TlsRequiredConfig};
+pub use upstream_tls::{UpstreamTls, UpstreamTlsConfig};
+
+pub use strict_handshake::RULE as STRICT_HANDSHAKE;
+
+use std::sync::Arc;
+
+use sockwarden_model::{Mode, Rule};
+
+use crate::Configured;
+
+/// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
+/// request to the application last.
+pub static ORDER: [&Rule; 7] = [
+    &tls_required::RULE,
+    &strict_handshake::RULE,
+    &origin_policy::RULE,
+    &forward_auth::RULE,
+    &upstream_tls::RULE,
+    &protocol_rules::RULE,
+    &frame_limits::RULE,
+];
+
+/// The defences of one route, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct Defences {
+    /// Refuses a client that comes without TLS where TLS is offered.
+    pub tls_required: TlsRequiredConfig,
+    /// Refuses a handshake that breaks RFC 6455.
+    pub strict_handshake: StrictHandshakeConfig,
+    /// Refuses pages of other origins.
+    pub origin_policy: OriginPolicyConfig,
+    /// Asks the application about the caller; absent where the route says `auth = "none"`.
+    pub forward_auth: Option<ForwardAuthConfig>,
+    /// Refuses an application that cannot be reached safely.
+    pub upstream_tls: UpstreamTlsConfig,
+    /// Whether the route says that a cleartext application beyond this machine is acceptable.
+    pub cleartext_upstream: bool,
+    /// Closes on frames and messages beyond the limits.
+    pub frame_limits: FrameLimitsConfig,
+}
+
+impl Defences {
+    /// Builds the chain's links in the order of [`ORDER`].
+    pub fn build(&self) -> Vec<Configured> {
+        let mut links = vec![
+            configured(TlsRequired, self.tls_required.mode),
+            configured(StrictHandshake, self.strict_handshake.mode),
+            configured(OriginPolicy::new(&self.origin_policy), self.origin_policy.mode),
+        ];
+        if let Some(config) = &self.forward_auth {
+            links.push(configured(ForwardAuth, config.mode));
+        }
+        links.extend([
+            configured(UpstreamTls::new(self.cleartext_upstream), self.upstream_tls.mode),
+            configured(ProtocolRules, Mode::Block),
+            configured(FrameLimits::new(&self.frame_limits), self.frame_limits.mode),
+        ]);
+        links
+    }
+}
+
+fn configured(defence: impl crate::Defence + 'static, mode: Mode) -> Configured {
+    Configured { defence: Arc::new(defence), mode }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! Handshakes for the defences' tables.
+
+    use sockwarden_proto::handshake::{HeadLimits, RequestHead, UpgradeRequest};
+
+    const GOOD: &str = "GET /x HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+    /// A good handshake with further header lines.
+    pub(crate) fn request(lines: &str) -> UpgradeRequest {
+        judge(&format!("{GOOD}{lines}\r\n"))
+    }
+
+    /// A good handshake in which `from` stands as `to`.
+    pub(crate) fn altered(from: &str, to: &str) -> UpgradeRequest {
+        judge(&format!("{}\r\n", GOOD.replacen(from, to, 1)))
+    }
+
+    fn judge(text: &str) -> UpgradeRequest {
+        let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+        UpgradeRequest::judge(head, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sockwarden_model::RuleKind;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_defence_in_the_order_with_its_documentation() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/defences");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".rs").map(|stem| stem.replace('_', "-")))
+            .filter(|stem| stem != "mod")
+            .collect();
+        let listed: BTreeSet<String> = ORDER.iter().map(|rule| rule.id.to_owned()).collect();
+        assert_eq!(files, listed);
+        assert_eq!(listed.len(), ORDER.len(), "an id is listed twice");
+        for rule in ORDER {
+            assert_eq!(rule.kind, RuleKind::Defence, "{}", rule.id);
+            for heading in Rule::HEADINGS {
+                assert!(rule.section(heading).is_some_and(|text| text.len() > 20), "{}: {heading}", rule.id);
+            }
+        }
+    }
+
+    #[test]
+    fn the_chain_is_built_in_the_order_of_the_list() {
+        let defences = Defences {
+            forward_auth: Some(ForwardAuthConfig {
+                mode: Mode::Block,
+                url: String::new(),
+                user_header: None,
+                timeout: sockwarden_config::HumanDuration::from_secs(1),
+            }),
+            ..Defences::default()
+        };
+        let built: Vec<&str> = defences.build().iter().map(|link| link.defence.rule().id).collect();
+        assert_eq!(built, ORDER.map(|rule| rule.id));
+    }
+}

@@ -1,0 +1,89 @@
+//! `protocol-rules`: a frame that breaks RFC 6455 ends the connection.
+
+use std::time::Duration;
+
+use sockwarden_model::{Rule, rule};
+
+use crate::{Closure, Defence, Fact, Guard, Verdict};
+
+rule! {
+    /// # What it does
+    /// Closes both sides at the first frame that breaks RFC 6455, from either peer: reserved bits and opcodes, an unmasked
+    /// client frame, a masked server frame, lengths that are malformed or not in the shortest form, control frames that are
+    /// fragmented or too long, continuations out of place, text that is not UTF-8 (at the first wrong byte), close frames
+    /// with a bad code or reason. The peer is told 1002 or 1007. It is always on: what cannot be read for certain cannot be
+    /// inspected, and is not forwarded.
+    ///
+    /// # Why is this bad
+    /// A frame that two parties read differently carries one message for the inspector and another for the application.
+    /// Unmasked client frames let a page write bytes of its choice to proxies on the way; invalid UTF-8 slips past filters.
+    ///
+    /// # How to fix
+    /// Use a library that fails the connection as RFC 6455 §7.1.7 asks, and leave its checks on:
+    ///
+    /// ```js
+    /// new WebSocketServer({ server, skipUTF8Validation: false });
+    /// ```
+    ///
+    /// ```java
+    /// container.setAllowUnmaskedFrames(false);
+    /// ```
+    pub static RULE = Defence {
+        id: "protocol-rules",
+        summary: "frames that break RFC 6455 end the connection",
+        severity: Low,
+        threats: [T5],
+        cwe: [20, 436],
+        references: ["RFC 6455 §5", "RFC 6455 §7.1.7", "RFC 6455 §8.1"],
+        lifecycle: Stable,
+        counterparts: ["frame-rules-broken"],
+        profile: Passive,
+        may_change: "peers that break the protocol are disconnected",
+    }
+}
+
+/// Closes on frames that break the protocol.
+#[derive(Debug)]
+pub struct ProtocolRules;
+
+impl Defence for ProtocolRules {
+    fn rule(&self) -> &'static Rule {
+        &RULE
+    }
+
+    fn guard(&self) -> Box<dyn Guard> {
+        Box::new(Self)
+    }
+}
+
+impl Guard for ProtocolRules {
+    fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
+        match fact {
+            Fact::Violation { violation, .. } => Verdict::Close(Closure {
+                code: violation.close_code(),
+                reason: format!("{violation} (RFC 6455 {})", violation.section()),
+                told: "the protocol was broken",
+            }),
+            Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Frame { .. } => Verdict::Pass,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockwarden_model::Direction;
+    use sockwarden_proto::{CloseCode, Violation};
+
+    use super::*;
+
+    #[test]
+    fn a_violation_closes_with_its_own_code() {
+        let check = |violation, code| {
+            let fact = Fact::Violation { direction: Direction::Client, violation };
+            let verdict = ProtocolRules.observe(&fact, Duration::ZERO);
+            assert!(matches!(verdict, Verdict::Close(Closure { code: c, .. }) if c == code));
+        };
+        check(Violation::InvalidUtf8, CloseCode::INVALID_DATA);
+        check(Violation::UnmaskedClientFrame, CloseCode::PROTOCOL_ERROR);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a guard is told.
+
+use sockwarden_model::Direction;
+use sockwarden_proto::{FrameHeader, Violation, handshake::UpgradeRequest};
+
+/// Something that happened on a connection.
+#[derive(Clone, Copy, Debug)]
+pub enum Fact<'a> {
+    /// A client asks to upgrade.
+    Handshake(HandshakeFact<'a>),
+    /// What this guard asked for has come.
+    Answer(&'a Answer),
+    /// The application was connected to, or its certificate was looked at and found wanting; nothing was sent yet.
+    Upstream(UpstreamFact<'a>),
+    /// A legal frame's header arrived; its payload has not been held yet.
+    Frame {
+        /// Who sent it.
+        direction: Direction,
+        /// The header.
+        header: &'a FrameHeader,
+    },
+    /// A peer broke the protocol.
+    Violation {
+        /// Who broke it.
+        direction: Direction,
+        /// How.
+        violation: Violation,
+    },
+}
+
+/// A client's request to upgrade.
+#[derive(Clone, Copy, Debug)]
+pub struct HandshakeFact<'a> {
+    /// The request, judged.
+    pub request: &'a UpgradeRequest,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// Whether the listener has a certificate.
+    pub tls_offered: bool,
+}
+
+/// The connection to the application before anything is sent on it.
+#[derive(Clone, Copy, Debug)]
+pub struct UpstreamFact<'a> {
+    /// Whether it runs over TLS.
+    pub tls: bool,
+    /// Whether it stays on this machine.
+    pub loopback: bool,
+    /// What is wrong with the application's certificate.
+    pub certificate_problem: Option<&'a str>,
+}
+
+/// The outcome of an [`crate::Effect`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The application was asked about a caller.
+    ForwardAuth {
+        /// The HTTP status that it answered.
+        status: u16,
+        /// Who it says the caller is.
+        user: Option<String>,
+    },
+    /// It could not be asked; the text says why, for the operator.
+    Failed(String),
+}

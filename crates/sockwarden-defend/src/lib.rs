@@ -1,0 +1,34 @@
+//! The defences: one file each, verdicts from facts.
+//!
+//! A [`Defence`] exists once per route; the [`Guard`] that it makes lives with one connection and is a pure machine. The
+//! [`Chain`] asks the guards in the one order of [`defences::ORDER`] and applies each one's mode. A guard cannot fail,
+//! wait or look anything up: what must be looked up is a verdict too ([`Verdict::Ask`]), which the shell carries out.
+
+mod chain;
+pub mod defences;
+mod fact;
+mod verdict;
+
+pub use chain::{Chain, Configured, Decided, Outcome, Report};
+pub use defences::{Defences, ORDER};
+pub use fact::{Answer, Fact, HandshakeFact, UpstreamFact};
+pub use verdict::{Closure, Effect, Refusal, Verdict};
+
+use std::time::Duration;
+
+use sockwarden_model::Rule;
+
+/// A defence as it is configured for a route.
+pub trait Defence: std::fmt::Debug + Send + Sync {
+    /// Gives its declaration.
+    fn rule(&self) -> &'static Rule;
+
+    /// Makes the guard of a new connection.
+    fn guard(&self) -> Box<dyn Guard>;
+}
+
+/// A defence's half that lives with one connection.
+pub trait Guard: Send {
+    /// Judges one fact. `now` is the time since any fixed moment and never runs backwards.
+    fn observe(&mut self, fact: &Fact<'_>, now: Duration) -> Verdict;
+}

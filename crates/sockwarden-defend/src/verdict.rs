@@ -1,0 +1,50 @@
+//! What a guard decides.
+
+use sockwarden_proto::CloseCode;
+
+/// A guard's decision about one fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing is wrong.
+    Pass,
+    /// Let in by the application's own word; `user` is who it says the caller is.
+    Identified {
+        /// The user, where the application names one.
+        user: Option<String>,
+    },
+    /// Refuse before the upgrade.
+    Refuse(Refusal),
+    /// Close both sides.
+    Close(Closure),
+    /// Look something up, then ask again with the answer.
+    Ask(Effect),
+}
+
+/// An answer that refuses an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the operator is told: what was wrong and by which measure. Bytes of the peer are escaped.
+    pub reason: String,
+    /// What the peer is told.
+    pub told: &'static str,
+}
+
+/// A close of both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closure {
+    /// The code for the peer that offended; the other one is told 1001.
+    pub code: CloseCode,
+    /// What the operator is told. Bytes of the peer are escaped.
+    pub reason: String,
+    /// What the peer is told.
+    pub told: &'static str,
+}
+
+/// Something only the shell can find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the application's own endpoint whether it knows the caller, with the caller's Cookie and Authorization.
+    ForwardAuth,
+}

@@ -1,0 +1,417 @@
+//! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
+
+use std::{net::SocketAddr, path::Path};
+
+use sockwarden_defend::{Configured, Defences};
+use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
+use sockwarden_proto::WsUrl;
+
+use crate::config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
+
+/// What is wrong with a configuration, or unwise about it, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, such as `routes[1].upstream`.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+/// Everything that keeps a gateway from starting.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(|p| format!("{}: {}", p.key, p.message)).collect::<Vec<_>>().join("; "))]
+pub struct BuildError(pub Vec<Problem>);
+
+/// A configuration that can run.
+#[derive(Debug)]
+pub struct Built {
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) limits: LimitsConfig,
+    /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
+    pub dev_authority: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<ServerTls>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) upstream: WsUrl,
+    pub(crate) upstream_tls: ClientTls,
+    pub(crate) forward_auth: Option<ForwardAuthTarget>,
+    pub(crate) defences: Vec<Configured>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ForwardAuthTarget {
+    pub(crate) url: WsUrl,
+    pub(crate) user_header: Option<String>,
+    pub(crate) timeout: std::time::Duration,
+}
+
+impl Route {
+    /// Tells whether a request's path lies under the route's, by whole segments.
+    fn covers(&self, path: &str) -> bool {
+        let prefix = self.path.trim_end_matches('/');
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl Built {
+    /// Finds the route with the longest path that covers `target`.
+    pub(crate) fn route(&self, target: &str) -> Option<&Route> {
+        let path = target.split('?').next().unwrap_or_default();
+        self.routes.iter().filter(|route| route.covers(path)).max_by_key(|route| route.path.len())
+    }
+}
+
+/// Builds what runs.
+///
+/// # Errors
+/// Every problem that was found, each with its key.
+pub fn build(
+    listeners: &[ListenerConfig],
+    routes: &[RouteConfig],
+    limits: &LimitsConfig,
+) -> Result<Built, BuildError> {
+    let mut problems = Problems(Vec::new());
+    let mut dev_authority = None;
+    if listeners.is_empty() {
+        problems.add("listeners", "there is no listener", Some("add `[[listeners]]` with an `address`"));
+    }
+    if routes.is_empty() {
+        problems.add(
+            "routes",
+            "there is no route",
+            Some("add `[[routes]]` with a `name`, an `upstream` and `auth`"),
+        );
+    }
+    let mut built_listeners = Vec::new();
+    for (index, config) in listeners.iter().enumerate() {
+        let key = |name: &str| format!("listeners[{index}].{name}");
+        built_listeners.extend(build_listener(config, &key, &mut dev_authority, &mut problems));
+    }
+    let mut built_routes: Vec<Route> = Vec::new();
+    for (index, config) in routes.iter().enumerate() {
+        let key = |name: &str| format!("routes[{index}].{name}");
+        for earlier in &routes[..index] {
+            if earlier.path.trim_end_matches('/') == config.path.trim_end_matches('/') {
+                problems.add(&key("path"), &format!("`{}` has the same path", earlier.name), None);
+            }
+            if earlier.name == config.name {
+                problems.add(&key("name"), "another route has the same name", None);
+            }
+        }
+        built_routes.extend(build_route(config, &key, &mut problems));
+    }
+    if problems.0.is_empty() {
+        let limits = limits.clone();
+        Ok(Built { listeners: built_listeners, routes: built_routes, limits, dev_authority })
+    } else {
+        Err(BuildError(problems.0))
+    }
+}
+
+/// Names combinations that work but are unsafe.
+pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<Problem> {
+    use sockwarden_model::Mode;
+    let mut problems = Problems(Vec::new());
+    for (index, listener) in listeners.iter().enumerate() {
+        if listener.insecure_plaintext {
+            let key = format!("listeners[{index}].insecure_plaintext");
+            problems.add(
+                &key,
+                "everything can be read and changed on the path (T4)",
+                Some("give the listener a certificate"),
+            );
+        }
+    }
+    for (index, route) in routes.iter().enumerate() {
+        let mut warn =
+            |name: &str, message: &str, help| problems.add(&format!("routes[{index}].{name}"), message, help);
+        if route.auth == AuthKind::None {
+            warn(
+                "auth",
+                "anyone can connect unless the application refuses them (T1)",
+                Some("`auth = \"forward\"` asks the application before the upgrade"),
+            );
+        }
+        if route.cleartext_upstream
+            && route.upstream.parse::<WsUrl>().is_ok_and(|url| !url.tls && !url.is_loopback())
+        {
+            warn(
+                "cleartext_upstream",
+                "messages to the application can be read and changed on the path (T8)",
+                Some("use `wss://`"),
+            );
+        }
+        if route.origin_policy.allow_null {
+            warn(
+                "origin_policy.allow_null",
+                "any web page can make a browser send `Origin: null` (T7)",
+                None,
+            );
+        }
+        if route.upstream_tls.mode != Mode::Block {
+            warn(
+                "upstream_tls.mode",
+                "an application with a wrong certificate is talked to all the same (T8)",
+                None,
+            );
+        }
+        for (name, mode) in [
+            ("tls_required.mode", route.tls_required.mode),
+            ("strict_handshake.mode", route.strict_handshake.mode),
+            ("origin_policy.mode", route.origin_policy.mode),
+            ("frame_limits.mode", route.frame_limits.mode),
+        ] {
+            if mode == Mode::Off {
+                warn(name, "this defence is off", None);
+            }
+        }
+        if let Some(mode) = route.forward_auth.as_ref().map(|f| f.mode).filter(|mode| *mode != Mode::Block) {
+            warn(
+                "forward_auth.mode",
+                &format!("authentication does not stop anybody in mode {mode} (T1)"),
+                None,
+            );
+        }
+    }
+    problems.0
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, key: &str, message: &str, help: Option<&str>) {
+        self.0.push(Problem {
+            key: key.to_owned(),
+            message: message.to_owned(),
+            help: help.map(str::to_owned),
+        });
+    }
+
+    /// Gives the value, or notes the error under `key`.
+    fn take<T, E: std::fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(key, &error.to_string(), None)).ok()
+    }
+
+    fn read(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
+        self.take(
+            key,
+            std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display())),
+        )
+    }
+}
+
+fn build_listener(
+    config: &ListenerConfig,
+    key: &dyn Fn(&str) -> String,
+    dev_authority: &mut Option<String>,
+    problems: &mut Problems,
+) -> Option<Listener> {
+    let address = config.address.parse::<SocketAddr>().map_err(|_| {
+        format!("`{}` is no address with a port, such as 127.0.0.1:8443 or [::]:8443", config.address)
+    });
+    let address = problems.take(&key("address"), address)?;
+    let loopback = address.ip().to_canonical().is_loopback();
+    let tls = match (&config.certificate, &config.key) {
+        (Some(_), _) | (_, Some(_)) if config.tls_dev => {
+            problems.add(&key("tls_dev"), "a certificate is given already", Some("leave out one of them"));
+            return None;
+        }
+        (Some(certificate), Some(private)) => {
+            let chain = problems.read(&key("certificate"), certificate);
+            let private = problems.read(&key("key"), private);
+            let (chain, private) = (chain?, private?);
+            Some(problems.take(&key("certificate"), ServerTls::from_pem(&chain, &private))?)
+        }
+        (Some(_), None) => {
+            problems.add(&key("certificate"), "a certificate needs its key", Some("add `key`"));
+            return None;
+        }
+        (None, Some(_)) => {
+            problems.add(&key("key"), "a key needs its certificate", Some("add `certificate`"));
+            return None;
+        }
+        (None, None) if config.tls_dev && !loopback => {
+            problems.add(&key("tls_dev"), "a development certificate is for loopback addresses only", None);
+            return None;
+        }
+        (None, None) if config.tls_dev => {
+            let dev = problems.take(&key("tls_dev"), DevCertificate::generate())?;
+            let tls = ServerTls::from_pem(dev.certificate.as_bytes(), dev.key.as_bytes());
+            *dev_authority = Some(dev.authority);
+            Some(problems.take(&key("tls_dev"), tls)?)
+        }
+        (None, None) if !loopback && !config.insecure_plaintext => {
+            problems.add(
+                &key("address"),
+                "beyond this machine a listener needs a certificate",
+                Some("add `certificate` and `key`; `insecure_plaintext = true` (--insecure-plaintext) goes without"),
+            );
+            return None;
+        }
+        (None, None) => None,
+    };
+    Some(Listener { address, tls })
+}
+
+fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mut Problems) -> Option<Route> {
+    if !config.path.starts_with('/') || config.path.contains(['?', '#']) {
+        problems.add(&key("path"), "a path begins with `/` and has no query", None);
+    }
+    let upstream =
+        config.upstream.parse::<WsUrl>().map_err(|error| format!("`{}`: {error}", config.upstream));
+    let upstream = problems.take(&key("upstream"), upstream);
+    if let Some(url) = &upstream
+        && !url.tls
+        && !url.is_loopback()
+        && !config.cleartext_upstream
+    {
+        problems.add(
+            &key("upstream"),
+            "a ws:// application beyond this machine can be read and changed on the path",
+            Some("use wss://, or say `cleartext_upstream = true`"),
+        );
+    }
+    let upstream_tls = match &config.upstream_ca {
+        None => problems.take(&key("upstream"), ClientTls::platform()),
+        Some(path) => problems
+            .read(&key("upstream_ca"), path)
+            .and_then(|pem| problems.take(&key("upstream_ca"), ClientTls::with_roots(&pem))),
+    };
+    let forward_auth = match (config.auth, &config.forward_auth) {
+        (AuthKind::None, None) => None,
+        (AuthKind::None, Some(_)) => {
+            problems.add(
+                &key("forward_auth"),
+                "`auth` is \"none\"",
+                Some("say `auth = \"forward\"` or remove it"),
+            );
+            None
+        }
+        (AuthKind::Forward, None) => {
+            problems.add(
+                &key("auth"),
+                "\"forward\" needs to know whom to ask",
+                Some("add `forward_auth = { url = … }`"),
+            );
+            None
+        }
+        (AuthKind::Forward, Some(forward)) => {
+            let url = forward.url.parse::<WsUrl>().map_err(|error| format!("`{}`: {error}", forward.url));
+            let url = problems.take(&key("forward_auth.url"), url);
+            if let Some(url) = &url
+                && !url.tls
+                && !url.is_loopback()
+                && !config.cleartext_upstream
+            {
+                problems.add(
+                    &key("forward_auth.url"),
+                    "sessions would be sent in the clear beyond this machine",
+                    Some("use https://, or say `cleartext_upstream = true`"),
+                );
+            }
+            url.map(|url| ForwardAuthTarget {
+                url,
+                user_header: forward.user_header.clone(),
+                timeout: forward.timeout.get(),
+            })
+        }
+    };
+    let defences = Defences {
+        tls_required: config.tls_required.clone(),
+        strict_handshake: config.strict_handshake.clone(),
+        origin_policy: config.origin_policy.clone(),
+        forward_auth: config.forward_auth.clone(),
+        upstream_tls: config.upstream_tls.clone(),
+        cleartext_upstream: config.cleartext_upstream,
+        frame_limits: config.frame_limits.clone(),
+    };
+    Some(Route {
+        name: config.name.clone(),
+        path: config.path.clone(),
+        upstream: upstream?,
+        upstream_tls: upstream_tls?,
+        forward_auth,
+        defences: defences.build(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(address: &str) -> ListenerConfig {
+        ListenerConfig {
+            address: address.to_owned(),
+            certificate: None,
+            key: None,
+            tls_dev: false,
+            insecure_plaintext: false,
+        }
+    }
+
+    fn keys(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<String> {
+        match build(listeners, routes, &LimitsConfig::default()) {
+            Ok(_) => Vec::new(),
+            Err(BuildError(problems)) => problems.into_iter().map(|p| p.key).collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_unsafe_or_contradictory_does_not_start() {
+        let good = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None);
+        let loopback = listener("127.0.0.1:0");
+        let check = |l: &ListenerConfig, r: &RouteConfig, expected: &[&str]| {
+            assert_eq!(keys(std::slice::from_ref(l), std::slice::from_ref(r)), expected);
+        };
+        check(&loopback, &good, &[]);
+        check(&listener("0.0.0.0:0"), &good, &["listeners[0].address"]);
+        check(&ListenerConfig { insecure_plaintext: true, ..listener("0.0.0.0:0") }, &good, &[]);
+        check(&ListenerConfig { tls_dev: true, ..listener("0.0.0.0:0") }, &good, &["listeners[0].tls_dev"]);
+        check(&ListenerConfig { tls_dev: true, ..loopback.clone() }, &good, &[]);
+        check(
+            &ListenerConfig { certificate: Some("x".into()), ..loopback.clone() },
+            &good,
+            &["listeners[0].certificate"],
+        );
+        check(&listener("nonsense"), &good, &["listeners[0].address"]);
+        let with = |upstream: &str| RouteConfig::new("app", upstream, AuthKind::None);
+        check(&loopback, &with("ws://app.internal:1"), &["routes[0].upstream"]);
+        check(&loopback, &RouteConfig { cleartext_upstream: true, ..with("ws://app.internal:1") }, &[]);
+        check(&loopback, &with("wss://app.internal:1"), &[]);
+        check(&loopback, &with("app"), &["routes[0].upstream"]);
+        check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
+        assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
+        assert_eq!(keys(&[loopback], &[good.clone(), good]), ["routes[1].path", "routes[1].name"]);
+    }
+
+    #[test]
+    fn the_longest_path_wins_and_segments_are_whole() {
+        let routes = ["/", "/chat", "/chat/admin/"].map(|path| RouteConfig {
+            path: path.to_owned(),
+            ..RouteConfig::new(path, "ws://127.0.0.1:1", AuthKind::None)
+        });
+        let built = build(&[listener("127.0.0.1:0")], &routes, &LimitsConfig::default()).unwrap();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(built.route(target).unwrap().name, expected, "{target}")
+        };
+        check("/", "/");
+        check("/chatter", "/");
+        check("/chat", "/chat");
+        check("/chat?x=/chat/admin", "/chat");
+        check("/chat/1", "/chat");
+        check("/chat/admin", "/chat/admin/");
+        check("/chat/admin/x", "/chat/admin/");
+    }
+}

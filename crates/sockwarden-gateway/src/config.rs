@@ -1,0 +1,142 @@
+//! What an operator says of listeners, routes and limits.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_config::{ByteSize, HumanDuration};
+use sockwarden_defend::defences::{
+    ForwardAuthConfig, FrameLimitsConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
+    UpstreamTlsConfig,
+};
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerConfig {
+    /// The address and port, such as `127.0.0.1:8443`; port 0 takes a free one.
+    pub address: String,
+    /// The certificate chain in PEM, the listener's own certificate first.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Whether to make a certificate for development; on a loopback address only.
+    #[serde(default)]
+    pub tls_dev: bool,
+    /// Whether to listen without TLS beyond this machine: everything can then be read and changed on the path.
+    #[serde(default)]
+    pub insecure_plaintext: bool,
+}
+
+/// Where a request goes and what guards it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouteConfig {
+    /// The name in events and messages.
+    pub name: String,
+    /// The path that requests begin with, whole segments only: `/chat` covers `/chat` and `/chat/1`, not `/chatter`. The longest that fits is taken.
+    #[serde(default = "root_path")]
+    pub path: String,
+    /// The application's WebSocket URL, `wss://` or `ws://`; with a path other than `/` every request goes to that path.
+    pub upstream: String,
+    /// The authorities that may sign the application's certificate, in PEM; the platform's own where none are named.
+    #[serde(default)]
+    pub upstream_ca: Option<PathBuf>,
+    /// Whether a `ws://` application beyond this machine is acceptable.
+    #[serde(default)]
+    pub cleartext_upstream: bool,
+    /// How clients are authenticated; it must be said.
+    pub auth: AuthKind,
+    /// Asks the application about each caller; needed where `auth = "forward"`.
+    #[serde(default)]
+    pub forward_auth: Option<ForwardAuthConfig>,
+    /// Refuses clients without TLS where the listener has a certificate.
+    #[serde(default)]
+    pub tls_required: TlsRequiredConfig,
+    /// Refuses handshakes that break RFC 6455.
+    #[serde(default)]
+    pub strict_handshake: StrictHandshakeConfig,
+    /// Refuses pages of other origins.
+    #[serde(default)]
+    pub origin_policy: OriginPolicyConfig,
+    /// Refuses an application that cannot be reached safely.
+    #[serde(default)]
+    pub upstream_tls: UpstreamTlsConfig,
+    /// Closes on frames and messages beyond the limits.
+    #[serde(default)]
+    pub frame_limits: FrameLimitsConfig,
+}
+
+fn root_path() -> String {
+    "/".to_owned()
+}
+
+impl RouteConfig {
+    /// Makes the route of every path to `upstream`, with every defence at its default.
+    pub fn new(name: &str, upstream: &str, auth: AuthKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: root_path(),
+            upstream: upstream.to_owned(),
+            upstream_ca: None,
+            cleartext_upstream: false,
+            auth,
+            forward_auth: None,
+            tls_required: TlsRequiredConfig::default(),
+            strict_handshake: StrictHandshakeConfig::default(),
+            origin_policy: OriginPolicyConfig::default(),
+            upstream_tls: UpstreamTlsConfig::default(),
+            frame_limits: FrameLimitsConfig::default(),
+        }
+    }
+}
+
+/// How a route authenticates clients before the upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthKind {
+    /// Not at all: the application does it, or nobody.
+    None,
+    /// By asking the application's own endpoint (`forward_auth`).
+    Forward,
+}
+
+/// What one gateway holds at most, and how long it waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// The most connections at once, those in their handshake included; further ones are dropped at once.
+    pub connections: u32,
+    /// How long a client may take from connecting to the end of its request, TLS included.
+    pub handshake_timeout: HumanDuration,
+    /// How long connecting to the application and its answer to the handshake may take.
+    pub upstream_timeout: HumanDuration,
+    /// How long a peer may take to answer a close frame.
+    pub close_timeout: HumanDuration,
+    /// The most that one message may hold in memory, whatever the mode of `frame_limits`.
+    pub message_memory: ByteSize,
+    /// The most that waits to be written to one peer; while more waits, nothing is read for it.
+    pub write_buffer: ByteSize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            handshake_timeout: HumanDuration::from_secs(10),
+            upstream_timeout: HumanDuration::from_secs(10),
+            close_timeout: HumanDuration::from_secs(5),
+            message_memory: ByteSize::mib(16),
+            write_buffer: ByteSize::kib(256),
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// Gives what `--limits relaxed` stands for: messages of 64 MiB.
+    pub fn relaxed() -> Self {
+        Self { message_memory: ByteSize::mib(64), ..Self::default() }
+    }
+}

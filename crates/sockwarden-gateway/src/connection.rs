@@ -1,0 +1,356 @@
+//! One client's connection from its first byte to the relay.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use sockwarden_defend::{
+    Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
+};
+use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
+use sockwarden_net::{ClientTls, DialError, DialOptions, Stream};
+use sockwarden_proto::{
+    Limits,
+    handshake::{
+        HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, http_response,
+        switching_protocols,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    build::{Built, Route},
+    forward_auth,
+    journal::Journal,
+    pump::{linger, pump},
+    relay::Relay,
+    upstream::{self, Caller, Refused, Upstream},
+};
+
+/// Tells browsers that have come over TLS once never to come without (RFC 6797).
+const HSTS: &str = "Strict-Transport-Security: max-age=31536000";
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) built: Built,
+    pub(crate) events: EventSender,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    acceptor: Option<TlsAcceptor>,
+    tcp: TcpStream,
+    address: SocketAddr,
+) {
+    let client = Client {
+        journal: Journal::new(shared.events.clone(), address),
+        tls_offered: acceptor.is_some(),
+        address,
+        begun: Instant::now(),
+    };
+    let deadline = shared.built.limits.handshake_timeout.get();
+    let asked = async {
+        let mut stream = accept(tcp, acceptor).await.ok()?;
+        let head = read_head(&mut stream).await;
+        Some((stream, head))
+    };
+    // Who does not finish a request in time is owed no answer.
+    let Ok(Some((stream, head))) = timeout(deadline, asked).await else { return };
+    match head {
+        Ok((head, early)) => client.asked(&shared.built, stream, head, early).await,
+        Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
+        Err(Unread::Ended) => {}
+    }
+}
+
+struct Client {
+    journal: Journal,
+    tls_offered: bool,
+    address: SocketAddr,
+    begun: Instant,
+}
+
+/// A refusal on its way to the client.
+struct Answer {
+    status: u16,
+    told: String,
+}
+
+impl Client {
+    async fn asked(mut self, built: &Built, mut stream: Stream, head: RequestHead, early: Vec<u8>) {
+        let tls = stream.tls_info().is_some();
+        let request = UpgradeRequest::judge(head, early.len());
+        let admitted = self.admit(built, &request, tls).await;
+        let (upstream, chain) = match admitted {
+            Ok(admitted) => admitted,
+            Err(answer) => return refuse(stream, &answer, tls).await,
+        };
+        let mut answer = switching_protocols(request.key(), upstream.protocol.as_deref());
+        answer.truncate(answer.len() - 2);
+        for cookie in &upstream.cookies {
+            answer.extend_from_slice(b"Set-Cookie: ");
+            answer.extend_from_slice(cookie);
+            answer.extend_from_slice(b"\r\n");
+        }
+        if tls {
+            answer.extend_from_slice(HSTS.as_bytes());
+            answer.extend_from_slice(b"\r\n");
+        }
+        answer.extend_from_slice(b"\r\n");
+        if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+        self.relay(built, stream, early, upstream, chain).await;
+    }
+
+    async fn relay(
+        self,
+        built: &Built,
+        stream: Stream,
+        mut early: Vec<u8>,
+        mut upstream: Upstream,
+        chain: Chain,
+    ) {
+        let memory = built.limits.message_memory.as_u64();
+        let limits = Limits { frame: memory, message: memory };
+        let mut relay = Relay::new(chain, self.journal, limits, built.limits.close_timeout.get());
+        let begun = Instant::now();
+        relay.receive(Direction::Client, &mut early, begun.elapsed());
+        relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
+        pump(relay, stream, upstream.stream, built.limits.write_buffer.as_usize(), begun).await;
+    }
+
+    /// Takes a request through route, defences and the application's own handshake.
+    async fn admit(
+        &mut self,
+        built: &Built,
+        request: &UpgradeRequest,
+        tls: bool,
+    ) -> Result<(Upstream, Chain), Answer> {
+        if request.is_plain_http() {
+            let told = if self.tls_offered && !tls {
+                "This endpoint speaks WebSocket over TLS: use wss://."
+            } else {
+                "This endpoint speaks WebSocket (RFC 6455): connect with a WebSocket client."
+            };
+            return Err(Answer { status: 426, told: told.to_owned() });
+        }
+        let Some(route) = built.route(&request.head.target) else {
+            return Err(self.refuse_ourselves(404, "no route covers the path", "there is nothing here"));
+        };
+        self.journal.set_route(&route.name);
+        let mut chain = Chain::new(&route.defences);
+        let mut report = Report::default();
+        self.judge_handshake(route, &mut chain, &mut report, request, tls).await?;
+        // What cannot be upgraded without guessing is refused whatever the mode.
+        if let Some(fatal) = request.violations.iter().find(|v| v.is_fatal()) {
+            return Err(self.unreadable(fatal));
+        }
+        let options = DialOptions {
+            tls: route.upstream_tls.clone(),
+            timeout: built.limits.upstream_timeout.get(),
+            connect_to: None,
+        };
+        let stream = self.connect(route, options, &mut chain, &mut report).await?;
+        let caller = Caller { request, address: self.address.ip(), tls, user: report.user.as_deref() };
+        let upstream =
+            upstream::upgrade(stream, &route.upstream, &caller, built.limits.upstream_timeout.get())
+                .await
+                .map_err(|refused| match refused {
+                    // The application's own no is passed on; what would send the client elsewhere is not.
+                    Refused::Status(status @ 400..=599) => self.refuse_ourselves(
+                        status,
+                        &format!("the application answered {status}"),
+                        "the application refused the connection",
+                    ),
+                    Refused::Status(status) => self.refuse_ourselves(
+                        502,
+                        &format!("the application answered {status}"),
+                        "the application did not upgrade",
+                    ),
+                    Refused::Broken(why) => {
+                        self.refuse_ourselves(502, &why, "the application did not upgrade")
+                    }
+                })?;
+        let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
+        self.journal.open(report.user, origin, upstream.protocol.clone(), tls);
+        Ok((upstream, chain))
+    }
+
+    async fn judge_handshake(
+        &self,
+        route: &Route,
+        chain: &mut Chain,
+        report: &mut Report,
+        request: &UpgradeRequest,
+        tls: bool,
+    ) -> Result<(), Answer> {
+        let fact = || Fact::Handshake(HandshakeFact { request, tls, tls_offered: self.tls_offered });
+        let mut outcome = chain.observe(&fact(), self.begun.elapsed(), report);
+        let result = loop {
+            match outcome {
+                Outcome::Pass => break Ok(()),
+                Outcome::Stop(decided) => break Err(self.refused_by(&decided)),
+                Outcome::Ask { link, effect: Effect::ForwardAuth } => {
+                    let answer = self.ask(route, request).await;
+                    let now = self.begun.elapsed();
+                    outcome = chain.resume(link, &Fact::Answer(&answer), &fact(), now, report);
+                }
+            }
+        };
+        self.note(report);
+        result
+    }
+
+    async fn ask(&self, route: &Route, request: &UpgradeRequest) -> sockwarden_defend::Answer {
+        match &route.forward_auth {
+            Some(whom) => {
+                let head = &request.head;
+                forward_auth::ask(whom, &route.upstream_tls, &head.headers, &head.target, self.address.ip())
+                    .await
+            }
+            None => sockwarden_defend::Answer::Failed("the route names nobody to ask".to_owned()),
+        }
+    }
+
+    /// Connects to the application and lets the chain judge the way there before anything is sent.
+    async fn connect(
+        &self,
+        route: &Route,
+        options: DialOptions,
+        chain: &mut Chain,
+        report: &mut Report,
+    ) -> Result<Stream, Answer> {
+        let url = &route.upstream;
+        let dialled = upstream::connect(url, &options).await;
+        let problem = match &dialled {
+            Err(error @ DialError::Certificate(..)) => Some(error.to_string()),
+            Ok(_) | Err(_) => None,
+        };
+        let fact = Fact::Upstream(UpstreamFact {
+            tls: url.tls,
+            loopback: url.is_loopback(),
+            certificate_problem: problem.as_deref(),
+        });
+        let outcome = chain.observe(&fact, self.begun.elapsed(), report);
+        self.note(report);
+        if let Outcome::Stop(decided) = outcome {
+            return Err(self.refused_by(&decided));
+        }
+        let dialled = match (dialled, problem) {
+            (Err(_), Some(_)) => match ClientTls::insecure() {
+                Ok(tls) => upstream::connect(url, &DialOptions { tls, ..options }).await,
+                Err(error) => {
+                    return Err(self.refuse_ourselves(
+                        502,
+                        &error.to_string(),
+                        "the application cannot be reached",
+                    ));
+                }
+            },
+            (dialled, _) => dialled,
+        };
+        dialled.map_err(|error| {
+            self.refuse_ourselves(502, &error.to_string(), "the application cannot be reached")
+        })
+    }
+
+    async fn malformed(&self, stream: Stream, violation: HeadViolation) {
+        let tls = stream.tls_info().is_some();
+        let rule = &defences::STRICT_HANDSHAKE;
+        let decision = Decision::Refuse(violation.status());
+        let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
+        let told = format!("The request is malformed: {violation}.\nEvent: {id}");
+        refuse(stream, &Answer { status: violation.status(), told }, tls).await;
+    }
+
+    fn unreadable(&self, violation: &RequestViolation) -> Answer {
+        let rule = &defences::STRICT_HANDSHAKE;
+        let decision = Decision::Refuse(violation.status());
+        let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
+        Answer {
+            status: violation.status(),
+            told: format!("The handshake is malformed: {violation}.\nEvent: {id}"),
+        }
+    }
+
+    fn refused_by(&self, decided: &Decided) -> Answer {
+        let id = self.journal.decided(decided, None);
+        let (status, told) = match &decided.verdict {
+            Verdict::Refuse(Refusal { status, told, .. }) => (*status, *told),
+            Verdict::Close(closure) => (403, closure.told),
+            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (403, ""),
+        };
+        Answer { status, told: format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id) }
+    }
+
+    fn refuse_ourselves(&self, status: u16, reason: &str, told: &str) -> Answer {
+        let id = self.journal.failure(status, reason);
+        Answer { status, told: format!("Refused: {told}.\nEvent: {id}") }
+    }
+
+    /// Reports what guards in observe mode have seen.
+    fn note(&self, report: &mut Report) {
+        for noted in report.noted.drain(..) {
+            self.journal.decided(&noted, None);
+        }
+    }
+}
+
+async fn refuse(mut stream: Stream, answer: &Answer, tls: bool) {
+    let mut headers = Vec::new();
+    match answer.status {
+        401 => headers.push("WWW-Authenticate: Session"),
+        405 => headers.push("Allow: GET"),
+        426 => headers.extend(["Upgrade: websocket", "Sec-WebSocket-Version: 13"]),
+        _ => {}
+    }
+    if tls {
+        headers.push(HSTS);
+    }
+    let bytes = http_response(answer.status, &headers, &format!("{}\n", answer.told));
+    if stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok() {
+        linger(stream).await;
+    }
+}
+
+/// Accepts TLS where the first byte asks for it, else leaves the connection plain.
+async fn accept(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Stream> {
+    // Frames are written whole; waiting for more to send would only delay them.
+    let _ = tcp.set_nodelay(true);
+    let Some(acceptor) = acceptor else { return Ok(Stream::Plain(tcp)) };
+    let mut first = [0];
+    tcp.peek(&mut first).await?;
+    // A TLS record of the handshake begins with 22 (RFC 8446 §5.1); no request line does.
+    if first == [22] {
+        Ok(Stream::Server(Box::new(acceptor.accept(tcp).await?)))
+    } else {
+        Ok(Stream::Plain(tcp))
+    }
+}
+
+enum Unread {
+    Malformed(HeadViolation),
+    Ended,
+}
+
+/// Reads a request's head and what followed it in the same reads.
+async fn read_head(stream: &mut Stream) -> Result<(RequestHead, Vec<u8>), Unread> {
+    let mut buffer = Vec::with_capacity(1024);
+    loop {
+        match RequestHead::parse(&buffer, HeadLimits::default()) {
+            Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
+            Ok(None) => {}
+            Err(violation) => return Err(Unread::Malformed(violation)),
+        }
+        match stream.read_buf(&mut buffer).await {
+            Ok(n) if n > 0 => {}
+            Ok(_) | Err(_) => return Err(Unread::Ended),
+        }
+    }
+}

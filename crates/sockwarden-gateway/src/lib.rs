@@ -1,0 +1,22 @@
+//! The inline proxy: it ends the client's WebSocket, judges every frame both ways, and speaks a second WebSocket to the
+//! application. What it forwards is what it inspected: one parse per direction, and no way around.
+//!
+//! ```text
+//! accept → TLS → head → route → defences → application's TLS and handshake → 101 → relay → close
+//! ```
+//!
+//! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is handed.
+
+mod build;
+mod config;
+mod connection;
+mod forward_auth;
+mod journal;
+mod pump;
+mod relay;
+mod server;
+mod upstream;
+
+pub use build::{BuildError, Built, Problem, build, warnings};
+pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
+pub use server::{Gateway, Listening, StartError};

@@ -1,0 +1,251 @@
+//! Two sessions back to back, without I/O: what one peer sends is judged whole and then sent to the other.
+//!
+//! A message is forwarded when it is complete and has passed, in one frame. Pings are answered here. A close frame is
+//! forwarded, and answered when the other side has answered it, so that what was on its way arrives first.
+
+use std::time::Duration;
+
+use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
+use sockwarden_model::{Direction, Initiator, Traffic};
+use sockwarden_net::SystemMaskKeys;
+use sockwarden_proto::{CloseCode, Data, Fact, Flow, Limits, Phase, Role, Session};
+
+use crate::journal::Journal;
+
+/// How long the application's answers to what came before a client's offence are still let through.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The two sessions of one connection and the chain between them.
+pub(crate) struct Relay {
+    client: Side,
+    server: Side,
+    chain: Chain,
+    journal: Journal,
+    close_timeout: Duration,
+    /// When the close handshake must be over, once it has begun.
+    deadline: Option<Duration>,
+    /// What a client that offended is told once the application has answered what came before.
+    sentence: Option<(CloseCode, String)>,
+    ended: Option<(CloseCode, Initiator)>,
+}
+
+struct Side {
+    session: Session<SystemMaskKeys>,
+    /// The pieces of a message that is not complete.
+    held: Vec<u8>,
+    traffic: Traffic,
+    /// Nothing more is read from this peer.
+    deaf: bool,
+}
+
+impl Relay {
+    /// Joins a client to an application, both handshakes done.
+    pub(crate) fn new(chain: Chain, journal: Journal, limits: Limits, close_timeout: Duration) -> Self {
+        let side = |role| Side {
+            session: Session::new(role, limits, SystemMaskKeys::new()),
+            held: Vec::new(),
+            traffic: Traffic::default(),
+            deaf: false,
+        };
+        Self {
+            client: side(Role::Server),
+            server: side(Role::Client),
+            chain,
+            journal,
+            close_timeout,
+            deadline: None,
+            sentence: None,
+            ended: None,
+        }
+    }
+
+    /// Takes bytes that a peer sent.
+    pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
+        let Self { client, server, chain, journal, .. } = self;
+        let (source, target) = match from {
+            Direction::Client => (client, server),
+            Direction::Server => (server, client),
+        };
+        if source.deaf {
+            return;
+        }
+        let mut closed = None;
+        let mut stopped = None;
+        let Side { session, held, traffic, .. } = source;
+        session.receive(bytes, |fact| {
+            let observed = match &fact {
+                Fact::Frame(header) => Observed::Frame { direction: from, header },
+                Fact::Violation(violation) => Observed::Violation { direction: from, violation: *violation },
+                Fact::Data(data) => {
+                    forward(data, held, traffic, target);
+                    return Flow::Continue;
+                }
+                Fact::Close(close) => {
+                    closed = Some((close.code, close.reason.to_owned()));
+                    return Flow::Continue;
+                }
+                Fact::Ping(_) | Fact::Pong(_) => return Flow::Continue,
+            };
+            stopped = observe(chain, journal, &observed, from, now);
+            if stopped.is_some() { Flow::Stop } else { Flow::Continue }
+        });
+        if let Some((code, reason)) = closed {
+            self.forward_close(from, code, &reason, now);
+        }
+        if let Some(decided) = stopped {
+            self.stop(from, &decided, now);
+        }
+    }
+
+    /// Takes note that a peer has vanished without a close frame.
+    pub(crate) fn vanished(&mut self, from: Direction, now: Duration) {
+        self.side(from).deaf = true;
+        let (code, initiator) = match from {
+            Direction::Client => (CloseCode::GOING_AWAY, Initiator::Client),
+            Direction::Server => (CloseCode::BAD_GATEWAY, Initiator::Server),
+        };
+        self.end(CloseCode::ABNORMAL, initiator, now);
+        if from == Direction::Server {
+            self.pass_sentence();
+        }
+        self.other(from).session.close(Some(code), "the other side is gone");
+        self.side(from).session.output().clear();
+    }
+
+    /// Takes note that time has passed.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            self.pass_sentence();
+            for direction in [Direction::Client, Direction::Server] {
+                let side = self.side(direction);
+                side.deaf = true;
+                side.session.close(Some(CloseCode::GOING_AWAY), "");
+            }
+        }
+    }
+
+    /// Tells when [`Relay::tick`] wants to be called.
+    pub(crate) const fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Tells whether bytes of a peer may be read: its own half is open and the other one's output is not full.
+    pub(crate) fn wants(&mut self, from: Direction, write_buffer: usize) -> bool {
+        let full = self.client.session.output_len().max(self.server.session.output_len()) >= write_buffer;
+        let side = self.side(from);
+        !full && !side.deaf && !side.session.is_peer_finished()
+    }
+
+    /// Gives what is to be written to a peer; the caller removes what it has written.
+    pub(crate) const fn output(&mut self, to: Direction) -> &mut Vec<u8> {
+        self.side(to).session.output()
+    }
+
+    /// Tells whether nothing more will be forwarded either way.
+    pub(crate) fn is_over(&self) -> bool {
+        let done = |side: &Side| side.session.phase() == Phase::Closed || side.deaf;
+        self.ended.is_some() && self.sentence.is_none() && done(&self.client) && done(&self.server)
+    }
+
+    /// Reports how the connection ended.
+    pub(crate) fn report_end(&self, duration: Duration) {
+        let (code, initiator) = self.ended.unwrap_or((CloseCode::ABNORMAL, Initiator::Gateway));
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.journal.close(code.0, initiator, duration_ms, self.client.traffic, self.server.traffic);
+    }
+
+    const fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Client => &mut self.client,
+            Direction::Server => &mut self.server,
+        }
+    }
+
+    const fn other(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::Client => &mut self.server,
+            Direction::Server => &mut self.client,
+        }
+    }
+
+    fn forward_close(&mut self, from: Direction, code: Option<CloseCode>, reason: &str, now: Duration) {
+        let initiator = match from {
+            Direction::Client => Initiator::Client,
+            Direction::Server => Initiator::Server,
+        };
+        self.end(code.unwrap_or(CloseCode::NO_STATUS), initiator, now);
+        if from == Direction::Server && self.sentence.is_some() {
+            self.pass_sentence();
+        } else {
+            self.other(from).session.close(code, reason);
+        }
+    }
+
+    /// Carries out a close that a defence decided.
+    fn stop(&mut self, from: Direction, decided: &Decided, now: Duration) {
+        let Verdict::Close(Closure { code, told, .. }) = &decided.verdict else { return };
+        let id = self.journal.decided(decided, Some(from));
+        self.end(*code, Initiator::Gateway, now);
+        self.side(from).deaf = true;
+        self.other(from).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
+        let reason = format!("{told} (event {id})");
+        match from {
+            // The application may still be answering what came before the offence; its close frame says that it has.
+            Direction::Client if self.server.session.phase() == Phase::CloseSent => {
+                self.sentence = Some((*code, reason));
+                self.deadline = Some(now + DRAIN.min(self.close_timeout));
+            }
+            Direction::Client | Direction::Server => self.side(from).session.close(Some(*code), &reason),
+        }
+    }
+
+    fn pass_sentence(&mut self) {
+        if let Some((code, reason)) = self.sentence.take() {
+            self.client.session.close(Some(code), &reason);
+        }
+    }
+
+    fn end(&mut self, code: CloseCode, initiator: Initiator, now: Duration) {
+        self.ended.get_or_insert((code, initiator));
+        self.deadline.get_or_insert(now + self.close_timeout);
+    }
+}
+
+/// Sends a message on once it is complete; one that lies whole in the buffer is not copied aside.
+fn forward(data: &Data<'_>, held: &mut Vec<u8>, traffic: &mut Traffic, target: &mut Side) {
+    let whole = data.begins && data.ends;
+    if !whole {
+        held.extend_from_slice(data.bytes);
+    }
+    if !data.ends {
+        return;
+    }
+    let message = if whole { data.bytes } else { held.as_slice() };
+    traffic.messages += 1;
+    traffic.bytes += message.len() as u64;
+    target.session.send(data.kind, message);
+    if !whole {
+        // The memory of a large message is not kept for the next one.
+        *held = Vec::new();
+    }
+}
+
+/// Asks the chain and reports what guards that only observe have seen.
+fn observe(
+    chain: &mut Chain,
+    journal: &Journal,
+    fact: &Observed<'_>,
+    from: Direction,
+    now: Duration,
+) -> Option<Decided> {
+    let mut report = Report::default();
+    let outcome = chain.observe(fact, now, &mut report);
+    for noted in &report.noted {
+        journal.decided(noted, Some(from));
+    }
+    match outcome {
+        Outcome::Pass | Outcome::Ask { .. } => None,
+        Outcome::Stop(decided) => Some(decided),
+    }
+}
