@@ -18,6 +18,42 @@ pub(crate) fn code_only(text: &str) -> String {
     code
 }
 
+/// The same code with everything under `#[cfg(test)]` blanked.
+pub(crate) fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+
+    let mut left = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(at) = rest.find(MARK) {
+        let (before, item) = rest.split_at(at);
+        let end = item_end(item);
+        left.push_str(before);
+        left.extend(item[..end].chars().map(|letter| if letter == '\n' { '\n' } else { ' ' }));
+        rest = &item[end..];
+    }
+    left.push_str(rest);
+    left
+}
+
+/// Where the item that `code` begins with ends: after its braces, or after a semicolon before any.
+fn item_end(code: &str) -> usize {
+    let mut depth = 0_u32;
+    for (at, letter) in code.char_indices() {
+        match letter {
+            ';' if depth == 0 => return at + 1,
+            '{' => depth += 1,
+            '}' => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    code.len()
+}
+
 /// Every full path that the `use` declarations of `code` name, with its line: `use a::{b, c::D};` names `a::b` and `a::c::D`.
 pub(crate) fn imports(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
@@ -191,6 +227,19 @@ mod tests {
         check("/* open", "");
         check("'", "'");
         check("r###", "r###");
+    }
+
+    #[test]
+    fn what_only_tests_see_is_blanked() {
+        let check = |code: &str, expected: &str| {
+            let left = without_tests(code);
+            assert_eq!(left.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{code}");
+            assert_eq!(left.matches('\n').count(), code.matches('\n').count(), "{code}");
+        };
+        check("a\n#[cfg(test)]\nmod tests { fn f() {\n} }\nb", "a b");
+        check("#[cfg(test)]\nuse a::b;\nc", "c");
+        check("#[cfg(test)] mod tests {", "");
+        check("#[cfg(unix)] mod a { b }", "#[cfg(unix)] mod a { b }");
     }
 
     #[test]
