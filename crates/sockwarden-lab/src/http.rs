@@ -75,9 +75,9 @@ async fn answer(app: &Arc<App>, request: Request<Incoming>, transport: Transport
         }
         (&Method::POST, "/login") => log_in(app, request, transport).await,
         (&Method::POST, "/logout") => log_out(app, &request, transport).await,
-        (&Method::GET | &Method::HEAD, _) => asset(app, path),
         (_, "/login" | "/logout") => not_allowed("POST"),
         (_, "/ws" | "/api/session") => not_allowed("GET"),
+        (&Method::GET | &Method::HEAD, _) => asset(app, path),
         _ => not_allowed("GET, HEAD"),
     };
     answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

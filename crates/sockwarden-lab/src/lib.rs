@@ -47,7 +47,8 @@
 //! # Messages
 //!
 //! All are JSON objects in text messages. A request may carry an `id` (a number, or up to 64 letters, digits, `-` and `_`), which its
-//! answer repeats; nothing else of what a client sends comes back to it except what it posted to a room it listens to.
+//! answer repeats. Nothing else of what a client sends comes back to it, except what it posted to a room it listens to and what the database quotes in an
+//! error while `sql-injection` is on.
 //!
 //! | request | answer |
 //! |---|---|

@@ -27,7 +27,7 @@ const MIN_STATUS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long, and for how many bytes, a socket is read on after our close frame, so that the peer sees the frame and not
 /// a reset connection.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: u64 = 64 << 20;
 
 const READ_BUFFER: usize = 16 << 10;

@@ -45,9 +45,7 @@ const SELECT: &str = "SELECT id, vessel, cargo, origin, destination, status, arr
 
 /// Searches vessels and cargoes for a text that is only ever a value.
 pub(crate) fn search(connection: &mut Connection, query: &str) -> rusqlite::Result<Found> {
-    let sql = format!(
-        "{SELECT} WHERE instr(lower(vessel), lower(:q)) > 0 OR instr(lower(cargo), lower(:q)) > 0 ORDER BY id"
-    );
+    let sql = format!("{SELECT} WHERE instr(lower(vessel || ' ' || cargo), lower(:q)) > 0 ORDER BY id");
     with_deadline(connection, |connection| {
         read(connection.prepare(&sql)?.query(named_params! {":q": query})?)
     })
@@ -55,7 +53,7 @@ pub(crate) fn search(connection: &mut Connection, query: &str) -> rusqlite::Resu
 
 /// Searches vessels and cargoes for a text that becomes part of the statement: the flaw `sql-injection`.
 pub(crate) fn search_by_concatenation(connection: &mut Connection, query: &str) -> rusqlite::Result<Found> {
-    let sql = format!("{SELECT} WHERE vessel LIKE '%{query}%' OR cargo LIKE '%{query}%' ORDER BY id");
+    let sql = format!("{SELECT} WHERE vessel || ' ' || cargo LIKE '%{query}%' ORDER BY id");
     with_deadline(connection, |connection| read(connection.prepare(&sql)?.query([])?))
 }
 
