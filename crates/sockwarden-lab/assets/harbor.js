@@ -7,6 +7,7 @@ const SHOWN_POSTS = 200;
 let socket = null;
 let room = null;
 let nextId = 1;
+let credentials = null;
 const waiting = new Map();
 
 function element(tag, text) {
@@ -73,6 +74,9 @@ function hear(message) {
 
 async function welcome({ user, role }) {
   notice("");
+  // A browser may keep no cookie from a plain port; then the socket itself is told who we are.
+  if (user === null && credentials !== null) ({ user, role } = await ask({ type: "login", ...credentials }));
+  credentials = null;
   byId("who-name").textContent = user === null ? "guest" : `${user} · ${role}`;
   byId("logout").hidden = user === null;
   byId("login-panel").hidden = user !== null;
@@ -179,11 +183,12 @@ async function whoAmI() {
 
 byId("login").onsubmit = (event) => {
   event.preventDefault();
-  const credentials = { user: byId("login-user").value, password: byId("login-password").value };
+  const given = { user: byId("login-user").value, password: byId("login-password").value };
   tell((async () => {
-    const answer = await fetch("/login", { method: "POST", body: JSON.stringify(credentials) });
+    const answer = await fetch("/login", { method: "POST", body: JSON.stringify(given) });
     if (!answer.ok) throw new Error((await answer.json()).error);
     byId("login").reset();
+    credentials = given;
     reconnect();
   })());
 };

@@ -8,7 +8,8 @@ use crate::flaw::{Flaw, FlawSet};
 
 /// The largest message that is read while [`Flaw::UnboundedMessage`] is on, in bytes (64 MiB).
 ///
-/// The flaw is that nothing refuses a message; this cap is there so that the machine which runs the lab survives the attack.
+/// The flaw is that nothing refuses a message; this cap is there so that the machine which runs the lab
+/// survives the attack.
 pub const MESSAGE_CAP: usize = 64 << 20;
 
 /// The largest message that is read while [`Flaw::UnboundedMessage`] is off, in bytes (64 KiB).
@@ -16,17 +17,19 @@ pub const MESSAGE_LIMIT: usize = 64 << 10;
 
 /// Configures a [`Lab`](crate::Lab).
 ///
-/// There is no default on purpose: whoever starts Harbor says whether it is [`vulnerable`](Self::vulnerable) or [`safe`](Self::safe).
+/// There is no default on purpose: whoever starts Harbor says whether it is [`vulnerable`](Self::vulnerable) or
+/// [`safe`](Self::safe).
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The flaws that are on.
     pub flaws: FlawSet,
-    /// Where plain HTTP is served while [`Flaw::Cleartext`] is on: a loopback address, port 0 for any free port.
+    /// Where plain HTTP is served while [`Flaw::Cleartext`] is on: a loopback address, port 0 for any free
+    /// port.
     pub http_listen: SocketAddr,
     /// Where HTTPS is served: a loopback address, port 0 for any free port.
     pub tls_listen: SocketAddr,
-    /// Origins that are accepted besides the application's own while [`Flaw::OriginNotChecked`] is off, each spelled
-    /// as a browser sends it (`https://app.example`, no trailing slash).
+    /// Origins that are accepted besides the application's own while [`Flaw::OriginNotChecked`] is off, each
+    /// spelled as a browser sends it (`https://app.example`, no trailing slash).
     pub allowed_origins: Vec<String>,
     /// The certificate of the TLS port; `None` makes one for `localhost`, `127.0.0.1` and `::1` at every start.
     pub certificate: Option<Certificate>,

@@ -43,8 +43,8 @@ impl Lab {
     /// Starts Harbor on the current tokio runtime, which needs its network and its clock enabled.
     ///
     /// # Errors
-    /// Fails when an address is not a loopback address or cannot be bound, when the given certificate cannot be used, and when
-    /// the database cannot be opened.
+    /// Fails when an address is not a loopback address or cannot be bound, when the given certificate cannot be
+    /// used, and when the database cannot be opened.
     pub async fn start(config: Config) -> Result<Self, LabError> {
         let tls = tls::prepare(config.certificate.as_ref())?;
         let tls_listener = listen(config.tls_listen).await?;
@@ -90,8 +90,8 @@ impl Lab {
         Some(self.tls_addr)
     }
 
-    /// Returns in PEM what a client must trust to reach the TLS port: the authority that was made at the start, or the chain
-    /// that was given.
+    /// Returns in PEM what a client must trust to reach the TLS port: the authority that was made at the start,
+    /// or the chain that was given.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }

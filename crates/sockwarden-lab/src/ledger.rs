@@ -8,8 +8,8 @@ use crate::error::LabError;
 
 /// Reads Harbor's database behind the application's back, to judge what an attack really did.
 ///
-/// Every method waits on the calling thread until the application's current query is done. Each fails only when the
-/// database does.
+/// Every method waits on the calling thread until the application's current query is done. Each fails only when
+/// the database does.
 #[derive(Clone)]
 pub struct Ledger {
     database: Database,
@@ -110,7 +110,8 @@ impl Ledger {
         })
     }
 
-    /// Ends every session of a user at once, as an administrator would after a theft; returns how many there were.
+    /// Ends every session of a user at once, as an administrator would after a theft; returns how many there
+    /// were.
     pub fn revoke_sessions(&self, user: &str) -> Result<u64, LabError> {
         self.ask(|connection| connection.execute("DELETE FROM sessions WHERE user = ?1", params![user]))
             .map(|ended| ended as u64)

@@ -1,9 +1,9 @@
 //! Harbor, the vulnerable application that Sockwarden's attacks, scans and defences are tried on.
 //!
-//! Harbor is a small messenger for the people of a port: they log in, talk in rooms, see their account, search the ledger
-//! of shipments and watch a status feed; an administrator sees all accounts and grants roles. It is built as somebody else would have
-//! built it, on independent libraries and a real SQLite database, and knows nothing of the rest of Sockwarden. It
-//! listens on loopback addresses only.
+//! Harbor is a small messenger for the people of a port: they log in, talk in rooms, see their account, search
+//! the ledger of shipments and watch a status feed; an administrator sees all accounts and grants roles. It is
+//! built as somebody else would have built it, on independent libraries and a real SQLite database, and knows
+//! nothing of the rest of Sockwarden. It listens on loopback addresses only.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), sockwarden_lab::LabError> {
@@ -31,8 +31,9 @@
 //! | `sql-injection` | T6 | `search` pastes `q` into its SQL and shows SQLite's errors | `q` is a bound parameter, errors are generic |
 //! | `origin-not-checked` | T7 | any `Origin` is accepted; the cookie is `SameSite=None` (`Secure` over TLS) | `/ws`, `/login` and `/logout` want the `Origin` to be that of the request itself or in [`Config::allowed_origins`], else 403; the cookie is `SameSite=Strict` |
 //!
-//! With `origin-not-checked` off a *missing* `Origin` is still accepted: browsers always send one with a WebSocket
-//! handshake, so that the request comes from a program, which has no victim's cookie to abuse. `null` is refused.
+//! With `origin-not-checked` off a *missing* `Origin` is still accepted: browsers always send one with a
+//! WebSocket handshake, so that the request comes from a program, which has no victim's cookie to abuse. `null`
+//! is refused.
 //!
 //! # HTTP
 //!
@@ -46,9 +47,9 @@
 //!
 //! # Messages
 //!
-//! All are JSON objects in text messages. A request may carry an `id` (a number, or up to 64 letters, digits, `-` and `_`), which its
-//! answer repeats. Nothing else of what a client sends comes back to it, except what it posted to a room it listens to and what the database quotes in an
-//! error while `sql-injection` is on.
+//! All are JSON objects in text messages. A request may carry an `id` (a number, or up to 64 letters, digits,
+//! `-` and `_`), which its answer repeats. Nothing else of what a client sends comes back to it, except what it
+//! posted to a room it listens to and what the database quotes in an error while `sql-injection` is on.
 //!
 //! | request | answer |
 //! |---|---|
@@ -66,14 +67,16 @@
 //! | `{"type":"status"}` | `{"type":"status","seq":0,"at":…,"shipments":{…},"wind_knots":…,"tide_cm":…}`, and more of them every [`Config::status_interval`] |
 //! | anything else | `{"type":"error","code":…,"message":…}` |
 //!
-//! The codes of errors are `bad-message`, `unknown-type`, `too-long`, `not-logged-in`, `wrong-password`, `forbidden`, `no-such-account`,
-//! `no-such-room` (also for a room that is closed to the asker), `no-such-role`, `search-failed`, `storage-full`, `session-ended`, `internal`.
+//! The codes of errors are `bad-message`, `unknown-type`, `too-long`, `not-logged-in`, `wrong-password`,
+//! `forbidden`, `no-such-account`, `no-such-room` (also for a room that is closed to the asker),
+//! `no-such-role`, `search-failed`, `storage-full`, `session-ended`, `internal`.
 //!
 //! # Limits that are no flaw
 //!
-//! 256 connections ([`Config::max_connections`]), 64 headers and 16 KiB of a request's head, 10 s for the head, the body and the TLS handshake each,
-//! 64 queued messages per socket, 10 s per written message, 5 min of silence, 3600 messages per subscription of the status feed, 1024 sessions, 512 MiB of database,
-//! 10 s and 100 rows per search, 50 posts and 1 MiB per history; a room shows the first 64 KiB of a post.
+//! 256 connections ([`Config::max_connections`]), 64 headers and 16 KiB of a request's head, 10 s for the head,
+//! the body and the TLS handshake each, 64 queued messages per socket, 10 s per written message, 5 min of
+//! silence, 3600 messages per subscription of the status feed, 1024 sessions, 512 MiB of database, 10 s and 100
+//! rows per search, 50 posts and 1 MiB per history; a room shows the first 64 KiB of a post.
 
 mod access;
 mod app;

@@ -48,7 +48,8 @@ impl std::fmt::Debug for Credentials<'_> {
     }
 }
 
-/// The client's own mark on a request, sent back with the answer: a number, or up to 64 letters, digits, `-` and `_`.
+/// The client's own mark on a request, sent back with the answer: a number, or up to 64 letters, digits, `-`
+/// and `_`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Correlation {

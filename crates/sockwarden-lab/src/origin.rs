@@ -7,8 +7,9 @@ use crate::app::Transport;
 
 /// Decides whether the `Origin` of a request is one of ours: the very server that is asked, or one on the list.
 ///
-/// A request without `Origin` is let in: browsers always send one with a WebSocket handshake and with a POST, so that it
-/// comes from a program, which holds no cookie but its owner's. `null`, two of them, or anything unreadable is foreign.
+/// A request without `Origin` is let in: browsers always send one with a WebSocket handshake and with a POST,
+/// so that it comes from a program, which holds no cookie but its owner's. `null`, two of them, or anything
+/// unreadable is foreign.
 pub(crate) fn is_ours(headers: &HeaderMap, transport: Transport, allowed: &[String]) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let origin = match (origins.next(), origins.next()) {

@@ -25,8 +25,8 @@ const CARE_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest time between two messages of the status feed.
 const MIN_STATUS_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long, and for how many bytes, a socket is read on after our close frame, so that the peer sees the frame and not
-/// a reset connection.
+/// How long, and for how many bytes, a socket is read on after our close frame, so that the peer sees the frame
+/// and not a reset connection.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 const DRAIN_BYTES: u64 = 64 << 20;
 
@@ -109,7 +109,12 @@ where
             _ = stopping.changed() => Step::Close(Closing::Stopping),
             incoming = socket.next() => {
                 last_heard = Instant::now();
-                hear(socket, &mut conversation, incoming).await
+                let had_feed = conversation.has_feed();
+                let step = hear(socket, &mut conversation, incoming).await;
+                if !had_feed {
+                    status.reset();
+                }
+                step
             }
             Some(said) = queued.recv() => Step::after(send(socket, said).await),
             _ = status.tick(), if conversation.has_feed() => match conversation.next_status().await {

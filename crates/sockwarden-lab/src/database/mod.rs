@@ -52,7 +52,8 @@ impl Database {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        // Each piece of work is one statement or one transaction, so that one which panicked left nothing half done.
+        // Each piece of work is one statement or one transaction, so that one which panicked left nothing half
+        // done.
         work(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -7,7 +7,8 @@ use crate::access::Standing;
 
 /// How much of a post a room shows, in bytes; the database keeps all of it.
 ///
-/// It bounds what one long post costs everybody else, so that only its author's flaw is tried, not the room's memory.
+/// It bounds what one long post costs everybody else, so that only its author's flaw is tried, not the room's
+/// memory.
 pub(crate) const SHOWN: usize = 64 << 10;
 
 /// How many posts one answer of the history has at most.

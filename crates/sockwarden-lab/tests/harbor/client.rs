@@ -143,7 +143,8 @@ impl std::fmt::Debug for dyn Stream {
 }
 
 impl Client {
-    /// Opens the socket with extra headers in the handshake; the error is the status, or 0 when there was no answer.
+    /// Opens the socket with extra headers in the handshake; the error is the status, or 0 when there was no
+    /// answer.
     pub(crate) async fn open(lab: &Lab, link: Link, headers: &[(&str, &str)]) -> Result<Self, u16> {
         let mut request = format!("ws://{}/ws", host(lab, link)).into_client_request().unwrap();
         for (name, value) in headers {
@@ -179,6 +180,12 @@ impl Client {
 
     pub(crate) async fn say_binary(&mut self, bytes: &'static [u8]) {
         self.socket.send(Message::Binary(Bytes::from_static(bytes))).await.unwrap();
+    }
+
+    /// Sends a ping or a close frame and returns what the other side answers to it.
+    pub(crate) async fn exchange(&mut self, control: Message) -> Option<Message> {
+        self.socket.send(control).await.unwrap();
+        timeout(PATIENCE, self.socket.next()).await.unwrap().and_then(Result::ok)
     }
 
     /// Sends a request and returns the next message.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, Link, get, http, log_in};
+use crate::client::{Client, Link, dial, get, host, http, log_in};
 use serde_json::{Value, json};
 use sockwarden_lab::{Config, Lab, Role, seed};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 #[tokio::test]
 async fn the_page_is_served_with_everything_it_names() {
@@ -95,7 +98,6 @@ async fn requests_that_fit_nowhere_get_the_right_status() {
         ("GET", "/ws", &[upgrade[0], upgrade[1], ("Sec-WebSocket-Version", "13")], 400),
         ("GET", "/ws", &[upgrade[0], upgrade[1], key, ("Sec-WebSocket-Version", "13")], 401),
     ] {
-        // A second `Connection` beside the helper's `close` counts as one list (RFC 9110 §5.3), the upgrade must be first.
         let answer = raw(&lab, method, path, headers).await;
         assert_eq!(answer, status, "{method} {path} {headers:?}");
     }
@@ -283,16 +285,64 @@ async fn a_binary_message_closes_the_socket() {
     lab.shutdown().await;
 }
 
+#[tokio::test]
+async fn pings_and_goodbyes_are_answered() {
+    let lab = Lab::start(Config::vulnerable()).await.unwrap();
+    let mut guest = Client::guest(&lab, Link::Plain).await;
+    let ping = Message::Ping(Bytes::from_static(b"tide"));
+    assert_eq!(guest.exchange(ping).await, Some(Message::Pong(Bytes::from_static(b"tide"))));
+    let goodbye = Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }));
+    assert_eq!(guest.exchange(goodbye.clone()).await, Some(goodbye));
+    lab.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_unmasked_frame_closes_the_socket() {
+    let lab = Lab::start(Config::vulnerable()).await.unwrap();
+    let mut stream = dial(&lab, Link::Plain).await;
+    let handshake = format!(
+        "GET /ws HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        host(&lab, Link::Plain)
+    );
+    stream.write_all(handshake.as_bytes()).await.unwrap();
+    stream.write_all(b"\x81\x02{}").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    // FIN and opcode 8, a short length, then code 1002 (RFC 6455 §5.5.1).
+    let closed = answer.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 1002_u16.to_be_bytes());
+    assert!(closed, "{}", String::from_utf8_lossy(&answer));
+    lab.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_request_with_too_much_of_a_head_is_refused() {
+    let lab = Lab::start(Config::vulnerable()).await.unwrap();
+    let value = "x".repeat(20 << 10);
+    let many = [("X-Filler", "x"); 70];
+    assert_eq!(raw(&lab, "GET", "/", &many).await, 431);
+    assert_eq!(raw(&lab, "GET", "/", &[("X-Filler", &value)]).await, 431);
+    assert_eq!(raw(&lab, "GET", "/", &many[..40]).await, 200);
+    lab.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_loses_the_session_is_a_guest_where_guests_are_let_in() {
+    let lab = Lab::start(Config::vulnerable()).await.unwrap();
+    let mut mara = Client::logged_in(&lab, Link::Plain, seed::MARA).await;
+    lab.ledger().revoke_sessions("mara").unwrap();
+    assert_eq!(mara.ask(r#"{"type":"me"}"#).await["code"], "not-logged-in");
+    lab.shutdown().await;
+}
+
 /// Sends a request with exactly these headers besides `Host`, and returns the status.
 async fn raw(lab: &Lab, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut request =
-        format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", crate::client::host(lab, Link::Tls));
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", host(lab, Link::Tls));
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str("\r\n");
-    let mut stream = crate::client::dial(lab, Link::Tls).await;
+    let mut stream = dial(lab, Link::Tls).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut line = [0; 12];
     stream.read_exact(&mut line).await.unwrap();
