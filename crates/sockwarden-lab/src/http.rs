@@ -1,0 +1,309 @@
+//! Harbor over HTTP: the page, logging in and out, and the upgrade to the socket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+
+use crate::access::{Person, Role};
+use crate::app::{App, Slot, Transport};
+use crate::conversation::Who;
+use crate::database::{accounts, sessions, unix_now};
+use crate::flaw::Flaw;
+use crate::message::{Credentials, MAX_PASSWORD};
+use crate::{origin, page, secret, socket};
+
+/// The name of the session cookie.
+pub const SESSION_COOKIE: &str = "harbor_session";
+
+const HEAD_TIME: Duration = Duration::from_secs(10);
+const BODY_TIME: Duration = Duration::from_secs(10);
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+const MAX_HEADERS: usize = 64;
+const MAX_HEAD: usize = 16 << 10;
+const MAX_LOGIN_BODY: usize = 4 << 10;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves one connection until it ends, is upgraded, or the lab stops.
+pub(crate) async fn serve<S>(app: Arc<App>, stream: S, transport: Transport, slot: Slot)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut stopping = app.stopping.clone();
+    let service = service_fn(move |request| {
+        let (app, slot) = (Arc::clone(&app), slot.clone());
+        async move { Ok::<_, Infallible>(answer(&app, request, transport, slot).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    // What ends a connection early is the client's affair; nobody here could act on it.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(GOODBYE_TIME, connection).await;
+        }
+    }
+}
+
+async fn answer(app: &Arc<App>, request: Request<Incoming>, transport: Transport, slot: Slot) -> Answer {
+    let path = request.uri().path();
+    let mut answer = match (request.method(), path) {
+        (&Method::GET, "/ws") => upgrade(app, request, transport, slot).await,
+        (&Method::GET, "/api/session") => session(app, &request).await,
+        (&Method::POST, "/login" | "/logout") if !origin_accepted(app, request.headers(), transport) => {
+            problem(StatusCode::FORBIDDEN, "This page may not do that.")
+        }
+        (&Method::POST, "/login") => log_in(app, request, transport).await,
+        (&Method::POST, "/logout") => log_out(app, &request, transport).await,
+        (_, "/login" | "/logout") => not_allowed("POST"),
+        (_, "/ws" | "/api/session") => not_allowed("GET"),
+        (&Method::GET | &Method::HEAD, _) => asset(app, path),
+        _ => not_allowed("GET, HEAD"),
+    };
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn asset(app: &App, path: &str) -> Answer {
+    let Some(asset) = page::asset(path, app.config.flaws) else {
+        return problem(StatusCode::NOT_FOUND, "There is nothing here.");
+    };
+    let mut answer = Response::new(Full::from(asset.text));
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if !app.has(Flaw::StoredXss) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_POLICY));
+    }
+    answer
+}
+
+async fn session(app: &App, request: &Request<Incoming>) -> Answer {
+    match holder(app, request.headers()).await {
+        Ok(Some((person, _))) => {
+            let mut answer = identity(&person);
+            // A user's name is a header's value as it stands: the names are ours, and plain.
+            if let Ok(user) = HeaderValue::from_str(&person.user) {
+                answer.headers_mut().insert("x-harbor-user", user);
+            }
+            answer.headers_mut().insert("x-harbor-role", HeaderValue::from_static(person.role.name()));
+            answer
+        }
+        Ok(None) => problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Err(answer) => answer,
+    }
+}
+
+async fn log_in(app: &App, request: Request<Incoming>, transport: Transport) -> Answer {
+    let body = match timeout(BODY_TIME, Limited::new(request.into_body(), MAX_LOGIN_BODY).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "That is too long for a login.");
+        }
+        Ok(Err(_)) => return problem(StatusCode::BAD_REQUEST, "The login did not arrive whole."),
+        Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "The login took too long to arrive."),
+    };
+    let Ok(Credentials { user, password }) = serde_json::from_slice(&body) else {
+        return problem(StatusCode::BAD_REQUEST, "A login is a JSON object with user and password.");
+    };
+    if password.len() > MAX_PASSWORD {
+        return problem(StatusCode::UNAUTHORIZED, "The user or the password is wrong.");
+    }
+    let (user, password) = (user.into_owned(), password.into_owned());
+    let Ok(token) = secret::new_token() else { return internal() };
+    let fingerprint = secret::fingerprint(&token);
+    let now = unix_now();
+    let lifetime = app.config.session_lifetime.as_secs();
+    let expires_at = now.saturating_add(i64::try_from(lifetime).unwrap_or(i64::MAX));
+    let logged_in = app.database.run(move |connection| {
+        let person = accounts::log_in(connection, &user, &password)?;
+        if let Some(person) = &person {
+            sessions::open(connection, &fingerprint, &person.user, now, expires_at)?;
+        }
+        Ok(person)
+    });
+    match logged_in.await {
+        Ok(Some(person)) => with_cookie(identity(&person), app, transport, &token, lifetime),
+        Ok(None) => problem(StatusCode::UNAUTHORIZED, "The user or the password is wrong."),
+        Err(_) => internal(),
+    }
+}
+
+async fn log_out(app: &App, request: &Request<Incoming>, transport: Transport) -> Answer {
+    if let Some(token) = token(request.headers()) {
+        let fingerprint = secret::fingerprint(token);
+        if app.database.run(move |connection| sessions::close(connection, &fingerprint)).await.is_err() {
+            return internal();
+        }
+    }
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    with_cookie(answer, app, transport, "", 0)
+}
+
+async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Transport, slot: Slot) -> Answer {
+    let answer = match create_response_with_body(&request, Full::default) {
+        Ok(answer) => answer,
+        Err(error) => return no_handshake(&error),
+    };
+    if !origin_accepted(app, request.headers(), transport) {
+        return problem(StatusCode::FORBIDDEN, "This page may not open the socket.");
+    }
+    let who = match holder(app, request.headers()).await {
+        Ok(Some((_, fingerprint))) => Who::Session(fingerprint),
+        Ok(None) if app.has(Flaw::UnauthenticatedAccess) => Who::Nobody,
+        Ok(None) => return problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Err(answer) => return answer,
+    };
+    let (app, upgraded) = (Arc::clone(app), hyper::upgrade::on(&mut request));
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgraded.await {
+            socket::serve(app, TokioIo::new(upgraded), who).await;
+        }
+        drop(slot);
+    });
+    answer
+}
+
+fn no_handshake(error: &WsError) -> Answer {
+    let is_plain_request = matches!(
+        error,
+        WsError::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader | ProtocolError::MissingUpgradeWebSocketHeader
+        )
+    );
+    let is_other_version =
+        matches!(error, WsError::Protocol(ProtocolError::MissingSecWebSocketVersionHeader));
+    if !is_plain_request && !is_other_version {
+        return problem(StatusCode::BAD_REQUEST, "This is not a WebSocket handshake.");
+    }
+    let mut answer = problem(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here.");
+    let headers = answer.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    answer
+}
+
+fn origin_accepted(app: &App, headers: &HeaderMap, transport: Transport) -> bool {
+    app.has(Flaw::OriginNotChecked) || origin::is_ours(headers, transport, &app.config.allowed_origins)
+}
+
+/// Finds whose live session the cookie names, and the fingerprint of its token.
+async fn holder(app: &App, headers: &HeaderMap) -> Result<Option<(Person, String)>, Answer> {
+    let Some(token) = token(headers) else { return Ok(None) };
+    let fingerprint = secret::fingerprint(token);
+    let asked = fingerprint.clone();
+    let found = app.database.run(move |connection| sessions::holder(connection, &asked, unix_now())).await;
+    found.map(|person| person.map(|person| (person, fingerprint))).map_err(|_| internal())
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find_map(|(name, value)| (name == SESSION_COOKIE).then_some(value))
+}
+
+fn with_cookie(mut answer: Answer, app: &App, transport: Transport, token: &str, lifetime: u64) -> Answer {
+    let same_site = if app.has(Flaw::OriginNotChecked) { "None" } else { "Strict" };
+    let secure = match transport {
+        Transport::Tls => "; Secure",
+        Transport::Plain => "",
+    };
+    let cookie = format!(
+        "{SESSION_COOKIE}={token}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite={same_site}{secure}"
+    );
+    match HeaderValue::from_str(&cookie) {
+        Ok(mut cookie) => {
+            cookie.set_sensitive(true);
+            answer.headers_mut().insert(header::SET_COOKIE, cookie);
+            answer
+        }
+        Err(_) => internal(),
+    }
+}
+
+fn identity(person: &Person) -> Answer {
+    #[derive(Serialize)]
+    struct Identity<'a> {
+        user: &'a str,
+        role: Role,
+    }
+    json(StatusCode::OK, &Identity { user: &person.user, role: person.role })
+}
+
+fn problem(status: StatusCode, message: &'static str) -> Answer {
+    #[derive(Serialize)]
+    struct Problem {
+        error: &'static str,
+    }
+    json(status, &Problem { error: message })
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "This cannot be done here.");
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+fn internal() -> Answer {
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong at our end.")
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Structs of strings always have a form in JSON.
+    let mut answer = Response::new(Full::from(serde_json::to_vec(body).unwrap_or_default()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_among_other_cookies() {
+        for (cookies, expected) in [
+            (&["harbor_session=abc"][..], Some("abc")),
+            (&["theme=dark; harbor_session=abc; x=y"], Some("abc")),
+            (&["theme=dark", "harbor_session=abc"], Some("abc")),
+            (&["harbor_sessions=abc"], None),
+            (&["x=harbor_session=abc"], None),
+            (&["harbor_session"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for cookie in cookies {
+                headers.append(header::COOKIE, HeaderValue::from_static(cookie));
+            }
+            assert_eq!(token(&headers), expected, "{cookies:?}");
+        }
+    }
+}
