@@ -70,6 +70,13 @@ pub struct ForwardAuthConfig {
     pub timeout: HumanDuration,
 }
 
+impl ForwardAuthConfig {
+    /// Makes the defence that asks `url`, with everything else at its default.
+    pub fn new(url: &str) -> Self {
+        Self { mode: Mode::Block, url: url.to_owned(), user_header: None, timeout: default_timeout() }
+    }
+}
+
 fn default_timeout() -> HumanDuration {
     HumanDuration::from_secs(3)
 }

@@ -135,12 +135,7 @@ mod tests {
     #[test]
     fn the_chain_is_built_in_the_order_of_the_list() {
         let defences = Defences {
-            forward_auth: Some(ForwardAuthConfig {
-                mode: Mode::Block,
-                url: String::new(),
-                user_header: None,
-                timeout: sockwarden_config::HumanDuration::from_secs(1),
-            }),
+            forward_auth: Some(ForwardAuthConfig::new("https://127.0.0.1/session")),
             ..Defences::default()
         };
         let built: Vec<&str> = defences.build().iter().map(|link| link.defence.rule().id).collect();

@@ -1,0 +1,30 @@
+//! The log of events: one JSON object a line, appended by a thread of its own and looked up by event id.
+//!
+//! The thread reads a bounded queue; whoever fills it never waits for a disk.
+
+mod find;
+mod write;
+
+pub use find::{Found, find};
+pub use write::{Destination, EventWriter};
+
+/// Why a log cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file cannot be opened.
+    #[error("the event log `{path}` cannot be opened: {source}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file cannot be read any further.
+    #[error("the event log `{path}` cannot be read: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}

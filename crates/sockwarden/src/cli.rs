@@ -1,0 +1,65 @@
+//! The command line.
+
+use anstyle::{AnsiColor, Style};
+use clap::{Parser, Subcommand};
+
+use crate::{commands, exit::Exit};
+
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const STRONG: Style = Style::new().bold();
+pub(crate) const FAINT: Style = Style::new().dimmed();
+
+/// WebSocket security: scans applications for flaws, guards them inline, and shows what happened.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sockwarden",
+    version,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Guard an application: a reverse proxy that judges every message both ways
+    Guard(commands::guard::Arguments),
+    /// Run the vulnerable application that everything is tried on (loopback only)
+    Lab(commands::lab::Arguments),
+    /// Read a configuration and report everything that is wrong or unwise
+    Check(commands::check::Arguments),
+    /// Print the configuration's schema or a commented example
+    Config(commands::config::Arguments),
+    /// Explain a rule: what it does, why it matters, how to fix
+    Explain(commands::explain::Arguments),
+    /// Tell why the gateway refused or closed, by the event id that the peer was told
+    Why(commands::why::Arguments),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Guard(arguments) => commands::guard::run(arguments),
+            Command::Lab(arguments) => commands::lab::run(arguments),
+            Command::Check(arguments) => commands::check::run(&arguments),
+            Command::Config(arguments) => commands::config::run(&arguments),
+            Command::Explain(arguments) => commands::explain::run(&arguments),
+            Command::Why(arguments) => commands::why::run(&arguments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,8 @@
+//! One command, one file.
+
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod explain;
+pub(crate) mod guard;
+pub(crate) mod lab;
+pub(crate) mod why;

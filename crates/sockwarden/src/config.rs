@@ -1,0 +1,149 @@
+//! The root of the configuration file.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_config::Diagnostic;
+use sockwarden_gateway::{AuthKind, Built, LimitsConfig, ListenerConfig, Problem, RouteConfig};
+use sockwarden_store::Destination;
+
+/// The version of the configuration format that this program reads.
+pub const VERSION: u32 = 1;
+
+/// A Sockwarden gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// Where clients connect.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where requests go and what guards them.
+    pub routes: Vec<RouteConfig>,
+    /// What the gateway holds at most, and how long it waits.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Where events are written.
+    #[serde(default)]
+    pub events: EventsConfig,
+}
+
+impl Default for Config {
+    /// A gateway on the loopback in front of an application on the loopback.
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            listeners: vec![ListenerConfig {
+                address: "127.0.0.1:8443".to_owned(),
+                certificate: None,
+                key: None,
+                tls_dev: true,
+                insecure_plaintext: false,
+            }],
+            routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None)],
+            limits: LimitsConfig::default(),
+            events: EventsConfig::default(),
+        }
+    }
+}
+
+/// Where events are written, one JSON object a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsConfig {
+    /// `stdout`, `none`, or `file`.
+    pub to: EventsTo,
+    /// The file to append to; needed where `to = "file"`.
+    pub file: Option<PathBuf>,
+    /// The most events that wait to be written; further ones are dropped and counted.
+    pub queue: usize,
+}
+
+/// A kind of destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EventsTo {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File,
+    /// Nowhere.
+    None,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { to: EventsTo::Stdout, file: None, queue: 10_000 }
+    }
+}
+
+impl Config {
+    /// Reads a configuration; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its form, each with its place.
+    pub fn read(name: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
+        let config: Self = sockwarden_config::read(name, text)?;
+        let mut errors = Vec::new();
+        if config.version != VERSION {
+            let message = format!("version {} is not known", config.version);
+            errors.push(
+                Diagnostic::error(name, text, "version", message)
+                    .with_help(format!("this program reads version {VERSION}")),
+            );
+        }
+        if let Err(problem) = config.destination() {
+            errors.push(diagnostic(Diagnostic::error, name, text, &problem));
+        }
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Builds what runs: certificates are read and URLs understood.
+    ///
+    /// # Errors
+    /// Everything that keeps it from running.
+    pub fn build(&self) -> Result<Built, Vec<Problem>> {
+        sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits).map_err(|error| error.0)
+    }
+
+    /// Names what works but is unsafe.
+    pub fn warnings(&self) -> Vec<Problem> {
+        sockwarden_gateway::warnings(&self.listeners, &self.routes)
+    }
+
+    /// Tells where events go.
+    ///
+    /// # Errors
+    /// `to = "file"` without a file, or a file without it.
+    pub fn destination(&self) -> Result<Destination, Problem> {
+        let wrong = |key: &str, message: &str| Problem {
+            key: key.to_owned(),
+            message: message.to_owned(),
+            help: None,
+        };
+        match (self.events.to, &self.events.file) {
+            (EventsTo::Stdout, None) => Ok(Destination::Stdout),
+            (EventsTo::None, None) => Ok(Destination::Nowhere),
+            (EventsTo::File, Some(path)) => Ok(Destination::File(path.clone())),
+            (EventsTo::File, None) => Err(wrong("events.to", "\"file\" needs `file`")),
+            (EventsTo::Stdout | EventsTo::None, Some(_)) => {
+                Err(wrong("events.file", "a file is named, but `to` is not \"file\""))
+            }
+        }
+    }
+}
+
+/// Gives a problem its place in a file; `kind` is [`Diagnostic::error`] or [`Diagnostic::warning`].
+pub fn diagnostic(
+    kind: fn(&str, &str, &str, String) -> Diagnostic,
+    name: &str,
+    text: &str,
+    problem: &Problem,
+) -> Diagnostic {
+    let diagnostic = kind(name, text, &problem.key, format!("`{}`: {}", problem.key, problem.message));
+    match &problem.help {
+        Some(help) => diagnostic.with_help(help),
+        None => diagnostic,
+    }
+}

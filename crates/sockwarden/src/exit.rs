@@ -1,0 +1,34 @@
+//! How the program ends.
+
+use std::process::ExitCode;
+
+/// An exit code with its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Nothing to complain about.
+    Clean,
+    /// Something was found, refused or failed.
+    Found,
+    /// The arguments make no sense.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Clean => 0,
+            Exit::Found => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// Says that the arguments make no sense together, where the parser could not know.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Gives the exit code of an error.
+pub(crate) fn of(error: &anyhow::Error) -> Exit {
+    if error.is::<UsageError>() { Exit::Usage } else { Exit::Found }
+}
