@@ -140,6 +140,10 @@ impl Client {
             };
             return Err(Answer { status: 426, told: told.to_owned() });
         }
+        // What cannot be upgraded without guessing is refused whatever the mode.
+        if let Some(fatal) = request.violations.iter().find(|v| v.is_fatal()) {
+            return Err(self.unreadable(fatal));
+        }
         let Some(route) = built.route(&request.head.target) else {
             return Err(self.refuse_ourselves(404, "no route covers the path", "there is nothing here"));
         };
@@ -147,10 +151,6 @@ impl Client {
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
         self.judge_handshake(route, &mut chain, &mut report, request, tls).await?;
-        // What cannot be upgraded without guessing is refused whatever the mode.
-        if let Some(fatal) = request.violations.iter().find(|v| v.is_fatal()) {
-            return Err(self.unreadable(fatal));
-        }
         let options = DialOptions {
             tls: route.upstream_tls.clone(),
             timeout: built.limits.upstream_timeout.get(),

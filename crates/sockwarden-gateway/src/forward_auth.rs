@@ -50,11 +50,14 @@ async fn exchange(
         }
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;
-    // The connection's own future must run while the answer is awaited; the head is all that is wanted of it.
+    // The connection's own future must run while the answer is awaited; when it ends, the answer has come or never will.
+    let mut answer = std::pin::pin!(sender.send_request(request));
     let response = tokio::select! {
-        response = sender.send_request(request) => response.map_err(|e| e.to_string())?,
-        ended = connection => return Err(ended.err().map_or_else(|| "the connection ended".to_owned(), |e| e.to_string())),
+        biased;
+        response = &mut answer => response,
+        _ = connection => answer.await,
     };
+    let response = response.map_err(|e| e.to_string())?;
     let user = whom
         .user_header
         .as_deref()

@@ -1,0 +1,10 @@
+//! The gateway as its users meet it: real sockets, a real WebSocket library behind it, attacks that succeed where a defence
+//! is off and fail where it is on.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod close;
+mod defences;
+mod handshake;
+mod relay;
+mod stage;
