@@ -168,6 +168,10 @@ impl Receiver {
             // An incomplete header is shorter than MAX_LEN, so all of the input belongs to it.
             self.held[before..before + input.len()].copy_from_slice(input);
             self.held_len = before + input.len();
+            let start = self.held[..self.held_len].first_chunk::<2>().map(FrameStart::of);
+            if let Some(Err(violation)) = start.map(|start| self.judge_start(start)) {
+                return (input.len(), self.fail(violation, sink));
+            }
             return (input.len(), Flow::Continue);
         };
         self.held_len = 0;
@@ -181,27 +185,35 @@ impl Receiver {
         (length - before, flow)
     }
 
-    /// Judges a header in its place and opens or continues its message.
-    fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
-        if header.rsv != 0 {
-            return Err(Violation::ReservedBits { rsv: header.rsv });
+    /// Judges what the first two bytes of a header say, whether or not the rest has arrived.
+    const fn judge_start(&self, start: FrameStart) -> Result<(), Violation> {
+        if start.rsv != 0 {
+            return Err(Violation::ReservedBits { rsv: start.rsv });
         }
-        if let Opcode::Reserved(bits) = header.opcode {
+        if let Opcode::Reserved(bits) = start.opcode {
             return Err(Violation::ReservedOpcode(bits));
         }
-        match (self.peer_masks, header.mask) {
-            (true, None) => return Err(Violation::UnmaskedClientFrame),
-            (false, Some(_)) => return Err(Violation::MaskedServerFrame),
-            (true, Some(_)) | (false, None) => {}
+        match (self.peer_masks, start.masked) {
+            (true, false) => return Err(Violation::UnmaskedClientFrame),
+            (false, true) => return Err(Violation::MaskedServerFrame),
+            (true, true) | (false, false) => {}
         }
+        if start.opcode.is_control() {
+            return if start.fin { Ok(()) } else { Err(Violation::FragmentedControl) };
+        }
+        match (self.message.is_some(), begins(start.opcode).is_some()) {
+            (false, false) => Err(Violation::UnexpectedContinuation),
+            (true, true) => Err(Violation::InterleavedMessage),
+            (true, false) | (false, true) => Ok(()),
+        }
+    }
+
+    /// Judges a header in its place and opens or continues its message.
+    fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
+        self.judge_start(FrameStart::from(header))?;
         let length = header.length.value;
-        if header.opcode.is_control() {
-            if !header.fin {
-                return Err(Violation::FragmentedControl);
-            }
-            if length > 125 {
-                return Err(Violation::OversizeControl);
-            }
+        if header.opcode.is_control() && length > 125 {
+            return Err(Violation::OversizeControl);
         }
         if length >> 63 != 0 {
             return Err(Violation::LengthTopBit);
@@ -215,14 +227,10 @@ impl Receiver {
         if length > self.limits.frame {
             return Err(Violation::FrameTooBig { length, limit: self.limits.frame });
         }
-        let message = match (self.message.as_mut(), begins(header.opcode)) {
-            (None, None) => return Err(Violation::UnexpectedContinuation),
-            (Some(_), Some(_)) => return Err(Violation::InterleavedMessage),
-            (Some(message), None) => message,
-            (None, Some(kind)) => {
-                self.message.insert(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() })
-            }
-        };
+        if let Some(kind) = begins(header.opcode) {
+            self.message = Some(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() });
+        }
+        let Some(message) = self.message.as_mut() else { return Err(Violation::UnexpectedContinuation) };
         message.length = message.length.saturating_add(length);
         if message.length > self.limits.message {
             return Err(Violation::MessageTooBig { length: message.length, limit: self.limits.message });
@@ -309,6 +317,26 @@ impl Receiver {
         self.state = State::Finished;
         self.message = None;
         sink(Fact::Violation(violation))
+    }
+}
+
+/// What the first two bytes of a header say, apart from the length.
+#[derive(Clone, Copy)]
+struct FrameStart {
+    fin: bool,
+    rsv: u8,
+    opcode: Opcode,
+    masked: bool,
+}
+
+impl FrameStart {
+    const fn of(&[first, second]: &[u8; 2]) -> Self {
+        let (fin, rsv, opcode) = FrameHeader::first_byte(first);
+        Self { fin, rsv, opcode, masked: second & 0x80 != 0 }
+    }
+
+    const fn from(header: &FrameHeader) -> Self {
+        Self { fin: header.fin, rsv: header.rsv, opcode: header.opcode, masked: header.mask.is_some() }
     }
 }
 

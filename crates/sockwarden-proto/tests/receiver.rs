@@ -213,6 +213,29 @@ fn each_violation_is_named_in_both_roles() {
 }
 
 #[test]
+fn the_first_two_bytes_of_a_header_are_judged_without_the_rest() {
+    use Violation as V;
+    let check = |role, before: Script, start: [u8; 2], violation| {
+        let heard = listen_whole(role, SMALL, &before.clone().raw(&start).bytes());
+        assert_eq!(heard.violation(), violation, "{role:?} {start:02x?}");
+        // The length is not known, nor is the opcode enough alone.
+        assert_eq!(listen_whole(role, SMALL, &before.raw(&start[..1]).bytes()).violation(), None);
+    };
+    let (c, s) = (Script::client, Script::server);
+    check(Role::Server, c(), [0xc1, 0xfe], Some(V::ReservedBits { rsv: 4 }));
+    check(Role::Client, s(), [0x83, 0x7f], Some(V::ReservedOpcode(3)));
+    check(Role::Server, c(), [0x81, 0x7e], Some(V::UnmaskedClientFrame));
+    check(Role::Client, s(), [0x81, 0x85], Some(V::MaskedServerFrame));
+    check(Role::Server, c(), [0x09, 0x85], Some(V::FragmentedControl));
+    check(Role::Server, c(), [0x80, 0x85], Some(V::UnexpectedContinuation));
+    check(Role::Server, c().begin(Text, b"a"), [0x81, 0x85], Some(V::InterleavedMessage));
+    check(Role::Server, c().begin(Text, b"a"), [0x80, 0x85], None);
+    // Too long or not the shortest form: that takes the whole length to say.
+    check(Role::Client, s(), [0x89, 0x7e], None);
+    check(Role::Client, s(), [0x82, 0x7f], None);
+}
+
+#[test]
 fn a_limit_is_kept_to_the_byte() {
     use Violation as V;
     let (at, over) = ([1; 200], [1; 201]);
