@@ -90,14 +90,14 @@ impl FrameHeader {
             let (key, rest) = rest.split_first_chunk::<4>()?;
             (Some(*key), rest)
         };
-        let header = Self {
-            fin: first & 0x80 != 0,
-            rsv: first >> 4 & 0x7,
-            opcode: Opcode::from_bits(first),
-            mask,
-            length: PayloadLength { value, form },
-        };
+        let (fin, rsv, opcode) = Self::first_byte(first);
+        let header = Self { fin, rsv, opcode, mask, length: PayloadLength { value, form } };
         Some((header, bytes.len() - rest.len()))
+    }
+
+    /// Reads the final bit, the reserved bits and the opcode.
+    pub(crate) const fn first_byte(first: u8) -> (bool, u8, Opcode) {
+        (first & 0x80 != 0, first >> 4 & 0x7, Opcode::from_bits(first))
     }
 
     /// Appends the header to `out`, as it is. A value that does not fit the form it is to be written in is cut to it.

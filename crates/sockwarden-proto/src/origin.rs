@@ -87,6 +87,7 @@ mod tests {
         check("https://app.example", "http://app.example", false);
         check("https://app.example", "https://app.example:8443", false);
         check("https://app.example", "https://app.example.", false);
+        check("https://[::1]", "https://[0:0::1]", true);
     }
 
     #[test]

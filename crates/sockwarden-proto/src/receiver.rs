@@ -29,7 +29,8 @@ impl Default for Limits {
 
 /// What a peer's bytes say, lent from the buffer that they arrived in.
 ///
-/// Except for where the pieces of a message are cut, the facts do not depend on how the bytes were cut into reads.
+/// The facts do not depend on how the bytes were cut into reads, except for where the payload of a frame is cut into pieces:
+/// joined, the pieces between two other facts are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// A frame's header has arrived and is legal; its payload follows.
@@ -46,7 +47,8 @@ pub enum Fact<'a> {
     Violation(Violation),
 }
 
-/// A piece of a message, unmasked and, in a text, valid as far as it goes.
+/// A piece of a message, unmasked and, in a text, valid as far as it goes: what precedes a wrong byte is told before the
+/// violation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
     /// What the message holds.
@@ -64,7 +66,8 @@ pub struct Data<'a> {
 pub enum Flow {
     /// The next fact.
     Continue,
-    /// Nothing for now: the bytes that are not yet consumed must be given again later.
+    /// Nothing for now: the bytes that are not yet consumed must be given again later, even when none are left (a frame
+    /// without payload has its fact still to come).
     Stop,
 }
 
@@ -134,7 +137,15 @@ impl Receiver {
                         return consumed;
                     }
                     let take = rest.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-                    self.read_payload(header, done, &mut rest[..take], &mut sink)
+                    let bytes = &mut rest[..take];
+                    if let Some(key) = header.mask {
+                        apply_mask(key, done, bytes);
+                    }
+                    if header.opcode.is_control() {
+                        (take, self.control(header, done, bytes, &mut sink))
+                    } else {
+                        self.data(header, done, bytes, &mut sink)
+                    }
                 }
             };
             consumed += taken;
@@ -157,6 +168,10 @@ impl Receiver {
             // An incomplete header is shorter than MAX_LEN, so all of the input belongs to it.
             self.held[before..before + input.len()].copy_from_slice(input);
             self.held_len = before + input.len();
+            let start = self.held[..self.held_len].first_chunk::<2>().map(FrameStart::of);
+            if let Some(Err(violation)) = start.map(|start| self.judge_start(start)) {
+                return (input.len(), self.fail(violation, sink));
+            }
             return (input.len(), Flow::Continue);
         };
         self.held_len = 0;
@@ -170,27 +185,35 @@ impl Receiver {
         (length - before, flow)
     }
 
-    /// Judges a header in its place and opens or continues its message.
-    fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
-        if header.rsv != 0 {
-            return Err(Violation::ReservedBits { rsv: header.rsv });
+    /// Judges what the first two bytes of a header say, whether or not the rest has arrived.
+    const fn judge_start(&self, start: FrameStart) -> Result<(), Violation> {
+        if start.rsv != 0 {
+            return Err(Violation::ReservedBits { rsv: start.rsv });
         }
-        if let Opcode::Reserved(bits) = header.opcode {
+        if let Opcode::Reserved(bits) = start.opcode {
             return Err(Violation::ReservedOpcode(bits));
         }
-        match (self.peer_masks, header.mask) {
-            (true, None) => return Err(Violation::UnmaskedClientFrame),
-            (false, Some(_)) => return Err(Violation::MaskedServerFrame),
-            (true, Some(_)) | (false, None) => {}
+        match (self.peer_masks, start.masked) {
+            (true, false) => return Err(Violation::UnmaskedClientFrame),
+            (false, true) => return Err(Violation::MaskedServerFrame),
+            (true, true) | (false, false) => {}
         }
+        if start.opcode.is_control() {
+            return if start.fin { Ok(()) } else { Err(Violation::FragmentedControl) };
+        }
+        match (self.message.is_some(), begins(start.opcode).is_some()) {
+            (false, false) => Err(Violation::UnexpectedContinuation),
+            (true, true) => Err(Violation::InterleavedMessage),
+            (true, false) | (false, true) => Ok(()),
+        }
+    }
+
+    /// Judges a header in its place and opens or continues its message.
+    fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
+        self.judge_start(FrameStart::from(header))?;
         let length = header.length.value;
-        if header.opcode.is_control() {
-            if !header.fin {
-                return Err(Violation::FragmentedControl);
-            }
-            if length > 125 {
-                return Err(Violation::OversizeControl);
-            }
+        if header.opcode.is_control() && length > 125 {
+            return Err(Violation::OversizeControl);
         }
         if length >> 63 != 0 {
             return Err(Violation::LengthTopBit);
@@ -204,14 +227,10 @@ impl Receiver {
         if length > self.limits.frame {
             return Err(Violation::FrameTooBig { length, limit: self.limits.frame });
         }
-        let message = match (self.message.as_mut(), begins(header.opcode)) {
-            (None, None) => return Err(Violation::UnexpectedContinuation),
-            (Some(_), Some(_)) => return Err(Violation::InterleavedMessage),
-            (Some(message), None) => message,
-            (None, Some(kind)) => {
-                self.message.insert(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() })
-            }
-        };
+        if let Some(kind) = begins(header.opcode) {
+            self.message = Some(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() });
+        }
+        let Some(message) = self.message.as_mut() else { return Err(Violation::UnexpectedContinuation) };
         message.length = message.length.saturating_add(length);
         if message.length > self.limits.message {
             return Err(Violation::MessageTooBig { length: message.length, limit: self.limits.message });
@@ -219,45 +238,29 @@ impl Receiver {
         Ok(())
     }
 
-    fn read_payload(
+    /// Holds a control frame's payload until all of it has arrived.
+    fn control(
         &mut self,
         header: FrameHeader,
         done: u64,
-        bytes: &mut [u8],
-        sink: &mut impl FnMut(Fact<'_>) -> Flow,
-    ) -> (usize, Flow) {
-        if let Some(key) = header.mask {
-            apply_mask(key, done, bytes);
-        }
-        let done = done + bytes.len() as u64;
-        let complete = done == header.length.value;
-        self.state = if complete { State::Header } else { State::Payload { header, done } };
-        let flow = if header.opcode.is_control() {
-            self.control(header.opcode, bytes, complete, sink)
-        } else {
-            self.data(bytes, complete && header.fin, sink)
-        };
-        (bytes.len(), flow)
-    }
-
-    fn control(
-        &mut self,
-        opcode: Opcode,
         bytes: &[u8],
-        complete: bool,
         sink: &mut impl FnMut(Fact<'_>) -> Flow,
     ) -> Flow {
+        let done = done + bytes.len() as u64;
+        let complete = done == header.length.value;
         if !complete || self.held_len > 0 {
             self.held[self.held_len..self.held_len + bytes.len()].copy_from_slice(bytes);
             self.held_len += bytes.len();
         }
         if !complete {
+            self.state = State::Payload { header, done };
             return Flow::Continue;
         }
+        self.state = State::Header;
         let held = self.held;
         let payload = if self.held_len > 0 { &held[..self.held_len] } else { bytes };
         self.held_len = 0;
-        match opcode {
+        match header.opcode {
             Opcode::Ping => sink(Fact::Ping(payload)),
             Opcode::Pong => sink(Fact::Pong(payload)),
             Opcode::Close => match ClosePayload::parse(payload) {
@@ -271,31 +274,69 @@ impl Receiver {
         }
     }
 
-    fn data(&mut self, bytes: &[u8], ends: bool, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {
-        let Some(message) = self.message.as_mut() else { return Flow::Continue };
-        if bytes.is_empty() && !ends {
-            return Flow::Continue;
-        }
-        let valid = match message.kind {
-            MessageKind::Binary => Ok(()),
-            MessageKind::Text if ends => message.utf8.push(bytes).and_then(|()| message.utf8.finish()),
-            MessageKind::Text => message.utf8.push(bytes),
+    /// Tells a piece of a message, of a text no more than is valid; what is left then begins with the wrong byte.
+    fn data(
+        &mut self,
+        header: FrameHeader,
+        done: u64,
+        bytes: &mut [u8],
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> (usize, Flow) {
+        self.state = State::Header;
+        let Some(message) = self.message.as_mut() else { return (bytes.len(), Flow::Continue) };
+        let (taken, may_end) = match message.kind {
+            MessageKind::Binary => (bytes.len(), true),
+            MessageKind::Text => (message.utf8.push_valid(bytes), message.utf8.is_complete()),
         };
-        if valid.is_err() {
-            return self.fail(Violation::InvalidUtf8, sink);
+        let (bytes, left) = bytes.split_at_mut(taken);
+        let done = done + taken as u64;
+        let last = header.fin && done == header.length.value;
+        if bytes.is_empty() && (!left.is_empty() || last && !may_end) {
+            return (left.len(), self.fail(Violation::InvalidUtf8, sink));
+        }
+        if let Some(key) = header.mask {
+            // They are read again.
+            apply_mask(key, done, left);
+        }
+        let ends = last && may_end;
+        if done < header.length.value || last && !ends {
+            self.state = State::Payload { header, done };
+        }
+        if bytes.is_empty() && !ends {
+            return (taken, Flow::Continue);
         }
         let begins = !std::mem::replace(&mut message.begun, true);
         let kind = message.kind;
         if ends {
             self.message = None;
         }
-        sink(Fact::Data(Data { kind, bytes, begins, ends }))
+        (taken, sink(Fact::Data(Data { kind, bytes, begins, ends })))
     }
 
     fn fail(&mut self, violation: Violation, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {
         self.state = State::Finished;
         self.message = None;
         sink(Fact::Violation(violation))
+    }
+}
+
+/// What the first two bytes of a header say, apart from the length.
+#[derive(Clone, Copy)]
+struct FrameStart {
+    fin: bool,
+    rsv: u8,
+    opcode: Opcode,
+    masked: bool,
+}
+
+impl FrameStart {
+    const fn of(&[first, second]: &[u8; 2]) -> Self {
+        let (fin, rsv, opcode) = FrameHeader::first_byte(first);
+        Self { fin, rsv, opcode, masked: second & 0x80 != 0 }
+    }
+
+    const fn from(header: &FrameHeader) -> Self {
+        Self { fin: header.fin, rsv: header.rsv, opcode: header.opcode, masked: header.mask.is_some() }
     }
 }
 

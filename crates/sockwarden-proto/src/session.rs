@@ -56,6 +56,9 @@ impl<K: MaskKeys> Session<K> {
 
     /// Reads `input` as [`Receiver::receive`] does. Each ping is answered by a pong in the output; a close frame and a
     /// violation are left to the caller to answer with [`Session::close`].
+    ///
+    /// The pongs take at most three times the bytes of `input` (empty pings from a server, answered with a mask), so the
+    /// output is bounded for a caller who stops reading while it cannot write.
     pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
         let Self { receiver, transmitter, keys, phase, output } = self;
         receiver.receive(input, |fact| {

@@ -29,13 +29,15 @@ impl Transmitter {
         self.frame(Opcode::Pong, true, &payload[..payload.len().min(125)], keys, out);
     }
 
-    /// Appends a close frame, empty where there is no code.
+    /// Appends a close frame, empty where there is no code or one that may not be sent, such as
+    /// [`CloseCode::NO_STATUS`] (RFC 6455 §7.4.1).
     pub fn close(self, code: Option<CloseCode>, reason: &str, keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        let code = code.filter(|code| code.may_be_sent());
         let payload = code.map(|code| close_payload(code, reason)).unwrap_or_default();
         self.frame(Opcode::Close, true, &payload, keys, out);
     }
 
-    /// Appends one frame.
+    /// Appends one frame, masked where the role asks for it; that it is legal here and now is the caller's part.
     pub fn frame(
         self,
         opcode: Opcode,

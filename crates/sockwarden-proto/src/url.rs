@@ -108,7 +108,8 @@ const fn default_port(tls: bool) -> u16 {
 pub(crate) fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlError> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, after) = rest.split_once(']').ok_or(UrlError::Host)?;
-        address.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
+        // One address has many spellings; two origins are compared by one of them.
+        let address = address.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?.to_string();
         match after.strip_prefix(':') {
             Some(port) => (address, Some(port)),
             None if after.is_empty() => (address, None),
@@ -124,7 +125,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlEr
         if !host.strip_suffix('.').unwrap_or(host).split('.').all(label) || host.len() > 253 {
             return Err(UrlError::Host);
         }
-        (host, port)
+        (host.to_ascii_lowercase(), port)
     };
     let port = match port {
         None => None,
@@ -133,7 +134,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(String, Option<u16>), UrlEr
         }
         Some(_) => return Err(UrlError::Port),
     };
-    Ok((host.to_ascii_lowercase(), port))
+    Ok((host, port))
 }
 
 #[cfg(test)]
@@ -149,6 +150,7 @@ mod tests {
         check("wss://example.com:443/a?b=c", "wss://example.com/a?b=c");
         check("http://127.0.0.1:8080", "ws://127.0.0.1:8080/");
         check("https://[::1]:9/x", "wss://[::1]:9/x");
+        check("https://[0:0:0::0001]/", "wss://[::1]/");
         check("ws://h?q", "ws://h/?q");
     }
 

@@ -17,26 +17,41 @@ impl Utf8Validator {
     ///
     /// # Errors
     /// The text is not UTF-8, whatever may follow.
-    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Utf8Error> {
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), Utf8Error> {
+        if self.push_valid(piece) == piece.len() { Ok(()) } else { Err(Utf8Error) }
+    }
+
+    /// Takes as much of the next piece as may stand in a text and tells how many bytes that was; the byte after them,
+    /// where there is one, is wrong.
+    pub fn push_valid(&mut self, piece: &[u8]) -> usize {
+        let mut taken = 0;
         while self.held > 0 {
-            let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
-            piece = rest;
+            let Some(&byte) = piece.get(taken) else { return taken };
             self.pending[self.held] = byte;
-            self.held += 1;
-            match std::str::from_utf8(&self.pending[..self.held]) {
+            match std::str::from_utf8(&self.pending[..=self.held]) {
                 Ok(_) => self.held = 0,
-                Err(error) if error.error_len().is_some() => return Err(Utf8Error),
-                Err(_) => {}
+                Err(error) if error.error_len().is_some() => return taken,
+                Err(_) => self.held += 1,
             }
+            taken += 1;
         }
-        let Err(error) = simdutf8::compat::from_utf8(piece) else { return Ok(()) };
-        if error.error_len().is_some() {
-            return Err(Utf8Error);
-        }
+        let piece = &piece[taken..];
+        let Err(error) = simdutf8::compat::from_utf8(piece) else { return taken + piece.len() };
         let tail = &piece[error.valid_up_to()..];
-        self.pending[..tail.len()].copy_from_slice(tail);
-        self.held = tail.len();
-        Ok(())
+        let start_of_character = match (error.error_len(), tail) {
+            (None, _) => tail.len(),
+            // A good first byte is itself no error: the wrong byte is the one that does not continue it.
+            (Some(length), [0xc2..=0xf4, ..]) => length,
+            (Some(_), _) => 0,
+        };
+        self.pending[..start_of_character].copy_from_slice(&tail[..start_of_character]);
+        self.held = start_of_character;
+        taken + error.valid_up_to() + start_of_character
+    }
+
+    /// Tells whether no character is incomplete: the text may end here.
+    pub const fn is_complete(&self) -> bool {
+        self.held == 0
     }
 
     /// Ends the text.
@@ -79,6 +94,33 @@ mod tests {
         check(b"a\x80", Some(1));
         check(b"\xe2\x82", Some(2));
         check(b"\xe2\x28", Some(1));
+    }
+
+    #[test]
+    fn a_piece_is_taken_up_to_its_first_wrong_byte() {
+        let check = |bytes: &[u8]| {
+            let expected = fails_at(bytes).unwrap_or(bytes.len());
+            for cut in 0..=bytes.len() {
+                let mut validator = Utf8Validator::default();
+                let mut taken = validator.push_valid(&bytes[..cut]);
+                if taken == cut {
+                    taken += validator.push_valid(&bytes[cut..]);
+                }
+                assert_eq!(taken, expected, "{bytes:02x?} cut at {cut}");
+                // What was not taken stays wrong.
+                assert_eq!(validator.push_valid(&bytes[taken..]), 0);
+            }
+        };
+        check("aé€𐍈z".as_bytes());
+        check(b"");
+        check(b"ok\xc0ok");
+        check(b"ok\xe2\x82(ok");
+        check(b"ok\xe2(ok");
+        check(b"ok\xf0\x9f\x92");
+        check(b"\xf0\x9f\x92\xf0");
+        check(b"\xed\xa0\x80");
+        check(b"\xf4\x90");
+        check(b"\xff\xff");
     }
 
     #[test]

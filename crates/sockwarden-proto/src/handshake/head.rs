@@ -198,7 +198,7 @@ fn parse_field(line: &[u8]) -> Result<Header, HeadViolation> {
         return Err(HeadViolation::ObsoleteFold);
     }
     let colon = line.iter().position(|&b| b == b':').ok_or(HeadViolation::FieldName)?;
-    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    let (name, value) = (&line[..colon], trim_blanks(&line[colon + 1..]));
     if matches!(name.last(), Some(b' ' | b'\t')) {
         return Err(HeadViolation::SpaceBeforeColon);
     }
@@ -209,6 +209,14 @@ fn parse_field(line: &[u8]) -> Result<Header, HeadViolation> {
         return Err(HeadViolation::FieldValue);
     }
     Ok(Header { name: ascii(name), value: value.to_vec() })
+}
+
+/// Cuts blanks and tabs off both ends, and nothing else: a form feed is no blank (RFC 9110 §5.6.3).
+fn trim_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Tells whether a byte may stand in a field's value: visible, blank, tab, obsolete text.
@@ -248,6 +256,9 @@ mod tests {
         check("GET / HTTP/1.1\nHost: a\n\n", Err(HeadViolation::BareLineFeed));
         check("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", Err(HeadViolation::BareCarriageReturn));
         check("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n", Err(HeadViolation::FieldValue));
+        check("GET / HTTP/1.1\r\nX: \t a \t\r\n\r\n", Ok(true));
+        check("GET / HTTP/1.1\r\nX: a\x0c\r\n\r\n", Err(HeadViolation::FieldValue));
+        check("GET / HTTP/1.1\r\nX:\x0ca\r\n\r\n", Err(HeadViolation::FieldValue));
         check("GET / HTTP/1.1\r\nX : a\r\n\r\n", Err(HeadViolation::SpaceBeforeColon));
         check("GET / HTTP/1.1\r\nX:\r\n a\r\n\r\n", Err(HeadViolation::ObsoleteFold));
         check("GET / HTTP/1.1\r\n: a\r\n\r\n", Err(HeadViolation::FieldName));

@@ -1,0 +1,201 @@
+//! One function per parser: what must hold of it for any bytes whatsoever.
+//!
+//! A fuzz target calls one of them and nothing else; the replay of the corpus calls the same.
+
+use sockwarden_proto::{
+    ClosePayload, FrameHeader, Limits, MessageKind, OriginHeader, Receiver, Role, Utf8Validator, WsUrl,
+    close_payload,
+    handshake::{ClientHandshake, HeadLimits, HeadViolation, RequestHead, ResponseHead, UpgradeRequest},
+};
+
+use crate::{Cuts, Random, Transcript, listen, listen_whole};
+
+/// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
+pub type Parser = (&'static str, fn(&[u8]));
+
+/// Every parser.
+pub const ALL: [Parser; 9] = [
+    ("close_payload", close),
+    ("frame_header", frame_header),
+    ("origin", origin),
+    ("receiver_client", receiver_client),
+    ("receiver_server", receiver_server),
+    ("request_head", request_head),
+    ("response_head", response_head),
+    ("url", url),
+    ("utf8", utf8),
+];
+
+/// A header is written as it was read, and is incomplete in every shorter prefix.
+pub fn frame_header(bytes: &[u8]) {
+    let Some((header, length)) = FrameHeader::parse(bytes) else {
+        assert!(bytes.len() < FrameHeader::MAX_LEN);
+        return;
+    };
+    let mut out = Vec::new();
+    header.encode(&mut out);
+    assert_eq!(out, bytes[..length]);
+    for shorter in 0..length {
+        assert_eq!(FrameHeader::parse(&bytes[..shorter]), None);
+    }
+}
+
+/// A client reads the same facts from any cuts of a server's bytes.
+pub fn receiver_client(bytes: &[u8]) {
+    receiver(Role::Client, bytes);
+}
+
+/// A server reads the same facts from any cuts of a client's bytes.
+pub fn receiver_server(bytes: &[u8]) {
+    receiver(Role::Server, bytes);
+}
+
+fn receiver(role: Role, bytes: &[u8]) {
+    let limits = Limits { frame: 2048, message: 4096 };
+    let whole = listen_whole(role, limits, bytes);
+    check_transcript(&whole, limits);
+    let seed = bytes.iter().fold(bytes.len() as u64, |seed, &byte| seed.rotate_left(5) ^ u64::from(byte));
+    for cuts in [Cuts::Every(1), Cuts::Every(3), Cuts::Random(Random::new(seed), 40)] {
+        let cut = listen(&mut Receiver::new(role, limits), bytes, cuts, |_| false);
+        assert_eq!(cut, whole);
+    }
+    let stopped = listen(&mut Receiver::new(role, limits), bytes, Cuts::Whole, |_| true);
+    assert_eq!(stopped, whole);
+}
+
+/// What any transcript keeps to: texts are UTF-8, messages within the limit, nothing after the end.
+fn check_transcript(transcript: &Transcript, limits: Limits) {
+    for (kind, bytes) in transcript.messages() {
+        assert!(bytes.len() as u64 <= limits.message);
+        assert!(kind == MessageKind::Binary || std::str::from_utf8(&bytes).is_ok());
+    }
+    let ends = usize::from(transcript.violation().is_some()) + usize::from(transcript.is_closed());
+    assert!(ends <= 1);
+}
+
+/// A request's head reads the same when written anew, and no prefix of it says otherwise; its judgement does not panic.
+pub fn request_head(bytes: &[u8]) {
+    let limits = HeadLimits::default();
+    let whole = RequestHead::parse(bytes, limits);
+    check_head(bytes, limits, &whole, |prefix| RequestHead::parse(prefix, limits));
+    if let Ok(Some((head, length))) = whole {
+        let mut again =
+            format!("{} {} HTTP/1.{}\r\n", head.method, head.target, head.minor_version).into_bytes();
+        write_fields(&head.headers, &mut again);
+        // Written anew without blanks it is no longer than before.
+        assert_eq!(
+            RequestHead::parse(&again, limits).map(|read| read.map(|(head, _)| head)),
+            Ok(Some(head.clone()))
+        );
+        let request = UpgradeRequest::judge(head, bytes.len() - length);
+        let _ = (request.protocols(), request.key().len());
+    }
+}
+
+/// As [`request_head`], for a response.
+pub fn response_head(bytes: &[u8]) {
+    let limits = HeadLimits::default();
+    let whole = ResponseHead::parse(bytes, limits);
+    check_head(bytes, limits, &whole, |prefix| ResponseHead::parse(prefix, limits));
+    if let Ok(Some((head, _))) = whole {
+        let mut again = format!("HTTP/1.{} {} ", head.minor_version, head.status).into_bytes();
+        again.extend_from_slice(&head.reason);
+        again.extend_from_slice(b"\r\n");
+        write_fields(&head.headers, &mut again);
+        let roomy = HeadLimits { bytes: limits.bytes + 1, ..limits };
+        assert_eq!(
+            ResponseHead::parse(&again, roomy).map(|read| read.map(|(head, _)| head)),
+            Ok(Some(head.clone()))
+        );
+        let _ = ClientHandshake::new("a.example", "/", "dGhlIHNhbXBsZSBub25jZQ==").verify(&head);
+    }
+}
+
+type Read<H> = Result<Option<(H, usize)>, HeadViolation>;
+
+/// Checks that what is read does not depend on when it is read.
+fn check_head<H: PartialEq + std::fmt::Debug>(
+    bytes: &[u8],
+    limits: HeadLimits,
+    whole: &Read<H>,
+    parse: impl Fn(&[u8]) -> Read<H>,
+) {
+    let end = match whole {
+        Ok(Some((_, length))) => {
+            assert!(*length <= bytes.len().min(limits.bytes));
+            assert_eq!(parse(&bytes[..*length]), *whole, "what follows a head changes nothing");
+            *length
+        }
+        Ok(None) | Err(_) => bytes.len().min(limits.bytes + 1),
+    };
+    // Every prefix of a short head, some of a long one: each is read from its start.
+    for shorter in (0..end).step_by(1 + end / 1024) {
+        let read = parse(&bytes[..shorter]);
+        assert!(
+            matches!(read, Ok(None)) || read == *whole,
+            "a prefix of {shorter} bytes: {read:?}, then {whole:?}"
+        );
+    }
+}
+
+fn write_fields(headers: &sockwarden_proto::handshake::Headers, out: &mut Vec<u8>) {
+    for header in &headers.0 {
+        out.extend_from_slice(header.name.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(&header.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A URL that is read and written is the same URL.
+pub fn url(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(url) = text.parse::<WsUrl>() {
+        assert_eq!(url.to_string().parse(), Ok(url.clone()));
+        assert!(url.target.starts_with('/') && url.target.bytes().all(|b| b.is_ascii_graphic()));
+        assert!(url.authority().bytes().all(|b| b.is_ascii_graphic()));
+        assert!(matches!(OriginHeader::parse(url.web_origin().as_bytes()), OriginHeader::Origin(_)));
+    }
+}
+
+/// An origin that is read and written is the same origin.
+pub fn origin(bytes: &[u8]) {
+    if let OriginHeader::Origin(origin) = OriginHeader::parse(bytes) {
+        let written = origin.to_string();
+        assert_eq!(OriginHeader::parse(written.as_bytes()), OriginHeader::Origin(origin));
+    }
+}
+
+/// A close frame's payload is built from what was read of it.
+pub fn close(bytes: &[u8]) {
+    // The receiver gives it no more than a control frame holds.
+    let bytes = &bytes[..bytes.len().min(125)];
+    if let Ok(ClosePayload { code, reason }) = ClosePayload::parse(bytes) {
+        let built = code.map(|code| close_payload(code, reason)).unwrap_or_default();
+        assert_eq!(built, bytes);
+    }
+}
+
+/// The validator agrees with the standard library on any text cut anywhere.
+pub fn utf8(bytes: &[u8]) {
+    let expected = std::str::from_utf8(bytes);
+    for size in [1, 2, 3, 7, bytes.len().max(1)] {
+        let mut validator = Utf8Validator::default();
+        let mut taken = 0;
+        for piece in bytes.chunks(size) {
+            let valid = validator.push_valid(piece);
+            taken += valid;
+            if valid < piece.len() {
+                break;
+            }
+        }
+        match expected {
+            Ok(_) => assert!(taken == bytes.len() && validator.is_complete()),
+            Err(error) if error.error_len().is_none() => {
+                assert!(taken == bytes.len() && !validator.is_complete());
+            }
+            Err(error) => assert!(taken >= error.valid_up_to() && taken < error.valid_up_to() + 4),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+# Sourced by the end-to-end scripts: processes that are stopped by their own id, waiting with a limit, counting.
+#
+#   start NAME COMMAND...         run in the background; its output goes to $WORK/NAME.log
+#   wait_for NAME PATTERN SECONDS print the first line of NAME's output that matches; fails if it ends or the time is up
+#   stop NAME                     end it, gently first
+#   pass TEXT, fail TEXT          count and print one result
+#   finish                        print `N passed, N failed` and exit with 1 if any failed
+#   skip REASON                   exit with 77: it could not be tried here
+#   need COMMAND REASON           skip unless COMMAND can be run
+#
+# Whatever is still running when the script ends, however it ends, is stopped, and $WORK is removed ($E2E_KEEP=1 keeps it).
+
+set -u
+
+E2E=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$E2E/.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/sockwarden
+WORK=$(mktemp -d)
+PASSED=0
+FAILED=0
+declare -A PIDS=()
+
+start() {
+    local name=$1
+    shift
+    "$@" >"$WORK/$name.log" 2>&1 </dev/null &
+    PIDS[$name]=$!
+}
+
+stop() {
+    local pid=${PIDS[$1]:-} tries
+    [ -n "$pid" ] || return 0
+    unset "PIDS[$1]"
+    kill "$pid" 2>/dev/null || { wait "$pid" 2>/dev/null; return 0; }
+    for ((tries = 0; tries < 50; tries++)); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+    return 0
+}
+
+wait_for() {
+    local name=$1 pattern=$2 seconds=$3 tries line
+    for ((tries = 0; tries < seconds * 10; tries++)); do
+        if line=$(grep -m 1 -E -- "$pattern" "$WORK/$name.log" 2>/dev/null); then
+            printf '%s\n' "$line"
+            return 0
+        fi
+        kill -0 "${PIDS[$name]:-0}" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "$name never said \`$pattern\`; its last words:" >&2
+    tail -n 20 "$WORK/$name.log" >&2
+    return 1
+}
+
+pass() {
+    PASSED=$((PASSED + 1))
+    echo "ok    $1"
+}
+
+fail() {
+    FAILED=$((FAILED + 1))
+    echo "FAIL  $1"
+}
+
+finish() {
+    echo "$PASSED passed, $FAILED failed"
+    [ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
+    exit
+}
+
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+
+need() {
+    command -v "$1" >/dev/null 2>&1 || skip "$2"
+}
+
+cleanup() {
+    local status=$? name
+    trap - EXIT
+    for name in "${!PIDS[@]}"; do
+        stop "$name"
+    done
+    [ "${E2E_KEEP:-}" = 1 ] || rm -rf "$WORK"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
