@@ -5,6 +5,7 @@
 
 mod docs;
 mod metadata;
+mod scaffold;
 mod shell;
 mod source;
 mod tally;
@@ -44,6 +45,8 @@ const CHORES: &[Chore] = &[
         about: "Writes (or compares) the pages made from the program",
         run: docs::run,
     },
+    Chore { usage: "new-check ID", about: "Starts a check of the scanner", run: scaffold::new_check },
+    Chore { usage: "new-defence ID", about: "Starts a defence of the gateway", run: scaffold::new_defence },
 ];
 
 fn main() -> ExitCode {

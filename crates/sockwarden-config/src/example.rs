@@ -1,5 +1,7 @@
 //! Writes a commented configuration from the comments and defaults of its structs.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -38,6 +40,8 @@ struct Writer {
     out: String,
     /// Whether what is written now is not set.
     is_off: bool,
+    /// Lists of forms that were explained once; the next time their names will do.
+    explained: BTreeSet<String>,
 }
 
 /// What a key of a table is written as.
@@ -149,20 +153,22 @@ impl Writer {
             }
             return;
         };
+        let mut forms = Vec::new();
         for choice in choices {
-            let forms = match choice.words() {
-                Some(words) => words.iter().map(|&(word, text)| (string_text(word), text)).collect(),
-                None => vec![(sample(choice), choice.description())],
-            };
-            for (form, text) in forms {
-                let text = text.lines().next().unwrap_or_default();
-                self.comment(&if text.is_empty() {
-                    format!("- {form}")
-                } else {
-                    format!("- {form}: {text}")
-                });
+            match choice.words() {
+                Some(words) => forms.extend(words.iter().map(|&(word, text)| (string_text(word), text))),
+                None => forms.push((sample(choice), choice.description())),
             }
         }
+        let names = forms.iter().map(|(form, _)| form.as_str()).collect::<Vec<_>>().join(", ");
+        if self.explained.contains(&names) {
+            return self.comment(&format!("One of {names}."));
+        }
+        for (form, text) in forms {
+            let text = text.lines().next().unwrap_or_default();
+            self.comment(&if text.is_empty() { format!("- {form}") } else { format!("- {form}: {text}") });
+        }
+        self.explained.insert(names);
     }
 
     fn switched(&mut self, off: bool, write: impl FnOnce(&mut Self)) {

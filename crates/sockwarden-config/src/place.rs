@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// Finds the line and column, both from one, of a key such as `routes[1].upstream`.
 ///
@@ -83,7 +83,7 @@ pub(crate) fn key_at(table: &DeTable<'_>, offset: usize) -> String {
         let next = match at {
             At::Table(table) => table
                 .iter()
-                .find(|(key, value)| holds(value, offset) || key.span().contains(&offset))
+                .find(|(key, value)| stands_at(key, value, offset))
                 .map(|(key, value)| (join(&path, key.get_ref()), value)),
             At::List(list) => list
                 .iter()
@@ -98,8 +98,19 @@ pub(crate) fn key_at(table: &DeTable<'_>, offset: usize) -> String {
     }
 }
 
+/// Whether the key, its value or anything below it stands at `offset`.
+pub(crate) fn stands_at(key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+    key.span().contains(&offset) || holds(value, offset)
+}
+
+/// Whether `key` is `above` or lies below it.
+pub(crate) fn is_within(key: &str, above: &str) -> bool {
+    above.is_empty()
+        || key.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// Whether the value or anything below it stands at `offset`; a table's own span is only its header.
-fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
+pub(crate) fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
     if value.span().contains(&offset) {
         return true;
     }

@@ -1,13 +1,12 @@
 //! From text to a typed configuration, or to everything that is wrong with it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Deserializer};
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
 use crate::diagnostic::{Diagnostic, Severity, quoted};
 use crate::judge::{self, Misfit};
@@ -20,6 +19,9 @@ pub const MAX_TEXT: usize = 1 << 20;
 /// How many diagnostics are given at most; what is wrong after that shows when these are mended.
 pub const MAX_DIAGNOSTICS: usize = 100;
 
+/// How often a type is asked again after something that it refused was taken out.
+const MOST_TRIALS: usize = 32;
+
 /// Reads a configuration of type `T` from TOML.
 ///
 /// `name` is what the diagnostics call the text: the name of its file. The struct's fields are the only keys that are
@@ -28,24 +30,25 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 /// # Errors
 ///
 /// Everything that is wrong, in the order of the text and at most [`MAX_DIAGNOSTICS`]: mistakes of TOML alone when there
-/// are any, for nothing else can be told then; otherwise all that does not fit the schema of `T`, and the first thing
-/// that only its `Deserialize` refuses.
+/// are any, for nothing else can be told then; otherwise all that does not fit the schema of `T`, and what only its
+/// `Deserialize` refuses.
 pub fn read<T: DeserializeOwned + JsonSchema>(name: &str, text: &str) -> Result<T, Vec<Diagnostic>> {
-    let mut tree = parse(name, text)?;
+    let tree = parse(name, text)?;
     let schema = SchemaGenerator::default().into_root_schema_for::<T>();
     let misfits = judge::judge(Node::root(schema.as_value()), &tree);
-    // A surplus key must not keep the type from seeing the rest.
-    let surplus: BTreeSet<usize> =
-        misfits.iter().filter(|misfit| misfit.is_surplus).map(|misfit| misfit.span.start).collect();
-    if !surplus.is_empty() {
-        take_out(&surplus, tree.get_mut());
+    let mut trial = Trial::new(tree, misfits);
+    for _ in 0..MOST_TRIALS {
+        match T::deserialize(Deserializer::from(trial.rest.clone())) {
+            Ok(value) if trial.misfits.is_empty() => return Ok(value),
+            Ok(_) => break,
+            Err(refusal) => {
+                if trial.go_on_without(&refusal) == Next::Stop {
+                    break;
+                }
+            }
+        }
     }
-    let refusal = match T::deserialize(Deserializer::from(tree)) {
-        Ok(value) if misfits.is_empty() => return Ok(value),
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
-    Err(diagnostics(name, text, misfits, refusal))
+    Err(trial.diagnostics(name, text))
 }
 
 /// Gives the JSON Schema of a configuration, for editors and for `--schema`.
@@ -81,62 +84,100 @@ fn parse<'t>(name: &str, text: &'t str) -> Result<Spanned<DeTable<'t>>, Vec<Diag
     Err(found)
 }
 
-fn diagnostics(
-    name: &str,
-    text: &str,
-    mut misfits: Vec<Misfit>,
-    refusal: Option<toml::de::Error>,
-) -> Vec<Diagnostic> {
-    if let Some(refusal) = refusal {
+/// A type stops at the first thing that it refuses. To hear of the next, that thing is taken out and the rest is tried.
+struct Trial<'t> {
+    whole: Spanned<DeTable<'t>>,
+    rest: Spanned<DeTable<'t>>,
+    misfits: Vec<Misfit>,
+    /// The keys that were taken out although they belong there.
+    missed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    TryAgain,
+    Stop,
+}
+
+impl<'t> Trial<'t> {
+    fn new(whole: Spanned<DeTable<'t>>, misfits: Vec<Misfit>) -> Self {
+        let mut rest = whole.clone();
+        for surplus in misfits.iter().filter(|misfit| misfit.is_surplus) {
+            take_out(rest.get_mut(), surplus.span.start);
+        }
+        Self { whole, rest, misfits, missed: Vec::new() }
+    }
+
+    fn go_on_without(&mut self, refusal: &toml::de::Error) -> Next {
+        // The root has an empty span, and with it what is refused as a whole.
         let span = refusal.span().unwrap_or(0..0);
-        // What the schema has already said better is not said again: whoever refuses stops at the first thing.
-        if !misfits.iter().any(|misfit| touches(&misfit.span, &span)) {
-            let key = match DeTable::parse(text) {
-                Ok(tree) => place::key_at(tree.get_ref(), span.start),
-                Err(_) => String::new(),
-            };
+        let key = if span.end == 0 { String::new() } else { place::key_at(self.whole.get_ref(), span.start) };
+        // Neither what the schema has already said better, nor what follows from taking something out.
+        let is_known = self.misfits.iter().any(|misfit| touches(&misfit.span, &span))
+            || self.missed.iter().any(|missed| place::is_within(missed, &key));
+        if !is_known {
             let message = match key.as_str() {
                 "" => refusal.message().to_owned(),
                 key => format!("{}: {}", quoted(key), refusal.message()),
             };
-            misfits.push(Misfit { span, key, message, help: None, is_surplus: false });
-            misfits.sort_by_key(|misfit| misfit.span.start);
+            self.misfits.push(Misfit {
+                span: span.clone(),
+                key: key.clone(),
+                message,
+                help: None,
+                is_surplus: false,
+            });
         }
+        if key.is_empty() || !take_out(self.rest.get_mut(), span.start) {
+            return Next::Stop;
+        }
+        self.missed.push(key);
+        Next::TryAgain
     }
-    misfits
-        .into_iter()
-        .take(MAX_DIAGNOSTICS)
-        .map(|misfit| {
-            let Misfit { span, key, message, help, is_surplus: _ } = misfit;
-            Diagnostic {
-                help,
-                ..Diagnostic::at_offset(Severity::Error, name, text, span.start, key, message)
-            }
-        })
-        .collect()
+
+    fn diagnostics(mut self, name: &str, text: &str) -> Vec<Diagnostic> {
+        self.misfits.sort_by_key(|misfit| misfit.span.start);
+        self.misfits
+            .into_iter()
+            .take(MAX_DIAGNOSTICS)
+            .map(|misfit| {
+                let Misfit { span, key, message, help, is_surplus: _ } = misfit;
+                Diagnostic {
+                    help,
+                    ..Diagnostic::at_offset(Severity::Error, name, text, span.start, key, message)
+                }
+            })
+            .collect()
+    }
 }
 
-/// Removes the keys that stand at these offsets.
-fn take_out(surplus: &BTreeSet<usize>, table: &mut DeTable<'_>) {
-    *table = std::mem::take(table)
-        .into_iter()
-        .filter(|(key, _)| !surplus.contains(&key.span().start))
-        .map(|(key, mut value)| {
-            take_out_of_value(surplus, value.get_mut());
-            (key, value)
-        })
-        .collect();
+/// Removes the innermost value that stands, or whose key stands, at `offset`; tells whether there was one.
+fn take_out(table: &mut DeTable<'_>, offset: usize) -> bool {
+    let found =
+        table.iter().find(|(key, value)| place::stands_at(key, value, offset)).map(|(key, _)| key.clone());
+    let Some(key) = found else { return false };
+    let is_done = !key.span().contains(&offset)
+        && table.get_mut(&key).is_some_and(|value| take_out_of_value(value.get_mut(), offset));
+    is_done || table.remove(&key).is_some()
 }
 
-fn take_out_of_value(surplus: &BTreeSet<usize>, value: &mut DeValue<'_>) {
+fn take_out_of_value(value: &mut DeValue<'_>, offset: usize) -> bool {
     match value {
-        DeValue::Table(table) => take_out(surplus, table),
-        DeValue::Array(list) => list.iter_mut().for_each(|value| take_out_of_value(surplus, value.get_mut())),
+        DeValue::Table(table) => take_out(table, offset),
+        DeValue::Array(list) => {
+            let found = list.iter_mut().enumerate().find(|(_, value)| place::holds(value, offset));
+            let Some((index, value)) = found else { return false };
+            if !take_out_of_value(value.get_mut(), offset) {
+                let entries = std::mem::replace(list, DeArray::new()).into_iter().enumerate();
+                *list = entries.filter(|(at, _)| *at != index).map(|(_, value)| value).collect();
+            }
+            true
+        }
         DeValue::String(_)
         | DeValue::Integer(_)
         | DeValue::Float(_)
         | DeValue::Boolean(_)
-        | DeValue::Datetime(_) => {}
+        | DeValue::Datetime(_) => false,
     }
 }
 

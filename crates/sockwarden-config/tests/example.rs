@@ -50,6 +50,7 @@ fn every_key_has_its_comment_above_it() {
     check("# The largest message.", "max_message = \"1 MiB\"");
     check("# Encryption, when wanted.", "#[tls]");
     check("# - \"off\": Not at all.", "mode = \"block\"");
+    check("# One of \"observe\", \"off\", \"block\".", "back = \"off\"");
     check("# What to protect.", "[[routes]]");
     check(
         "# - { kind = \"forward\", url = \"\" }: Whom the application knows.",

@@ -55,7 +55,7 @@ fn unknown_keys_are_named_with_the_one_that_was_meant() {
         "version = 1\n[[routes]]\nupstream = \"ws:\"\n[[routes]]\nupstream = \"ws:\"\n  colour = 1",
         &[
             "6:3 routes[1].colour: unknown key `colour` in `routes[1]`; known keys: `upstream`, `mode`, `auth`, `turn`, \
-         `span`, `tls`",
+         `back`, `span`, `tls`",
         ],
     );
     check(
@@ -215,6 +215,24 @@ fn what_only_the_type_knows_is_reported_too() {
 }
 
 #[test]
+fn what_only_the_type_knows_is_reported_everywhere() {
+    let text = "version = 1\nshare = \"x\"\n[[routes]]\nupstream = \"a\"\n[[routes]]\nupstream = \"b\"\nspan = [1, 2]\n\
+                [[routes]]\nupstream = \"ws:\"\n[[routes]]\nauth = 3\nupstream = \"c\"\n";
+    check(
+        text,
+        &[
+            "2:9 share: `share` is a text, expected a number",
+            "4:12 routes[0].upstream: `routes[0].upstream`: not a WebSocket address",
+            "6:12 routes[1].upstream: `routes[1].upstream`: not a WebSocket address",
+            "11:8 routes[3].auth: `routes[3].auth` is a whole number, expected a table",
+            "12:12 routes[3].upstream: `routes[3].upstream`: not a WebSocket address",
+        ],
+    );
+    let many: String = (0..1000).map(|_| "[[routes]]\nupstream = \"a\"\n").collect();
+    assert!(errors(&format!("version = 1\n{many}")).len() > 10);
+}
+
+#[test]
 fn mistakes_of_toml_have_their_place() {
     check(
         "version = \nlisten = ]\nversion = 2\n",
@@ -257,7 +275,9 @@ fn floods_are_cut() {
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "[a-z\\[\\]{}=\" .,\n#0-9é-]{0,60}", index in 0_usize..200, piece in "[\\[\\]{}=\" .,\n0-9é]{0,3}") {
-        let _ = read::<Sample>("a.toml", &text);
+        if let Err(found) = read::<Sample>("a.toml", &text) {
+            proptest::prop_assert!(!found.is_empty());
+        }
         let mut right = route("mode = \"off\"\nauth = { kind = \"forward\", url = \"\" }\nspan = [1, 2]\nturn = { by = 1 }");
         let index = (0..=index.min(right.len())).rev().find(|&index| right.is_char_boundary(index)).unwrap();
         right.insert_str(index, &piece);

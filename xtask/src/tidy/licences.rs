@@ -27,7 +27,7 @@ const RIGHT: &str =
 
 fn check(repository: &Repository) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    for package in &repository.metadata.packages {
+    for package in repository.metadata.built() {
         let what = match (&package.license, &package.license_file) {
             (Some(expression), _) => match is_allowed(expression) {
                 Some(true) => continue,
@@ -119,9 +119,16 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_permissive_licence_is_named() {
-        let mut bad = crates(&[("good", &[]), ("copyleft", &[]), ("silent", &[])]);
-        bad.metadata.packages[1].license = Some("AGPL-3.0-only".into());
-        bad.metadata.packages[2].license = None;
+        let mut bad = crates(&[
+            ("sockwarden", &["good", "copyleft", "silent"]),
+            ("good", &[]),
+            ("copyleft", &[]),
+            ("silent", &[]),
+            ("not-built", &[]),
+        ]);
+        bad.metadata.packages[2].license = Some("AGPL-3.0-only".into());
+        bad.metadata.packages[3].license = None;
+        bad.metadata.packages[4].license = None;
         assert_eq!(places(&RULE, &bad), [("copyleft 1.0.0".to_owned(), 0), ("silent 1.0.0".to_owned(), 0)]);
     }
 }

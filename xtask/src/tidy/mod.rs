@@ -191,12 +191,12 @@ mod sample {
                 name: name.into(),
                 version: "1.0.0".into(),
                 license: Some("MIT".into()),
-                license_file: None,
                 dependencies: dependencies
                     .iter()
                     .map(|word| split(word))
-                    .map(|(kind, name)| Declared { name, kind })
+                    .map(|(kind, name)| Declared { name, kind, ..Declared::default() })
                     .collect(),
+                ..Package::default()
             });
             metadata.resolve.nodes.push(Node {
                 id: name.into(),
@@ -205,6 +205,7 @@ mod sample {
                     .map(|word| split(word))
                     .map(|(kind, name)| Edge { pkg: name, dep_kinds: vec![Kind { kind }] })
                     .collect(),
+                features: Vec::new(),
             });
             if name.starts_with("sockwarden") || name == "xtask" {
                 metadata.workspace_members.push(name.into());

@@ -27,8 +27,6 @@ const IMPURE: &[&str] = &[
 
 fn check(repository: &Repository) -> Vec<Complaint> {
     let metadata = &repository.metadata;
-    let nodes: BTreeMap<&str, _> =
-        metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let mut complaints = Vec::new();
     for (name, package) in metadata.ours() {
         if !PURE_CRATES.contains(&name) {
@@ -38,7 +36,7 @@ fn check(repository: &Repository) -> Vec<Complaint> {
         let mut led_by: BTreeMap<&str, &str> = BTreeMap::new();
         let mut waiting = vec![package.id.as_str()];
         while let Some(id) = waiting.pop() {
-            for edge in nodes.get(id).into_iter().flat_map(|node| &node.deps) {
+            for edge in metadata.uses(id) {
                 let normal = edge.dep_kinds.iter().any(|kind| kind.kind.is_none());
                 if normal && edge.pkg != package.id && !led_by.contains_key(edge.pkg.as_str()) {
                     led_by.insert(&edge.pkg, id);

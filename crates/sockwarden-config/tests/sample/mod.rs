@@ -76,6 +76,9 @@ pub struct Route {
     /// Which way round.
     #[serde(default)]
     pub turn: Turn,
+    /// What is done on the way back.
+    #[serde(default)]
+    pub back: Mode,
     /// Both ends.
     #[serde(default)]
     pub span: Option<(u8, u8)>,
@@ -139,6 +142,7 @@ impl Default for Sample {
                 mode: Mode::Block,
                 auth: Auth::None,
                 turn: Turn::By(3),
+                back: Mode::Off,
                 span: None,
                 tls: None,
             }],
