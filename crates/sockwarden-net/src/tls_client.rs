@@ -97,7 +97,8 @@ impl CertificateProblem {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::NameMismatch
             }
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            // A bad signature is that of somebody who bears the name of one we trust.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             // webpki and the platform's verifier say this of a self-signed certificate that is no authority.
