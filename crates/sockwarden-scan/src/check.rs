@@ -1,0 +1,166 @@
+//! What a check is: a pure machine that is told what was said and asks for what to say next.
+
+use std::{sync::Arc, time::Duration};
+
+use sockwarden_model::{Confidence, Evidence, Finding, Profile, Rule};
+
+use crate::{
+    dice::Dice,
+    exchange::{Connection, Exchange},
+    redact::Redactor,
+    survey::Survey,
+    talk::{Talk, Turn},
+    target::Target,
+};
+
+/// A check, of which [`checks::ALL`](crate::checks::ALL) lists the order.
+pub trait Check: Sync {
+    /// Gives what is declared about it.
+    fn rule(&self) -> &'static Rule;
+
+    /// Begins it on a target that was surveyed.
+    fn start(&self, scene: Arc<Scene>, dice: Dice) -> Box<dyn Machine>;
+}
+
+/// A running check. It has no clock, no socket and no numbers but those of its [`Dice`], so that replaying a recorded
+/// [`Exchange`] gives the same steps and the same findings.
+pub trait Machine: Send {
+    /// Decides what is next from all that was said so far.
+    fn next(&mut self, exchange: &Exchange) -> Step;
+}
+
+/// What a machine asks for.
+#[derive(Debug)]
+pub enum Step {
+    /// A fresh connection; the one before is ended.
+    Talk(Talk),
+    /// More on the last connection.
+    More(Vec<Turn>),
+    /// Nothing: the check has come to its end.
+    Done(Conclusion),
+    /// Nothing: the check cannot be made here.
+    Skip(Skip),
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conclusion {
+    /// The flaws; none where the target withstood.
+    pub findings: Vec<Finding>,
+    /// What is worth a sentence but is no flaw.
+    pub remarks: Vec<String>,
+}
+
+/// Why a check was not made. A report shows it as *not tested*: neither a pass nor an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Skip {
+    /// The profile is too mild for it.
+    #[error("it needs the {} profile: {may_change}", profile.name())]
+    Profile {
+        /// The mildest profile that runs it.
+        profile: Profile,
+        /// What it may change.
+        may_change: &'static str,
+    },
+    /// Nobody was let in, so that nothing can be tried from within.
+    #[error("nobody was let in ({0}): give an identity that is")]
+    NoWayIn(String),
+    /// An identity would be needed.
+    #[error("give an identity to compare with")]
+    NoIdentity,
+    /// Messages that ask for data would be needed.
+    #[error("give messages to say that ask for data")]
+    NothingToSay,
+    /// The identity has nothing that a browser would attach by itself.
+    #[error("the identity `{0}` carries no cookie, so that no other site can borrow it")]
+    NotAmbient(String),
+    /// The target does not show what it does with a frame.
+    #[error("the target answers neither pings nor messages, so that processing cannot be told from ignoring")]
+    Silent,
+    /// The target stopped answering, or a budget was used up, before the end.
+    #[error("it could not be finished: {0}")]
+    Halted(Halt),
+}
+
+/// Why the driver stops a check.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Halt {
+    /// The time for the whole scan is over.
+    #[error("the time budget of {0:?} is used up")]
+    Time(Duration),
+    /// The bytes for the whole scan are used up.
+    #[error("the budget of {0} bytes is used up")]
+    Bytes(u64),
+    /// The connections for the whole scan are used up.
+    #[error("the budget of {0} connections is used up")]
+    Connections(u32),
+    /// The check asked for more than its profile allows.
+    #[error("a message of {0} bytes needs the intrusive profile")]
+    Profile(usize),
+    /// The target cannot be reached any more.
+    #[error("the target cannot be reached any more: {0}")]
+    Unreachable(String),
+    /// The check asked for more steps than any should.
+    #[error("it took more than {0} steps")]
+    Steps(usize),
+}
+
+/// What every check knows when it begins.
+#[derive(Debug)]
+pub struct Scene {
+    /// The target.
+    pub target: Target,
+    /// How the target treats those who do nothing wrong.
+    pub survey: Survey,
+    /// The longest message that a check may send.
+    pub max_size: usize,
+    pub(crate) redactor: Redactor,
+}
+
+impl Conclusion {
+    /// Concludes with findings.
+    pub const fn found(findings: Vec<Finding>) -> Self {
+        Self { findings, remarks: Vec::new() }
+    }
+
+    /// Concludes without a flaw.
+    pub const fn clean() -> Self {
+        Self::found(Vec::new())
+    }
+
+    /// Adds a remark.
+    #[must_use]
+    pub fn with_remark(mut self, remark: impl Into<String>) -> Self {
+        self.remarks.push(remark.into());
+        self
+    }
+}
+
+impl From<Conclusion> for Step {
+    fn from(conclusion: Conclusion) -> Self {
+        Self::Done(conclusion)
+    }
+}
+
+impl Scene {
+    /// Gives the address as reports show it.
+    pub(crate) fn endpoint(&self) -> String {
+        self.redactor.url(&self.target.url)
+    }
+
+    /// Makes evidence of a connection.
+    pub(crate) fn evidence(&self, connection: &Connection) -> Evidence {
+        crate::evidence::evidence(connection, &self.redactor)
+    }
+
+    /// Begins a finding at the target.
+    pub(crate) fn finding(
+        &self,
+        rule: &'static Rule,
+        case: &str,
+        confidence: Confidence,
+        summary: String,
+    ) -> Finding {
+        Finding::new(rule, &self.endpoint(), case, confidence, summary)
+    }
+}

@@ -1,0 +1,88 @@
+//! The driver: it talks for a machine, and it replays what was said.
+
+use crate::{
+    check::{Conclusion, Halt, Machine, Skip, Step},
+    exchange::{Connection, Exchange},
+    probe::Probe,
+    talk::Turn,
+};
+
+/// How many steps a machine may ask for.
+const MAX_STEPS: usize = 256;
+
+/// What a machine came to.
+pub(crate) type Verdict = Result<Conclusion, Skip>;
+
+/// Talks for `machine` until it is done. What was said is in `exchange` even where the verdict is that it was halted.
+pub(crate) async fn drive<M: Machine + ?Sized>(
+    machine: &mut M,
+    probe: &mut impl Probe,
+    exchange: &mut Exchange,
+) -> Verdict {
+    for _ in 0..MAX_STEPS {
+        let halted = match machine.next(exchange) {
+            Step::Done(conclusion) => return Ok(conclusion),
+            Step::Skip(skip) => return Err(skip),
+            Step::Talk(talk) => {
+                let mut connection = Connection::new(talk.title, talk.opening.clone());
+                let opened = probe.open(&talk.opening, &mut connection).await;
+                let spoken = match opened {
+                    Ok(()) => speak(&talk.turns, probe, &mut connection).await,
+                    Err(halt) => Err(halt),
+                };
+                connection.end_step();
+                exchange.connections.push(connection);
+                spoken
+            }
+            Step::More(turns) => match exchange.connections.last_mut() {
+                None => Ok(()),
+                Some(connection) => {
+                    let spoken = speak(&turns, probe, connection).await;
+                    connection.end_step();
+                    spoken
+                }
+            },
+        };
+        if let Err(halt) = halted {
+            return Err(Skip::Halted(halt));
+        }
+    }
+    Err(Skip::Halted(Halt::Steps(MAX_STEPS)))
+}
+
+async fn speak(turns: &[Turn], probe: &mut impl Probe, connection: &mut Connection) -> Result<(), Halt> {
+    for turn in turns {
+        if !connection.is_open() {
+            return Ok(());
+        }
+        probe.turn(turn, connection).await?;
+    }
+    Ok(())
+}
+
+/// Gives a machine what was said on an earlier run, step by step, and returns what it comes to.
+///
+/// # Errors
+/// As [`drive`]; and a machine that asks for something other than what was recorded is halted.
+#[cfg(test)]
+pub(crate) fn replay<M: Machine + ?Sized>(machine: &mut M, recorded: &Exchange) -> Verdict {
+    let mut so_far = Exchange::default();
+    for _ in 0..MAX_STEPS {
+        match machine.next(&so_far) {
+            Step::Done(conclusion) => return Ok(conclusion),
+            Step::Skip(skip) => return Err(skip),
+            Step::Talk(talk) => {
+                let recorded = &recorded.connections[so_far.connections.len()];
+                assert_eq!((recorded.title(), recorded.opening()), (talk.title.as_str(), &talk.opening));
+                so_far.connections.push(recorded.as_of(1));
+            }
+            Step::More(_) => {
+                let recorded = &recorded.connections[so_far.connections.len() - 1];
+                if let Some(last) = so_far.connections.pop() {
+                    so_far.connections.push(recorded.as_of(last.steps() + 1));
+                }
+            }
+        }
+    }
+    Err(Skip::Halted(Halt::Steps(MAX_STEPS)))
+}

@@ -1,0 +1,208 @@
+//! The probe over real sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use sockwarden_net::{DialOptions, Stream, dial};
+use sockwarden_proto::WsUrl;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, split},
+    time::{Instant, timeout_at},
+};
+
+use super::{Budget, Probe};
+use crate::{
+    check::Halt,
+    exchange::{Answer, Connection, Happening},
+    talk::{Listen, Opening, Turn, Until},
+};
+
+/// How long the target may take to read what one turn sends.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to look for the reason after the target took no more.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// Talks to the one host and port of its target; redirects are never followed, for it knows no other address.
+#[derive(Debug)]
+pub(crate) struct NetProbe {
+    url: WsUrl,
+    dial: DialOptions,
+    budget: Arc<Budget>,
+    stream: Option<Stream>,
+    begun: Instant,
+}
+
+impl NetProbe {
+    pub(crate) fn new(url: WsUrl, dial: DialOptions, budget: Arc<Budget>) -> Self {
+        Self { url, dial, budget, stream: None, begun: Instant::now() }
+    }
+
+    fn note(&self, connection: &mut Connection, happening: Happening) {
+        connection.record(self.begun.elapsed(), happening);
+    }
+
+    /// Writes all of `bytes` while reading what comes, so that a target that echoes cannot block us both.
+    async fn send(&mut self, bytes: &[u8], connection: &mut Connection) -> Result<(), Halt> {
+        if bytes.len() > self.budget.write {
+            return Err(Halt::Profile(bytes.len()));
+        }
+        self.budget.bytes(bytes.len())?;
+        let Some(mut stream) = self.stream.take() else { return Ok(()) };
+        self.note(connection, Happening::Sent(bytes.to_vec()));
+        let deadline = (Instant::now() + WRITE_TIMEOUT).min(self.budget.deadline());
+        let outcome = {
+            let (mut reader, mut writer) = split(&mut stream);
+            let mut pending = bytes;
+            let mut chunk = vec![0; 64 * 1024];
+            loop {
+                if pending.is_empty() {
+                    let flushed = timeout_at(deadline, writer.flush()).await;
+                    break if matches!(flushed, Ok(Ok(()))) { Written::All } else { Written::Failed };
+                }
+                let step = timeout_at(deadline, async {
+                    tokio::select! {
+                        biased;
+                        read = reader.read(&mut chunk) => Progress::Read(read),
+                        written = writer.write(pending) => Progress::Written(written),
+                    }
+                });
+                match step.await {
+                    Err(_) => break Written::Failed,
+                    Ok(Progress::Written(Ok(count))) if count > 0 => pending = &pending[count..],
+                    Ok(Progress::Written(_)) => break Written::Failed,
+                    Ok(Progress::Read(read)) => match self.take_in(read, &chunk, connection)? {
+                        Taken::More => {}
+                        Taken::End => break Written::Ended,
+                    },
+                }
+            }
+        };
+        match outcome {
+            Written::All => self.stream = Some(stream),
+            Written::Ended => {}
+            Written::Failed => {
+                // The reason for the refusal may have arrived before it.
+                self.stream = Some(stream);
+                let patience = Listen { until: Until::End, at_most: AFTERMATH };
+                self.listen(&patience, connection).await?;
+                if self.stream.take().is_some() {
+                    self.note(connection, Happening::SendFailed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn listen(&mut self, listen: &Listen, connection: &mut Connection) -> Result<(), Halt> {
+        let messages = connection.messages().len();
+        let satisfied = |connection: &Connection| match &listen.until {
+            Until::Quiet(_) => false,
+            Until::Pong(payload) => connection.has_pong(payload),
+            Until::Reply(payload) => connection.has_pong(payload) || connection.messages().len() > messages,
+            Until::End => false,
+        };
+        let over = |connection: &Connection| connection.end().is_some() || satisfied(connection);
+        let quiet = match listen.until {
+            Until::Quiet(quiet) => quiet,
+            Until::Pong(_) | Until::Reply(_) | Until::End => listen.at_most,
+        };
+        self.read_until(quiet, listen.at_most, over, connection).await
+    }
+
+    /// Reads until `over`, or nothing comes for `quiet`, or for `at_most` in all.
+    async fn read_until(
+        &mut self,
+        quiet: Duration,
+        at_most: Duration,
+        over: impl Fn(&Connection) -> bool,
+        connection: &mut Connection,
+    ) -> Result<(), Halt> {
+        let latest = Instant::now() + at_most;
+        let mut chunk = vec![0; 64 * 1024];
+        while !over(connection) {
+            let Some(stream) = self.stream.as_mut() else { return Ok(()) };
+            let until = latest.min(Instant::now() + quiet);
+            let scan_ends = self.budget.deadline();
+            match timeout_at(until.min(scan_ends), stream.read(&mut chunk)).await {
+                Err(_) if until < scan_ends => {
+                    self.note(connection, Happening::Quiet);
+                    return Ok(());
+                }
+                Err(_) => return Err(self.budget.time_is_up()),
+                Ok(read) => {
+                    if self.take_in(read, &chunk, connection)? == Taken::End {
+                        self.stream = None;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(
+        &self,
+        read: std::io::Result<usize>,
+        chunk: &[u8],
+        connection: &mut Connection,
+    ) -> Result<Taken, Halt> {
+        match read {
+            Ok(0) => self.note(connection, Happening::Closed),
+            Ok(count) => {
+                self.budget.bytes(count)?;
+                self.note(connection, Happening::Received(chunk[..count].to_vec()));
+                if connection.received() <= self.budget.read {
+                    return Ok(Taken::More);
+                }
+                self.note(connection, Happening::TooMuch);
+            }
+            // TLS that ends without saying so ends all the same.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                self.note(connection, Happening::Closed);
+            }
+            Err(_) => self.note(connection, Happening::Reset),
+        }
+        Ok(Taken::End)
+    }
+}
+
+enum Written {
+    All,
+    Ended,
+    Failed,
+}
+
+enum Progress {
+    Read(std::io::Result<usize>),
+    Written(std::io::Result<usize>),
+}
+
+#[derive(PartialEq, Eq)]
+enum Taken {
+    More,
+    End,
+}
+
+impl Probe for NetProbe {
+    async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
+        self.stream = None;
+        self.budget.connection().await?;
+        self.begun = Instant::now();
+        match dial(&self.url, &self.dial).await {
+            Err(error) => {
+                self.note(connection, Happening::NotDialled(error.to_string()));
+                return Ok(());
+            }
+            Ok(stream) => self.stream = Some(stream),
+        }
+        self.note(connection, Happening::Dialled);
+        self.send(&opening.bytes, connection).await?;
+        let answered = |connection: &Connection| *connection.answer() != Answer::None;
+        self.read_until(opening.patience, opening.patience, answered, connection).await
+    }
+
+    async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {
+        match turn {
+            Turn::Send(bytes) => self.send(bytes, connection).await,
+            Turn::Listen(listen) => self.listen(listen, connection).await,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A bench for checks: a server in memory, the survey, the check itself, and its replay.
+
+pub(crate) mod servers;
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use sockwarden_model::{Finding, Severity};
+
+use self::servers::{Output, Server, Session};
+use crate::{
+    check::{Check, Halt, Scene, Skip},
+    dice::Dice,
+    engine::{Verdict, drive, replay},
+    exchange::{Connection, Exchange, Happening},
+    probe::Probe,
+    redact::Redactor,
+    survey::Surveyor,
+    talk::{Opening, Turn, Until},
+    target::{Identity, SameSite, Target},
+};
+
+/// A target with a server behind it.
+pub(crate) struct Bench {
+    pub(crate) target: Target,
+    server: Server,
+    max_size: usize,
+}
+
+impl Bench {
+    pub(crate) fn new(url: &str, server: Server) -> Self {
+        Self { target: Target::new(url.parse().unwrap()), server, max_size: 16 << 20 }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.server.name
+    }
+
+    /// Adds an identity that the servers know, with a cookie that is sent from every site.
+    pub(crate) fn as_mara(self) -> Self {
+        self.as_mara_with(SameSite::None)
+    }
+
+    pub(crate) fn as_mara_with(mut self, same_site: SameSite) -> Self {
+        let identity = Identity::new("mara", "Cookie", servers::MARA);
+        self.target.identities.push(Identity { same_site, ..identity });
+        self
+    }
+
+    pub(crate) fn with_identity(mut self, identity: Identity) -> Self {
+        self.target.identities.push(identity);
+        self
+    }
+
+    pub(crate) fn saying(mut self, text: &str) -> Self {
+        self.target.say.push(text.to_owned());
+        self
+    }
+
+    pub(crate) fn up_to(mut self, max_size: usize) -> Self {
+        self.max_size = max_size;
+        self
+    }
+
+    /// Surveys the server, makes the check, and makes sure that its replay comes to the same.
+    pub(crate) fn run(&self, check: &dyn Check) -> Verdict {
+        let mut probe = Scripted { server: &self.server, session: None, clock: Duration::ZERO };
+        let mut surveyor = Surveyor::new(&self.target, Dice::new(1));
+        let mut exchange = Exchange::default();
+        ready(drive(&mut surveyor, &mut probe, &mut exchange)).unwrap();
+        let scene = Arc::new(Scene {
+            target: self.target.clone(),
+            survey: surveyor.survey(exchange),
+            max_size: self.max_size,
+            redactor: Redactor::new(&self.target),
+        });
+        let mut exchange = Exchange::default();
+        let verdict =
+            ready(drive(&mut *check.start(Arc::clone(&scene), Dice::new(2)), &mut probe, &mut exchange));
+        let again = replay(&mut *check.start(scene, Dice::new(2)), &exchange);
+        assert_eq!(verdict, again, "the replay of {} differs", check.rule().id);
+        verdict
+    }
+
+    /// Gives the findings; fails where the check was not made.
+    pub(crate) fn findings(&self, check: &dyn Check) -> Vec<Finding> {
+        self.run(check).unwrap_or_else(|skip| panic!("{}: {skip}", self.name())).findings
+    }
+
+    pub(crate) fn severities(&self, check: &dyn Check) -> Vec<Severity> {
+        self.findings(check).iter().map(|finding| finding.severity).collect()
+    }
+
+    /// Gives the cases that fired, each with its severity.
+    pub(crate) fn cases(&self, check: &dyn Check) -> Vec<(String, Severity)> {
+        self.findings(check).into_iter().map(|finding| (finding.case, finding.severity)).collect()
+    }
+
+    pub(crate) fn skip(&self, check: &dyn Check) -> Skip {
+        self.run(check).expect_err("the check was made")
+    }
+}
+
+/// A probe whose network is a function call; its clock moves when somebody waits.
+struct Scripted<'a> {
+    server: &'a Server,
+    session: Option<Session<'a>>,
+    clock: Duration,
+}
+
+impl Scripted<'_> {
+    fn say(&mut self, bytes: &[u8], connection: &mut Connection) {
+        let Some(session) = self.session.as_mut() else { return };
+        connection.record(self.clock, Happening::Sent(bytes.to_vec()));
+        self.clock += Duration::from_millis(1);
+        for output in session.receive(bytes) {
+            match output {
+                // Cut in two, as a network may.
+                Output::Bytes(bytes) => {
+                    let (first, last) = bytes.split_at(bytes.len() / 2);
+                    for part in [first, last].into_iter().filter(|part| !part.is_empty()) {
+                        connection.record(self.clock, Happening::Received(part.to_vec()));
+                    }
+                }
+                Output::End => {
+                    connection.record(self.clock, Happening::Closed);
+                    self.session = None;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Probe for Scripted<'_> {
+    async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
+        self.clock = Duration::ZERO;
+        self.session = Some(self.server.accept());
+        connection.record(self.clock, Happening::Dialled);
+        self.say(&opening.bytes, connection);
+        if connection.status().is_none() && !connection.is_transport_over() {
+            self.clock += opening.patience;
+            connection.record(self.clock, Happening::Quiet);
+        }
+        Ok(())
+    }
+
+    async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {
+        match turn {
+            Turn::Send(bytes) => self.say(bytes, connection),
+            Turn::Listen(listen) => {
+                let heard = match &listen.until {
+                    Until::Pong(payload) => connection.has_pong(payload),
+                    Until::Reply(payload) => {
+                        connection.has_pong(payload) || connection.replies().next().is_some()
+                    }
+                    Until::Quiet(_) | Until::End => false,
+                };
+                if !heard && connection.is_open() {
+                    self.clock += listen.at_most;
+                    connection.record(self.clock, Happening::Quiet);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs a future that never waits.
+fn ready<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}

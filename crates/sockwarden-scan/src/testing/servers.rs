@@ -1,0 +1,324 @@
+//! Servers in memory: some with a flaw, some without.
+
+use std::cell::Cell;
+
+use sockwarden_proto::{
+    CloseCode, Fact, Flow, FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, apply_mask,
+    handshake::{
+        HeadLimits, RequestHead, UpgradeRequest, find_end_of_head, http_response, switching_protocols,
+    },
+};
+
+/// The cookie of the user that the servers know.
+pub(crate) const MARA: &str = "session=mara-0123456789";
+
+/// A server, put together from what it does at each point.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    /// Who is let in.
+    pub(crate) gate: fn(&Request) -> Gate,
+    /// Whether malformed handshakes are refused.
+    pub(crate) strict_handshake: bool,
+    /// Whether illegal frames end the connection.
+    pub(crate) strict_frames: bool,
+    /// Whether pings are answered.
+    pub(crate) pongs: bool,
+    /// The longest message.
+    pub(crate) limit: u64,
+    /// Added to the head of a 101.
+    pub(crate) extra_header: &'static str,
+    /// Whether the Accept value is right.
+    pub(crate) right_accept: bool,
+    /// What is said on opening, to a user, on the nth connection.
+    pub(crate) greeting: fn(Option<&str>, u32) -> Vec<String>,
+    /// What is answered to a text, for a user, on the nth connection.
+    pub(crate) answer: fn(Option<&str>, u32, &str) -> Vec<String>,
+    pub(crate) connections: Cell<u32>,
+}
+
+/// What a gate looks at.
+pub(crate) struct Request {
+    pub(crate) origin: Option<String>,
+    pub(crate) cookie: Option<String>,
+    pub(crate) requested_with: Option<String>,
+}
+
+impl Request {
+    /// Gives the user whose session the cookie is.
+    pub(crate) fn user(&self) -> Option<&'static str> {
+        (self.cookie.as_deref() == Some(MARA)).then_some("mara")
+    }
+}
+
+/// What a gate decides.
+pub(crate) enum Gate {
+    Admit(Option<&'static str>),
+    Refuse(u16),
+    CloseAtOnce(CloseCode),
+}
+
+pub(crate) enum Output {
+    Bytes(Vec<u8>),
+    End,
+}
+
+/// Says back what it hears, to anybody.
+pub(crate) fn echo() -> Server {
+    Server {
+        name: "echo",
+        gate: |request| Gate::Admit(request.user()),
+        strict_handshake: true,
+        strict_frames: true,
+        pongs: true,
+        limit: 64 * 1024,
+        extra_header: "",
+        right_accept: true,
+        greeting: |_, _| Vec::new(),
+        answer: |_, _, text| vec![text.to_owned()],
+        connections: Cell::new(0),
+    }
+}
+
+/// Listens, and never says a word.
+pub(crate) fn silent() -> Server {
+    Server { name: "silent", answer: |_, _, _| Vec::new(), ..echo() }
+}
+
+/// Gives every visitor a name and says to all what one says.
+pub(crate) fn chat() -> Server {
+    Server {
+        name: "chat",
+        greeting: |_, n| vec![format!(r#"{{"type":"welcome","you":"guest{n}","online":{n}}}"#)],
+        answer: |_, n, text| {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+            vec![format!(r#"{{"type":"chat","id":{n},"from":"guest{n}","text":"{text}"}}"#)]
+        },
+        ..echo()
+    }
+}
+
+/// Gives users their account, and nobody else anything, whatever the Origin of a stranger.
+pub(crate) fn correct() -> Server {
+    Server {
+        name: "correct",
+        gate: |request| match (request.user(), request.origin.as_deref()) {
+            (Some(user), None | Some("https://app.example")) => Gate::Admit(Some(user)),
+            (Some(_), Some(_)) => Gate::Refuse(403),
+            (None, _) => Gate::Refuse(401),
+        },
+        greeting: account_greeting,
+        answer: account,
+        ..echo()
+    }
+}
+
+/// Answers every handshake with one status.
+pub(crate) fn refusing(status: u16) -> Server {
+    let gate: fn(&Request) -> Gate = match status {
+        426 => |_| Gate::Refuse(426),
+        _ => |_| Gate::Refuse(401),
+    };
+    Server { name: "refusing", gate, ..echo() }
+}
+
+pub(crate) fn account_greeting(user: Option<&str>, n: u32) -> Vec<String> {
+    let user = user.unwrap_or("guest");
+    vec![format!(r#"{{"type":"hello","user":"{user}","nonce":"{:x}"}}"#, n * 7919 + 1000)]
+}
+
+/// Answers `account` with the account of the one who asks.
+pub(crate) fn account(user: Option<&str>, n: u32, text: &str) -> Vec<String> {
+    match (user, text.contains("account")) {
+        (Some(user), true) => vec![account_of(user, n)],
+        (None, true) => vec![r#"{"type":"error","message":"please log in first"}"#.to_owned()],
+        (_, false) => Vec::new(),
+    }
+}
+
+pub(crate) fn account_of(user: &str, n: u32) -> String {
+    let email = format!("{user}@harbor.example");
+    format!(r#"{{"type":"account","user":"{user}","email":"{email}","balance":1204.5,"at":{}}}"#, 170_000 + n)
+}
+
+impl Server {
+    pub(crate) fn accept(&self) -> Session<'_> {
+        let number = self.connections.get() + 1;
+        self.connections.set(number);
+        Session { server: self, number, head: Vec::new(), inside: None }
+    }
+}
+
+/// One connection to a server.
+pub(crate) struct Session<'a> {
+    server: &'a Server,
+    number: u32,
+    head: Vec<u8>,
+    inside: Option<Inside>,
+}
+
+struct Inside {
+    user: Option<&'static str>,
+    receiver: Receiver,
+    text: Vec<u8>,
+    sloppy: Vec<u8>,
+}
+
+impl Session<'_> {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
+        if self.inside.is_some() {
+            return if self.server.strict_frames { self.strict(bytes) } else { self.sloppy(bytes) };
+        }
+        self.head.extend_from_slice(bytes);
+        if find_end_of_head(&self.head).is_none() {
+            return Vec::new();
+        }
+        let request = Request {
+            origin: self.header("origin"),
+            cookie: self.header("cookie"),
+            requested_with: self.header("x-requested-with"),
+        };
+        if self.server.strict_handshake {
+            let sound = match RequestHead::parse(&self.head, HeadLimits::default()) {
+                Ok(Some((head, length))) => {
+                    UpgradeRequest::judge(head, self.head.len() - length).violations.is_empty()
+                }
+                Ok(None) | Err(_) => false,
+            };
+            if !sound {
+                return vec![Output::Bytes(http_response(400, &[], "")), Output::End];
+            }
+        }
+        match (self.server.gate)(&request) {
+            Gate::Refuse(status) => vec![Output::Bytes(http_response(status, &[], "")), Output::End],
+            Gate::CloseAtOnce(code) => {
+                let mut out = self.upgrade();
+                Transmitter::new(Role::Server).close(Some(code), "", &mut no_keys, &mut out);
+                vec![Output::Bytes(out), Output::End]
+            }
+            Gate::Admit(user) => {
+                let limits = Limits { frame: self.server.limit, message: self.server.limit };
+                let receiver = Receiver::new(Role::Server, limits);
+                self.inside = Some(Inside { user, receiver, text: Vec::new(), sloppy: Vec::new() });
+                let mut out = self.upgrade();
+                for text in (self.server.greeting)(user, self.number) {
+                    say(&text, &mut out);
+                }
+                vec![Output::Bytes(out)]
+            }
+        }
+    }
+
+    fn upgrade(&self) -> Vec<u8> {
+        let key = self.header("sec-websocket-key").unwrap_or_default();
+        let key = if self.server.right_accept { key } else { "wrong".to_owned() };
+        let mut out = switching_protocols(key.as_bytes(), None);
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(self.server.extra_header.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+
+    /// Finds a header as sloppily as can be.
+    fn header(&self, name: &str) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.head).into_owned();
+        text.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+        })
+    }
+
+    fn strict(&mut self, bytes: &[u8]) -> Vec<Output> {
+        let (server, number) = (self.server, self.number);
+        let Some(Inside { user, receiver, text, .. }) = self.inside.as_mut() else { return Vec::new() };
+        let (mut out, mut ended) = (Vec::new(), false);
+        receiver.receive(&mut bytes.to_vec(), |fact| {
+            match fact {
+                Fact::Data(data) => {
+                    text.extend_from_slice(data.bytes);
+                    if data.ends {
+                        let heard = String::from_utf8_lossy(&std::mem::take(text)).into_owned();
+                        for answer in (server.answer)(*user, number, &heard) {
+                            say(&answer, &mut out);
+                        }
+                    }
+                }
+                Fact::Ping(payload) if server.pongs => {
+                    Transmitter::new(Role::Server).pong(payload, &mut no_keys, &mut out);
+                }
+                Fact::Close(payload) => {
+                    Transmitter::new(Role::Server).close(payload.code, "", &mut no_keys, &mut out);
+                    ended = true;
+                }
+                Fact::Violation(violation) => {
+                    let code = Some(violation.close_code());
+                    Transmitter::new(Role::Server).close(code, "", &mut no_keys, &mut out);
+                    ended = true;
+                }
+                Fact::Ping(_) | Fact::Pong(_) | Fact::Frame(_) => {}
+            }
+            Flow::Continue
+        });
+        outputs(out, ended)
+    }
+
+    /// Takes frames as they come, legal or not.
+    fn sloppy(&mut self, bytes: &[u8]) -> Vec<Output> {
+        let (server, number) = (self.server, self.number);
+        let Some(Inside { user, sloppy, .. }) = self.inside.as_mut() else { return Vec::new() };
+        sloppy.extend_from_slice(bytes);
+        let (mut out, mut ended) = (Vec::new(), false);
+        while let Some((header, length)) = FrameHeader::parse(sloppy) {
+            let payload = usize::try_from(header.length.value & 0xff_ffff).unwrap_or(usize::MAX);
+            if sloppy.len() < length + payload {
+                break;
+            }
+            let frame: Vec<u8> = sloppy.drain(..length + payload).collect();
+            let mut payload = frame[length..].to_vec();
+            if let Some(key) = header.mask {
+                apply_mask(key, 0, &mut payload);
+            }
+            match header.opcode {
+                Opcode::Ping => {
+                    Transmitter::new(Role::Server).frame(Opcode::Pong, true, &payload, &mut no_keys, &mut out)
+                }
+                Opcode::Close => {
+                    Transmitter::new(Role::Server).frame(
+                        Opcode::Close,
+                        true,
+                        &payload,
+                        &mut no_keys,
+                        &mut out,
+                    );
+                    ended = true;
+                }
+                Opcode::Pong => {}
+                Opcode::Text | Opcode::Binary | Opcode::Continuation | Opcode::Reserved(_) => {
+                    for answer in (server.answer)(*user, number, &String::from_utf8_lossy(&payload)) {
+                        say(&answer, &mut out);
+                    }
+                }
+            }
+        }
+        outputs(out, ended)
+    }
+}
+
+fn outputs(out: Vec<u8>, ended: bool) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    if !out.is_empty() {
+        outputs.push(Output::Bytes(out));
+    }
+    if ended {
+        outputs.push(Output::End);
+    }
+    outputs
+}
+
+fn say(text: &str, out: &mut Vec<u8>) {
+    Transmitter::new(Role::Server).message(MessageKind::Text, text.as_bytes(), &mut no_keys, out);
+}
+
+fn no_keys() -> [u8; 4] {
+    unreachable!("a server does not mask")
+}
