@@ -74,8 +74,8 @@ pub enum Skip {
     /// The identity has nothing that a browser would attach by itself.
     #[error("the identity `{0}` carries no cookie, so that no other site can borrow it")]
     NotAmbient(String),
-    /// The target does not show what it does with a frame.
-    #[error("the target answers neither pings nor messages, so that processing cannot be told from ignoring")]
+    /// The target answers no ping (RFC 6455 §5.5.2), so that it does not show what it does with a frame.
+    #[error("the target answers no ping, so that processing cannot be told from ignoring")]
     Silent,
     /// The target stopped answering, or a budget was used up, before the end.
     #[error("it could not be finished: {0}")]

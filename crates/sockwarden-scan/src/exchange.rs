@@ -125,6 +125,7 @@ impl Connection {
     }
 
     /// Makes the connection as it was after its first `steps` steps.
+    #[cfg(test)]
     pub(crate) fn as_of(&self, steps: usize) -> Self {
         let mut past = Self::new(self.title.clone(), self.opening.clone());
         for (at, record) in self.records.iter().enumerate() {
@@ -138,6 +139,7 @@ impl Connection {
     }
 
     /// Tells after how many steps of the check the recording ends.
+    #[cfg(test)]
     pub(crate) fn steps(&self) -> usize {
         self.steps.len()
     }

@@ -27,6 +27,8 @@ mod dice;
 mod engine;
 mod evidence;
 mod exchange;
+mod illegal;
+mod malformed;
 mod options;
 mod origins;
 mod personal;

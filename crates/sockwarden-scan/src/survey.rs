@@ -8,7 +8,7 @@ use crate::{
     exchange::{Connection, Exchange},
     talk::{Opening, Talk, Turn},
     target::{Identity, SameSite, Target},
-    values::Values,
+    values::{Values, is_error},
 };
 
 /// The visits that were paid to the target, in order.
@@ -121,8 +121,8 @@ pub(crate) enum Part {
     All,
     /// Those that came before anything was said.
     Greeting,
-    /// Those that came after something was said.
-    Replies,
+    /// Those that came after something was said and are no errors.
+    Answers,
 }
 
 impl Part {
@@ -130,7 +130,7 @@ impl Part {
         match self {
             Self::All => Values::of(connection.messages()),
             Self::Greeting => Values::of(connection.messages().iter().filter(|m| m.after_sends == 0)),
-            Self::Replies => Values::of(connection.replies()),
+            Self::Answers => Values::of(connection.replies().filter(|m| !is_error(&m.payload))),
         }
     }
 }

@@ -105,10 +105,6 @@ impl Values {
         self.0.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Value> {
         self.0.iter()
     }
@@ -164,6 +160,22 @@ pub(crate) fn json(payload: &[u8]) -> Option<Json> {
     serde_json::from_slice(body).ok()
 }
 
+/// Tells whether a message says that something went wrong: an object with an `error` field that is not empty, or whose type is
+/// an error.
+pub(crate) fn is_error(payload: &[u8]) -> bool {
+    let Some(Json::Object(fields)) = json(payload) else { return false };
+    fields.iter().any(|(key, value)| match (key.to_ascii_lowercase().as_str(), value) {
+        ("error" | "errors", value) => !matches!(value, Json::Null | Json::Bool(false)),
+        ("type" | "event" | "status" | "op" | "kind", Json::String(text)) => {
+            let text = text.to_ascii_lowercase();
+            ["error", "fail", "denied", "unauthorized", "unauthorised", "forbidden"]
+                .iter()
+                .any(|w| text.contains(w))
+        }
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use sockwarden_proto::MessageKind;
@@ -217,6 +229,17 @@ mod tests {
         check(r#"{"type":"chat","text":"hello there","from":"guest"}"#, &["from=guest"]);
         check(r#"{"echo":"{\"type\":\"say\",\"text\":\"hello there\"}"}"#, &[]);
         check(r#"{"balance":1204.5,"online":3,"year":2026,"on":true}"#, &["balance=1204.5", "year=2026"]);
+    }
+
+    #[test]
+    fn an_error_is_known_by_its_shape() {
+        let check = |text: &str, expected| assert_eq!(is_error(text.as_bytes()), expected, "{text}");
+        check(r#"{"type":"error","message":"no"}"#, true);
+        check(r#"{"jsonrpc":"2.0","error":{"code":1}}"#, true);
+        check(r#"{"status":"FORBIDDEN"}"#, true);
+        check(r#"{"error":null,"result":1}"#, false);
+        check(r#"{"text":"error"}"#, false);
+        check("error", false);
     }
 
     #[test]

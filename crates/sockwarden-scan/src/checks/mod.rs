@@ -3,8 +3,65 @@
 use crate::check::Check;
 
 mod cleartext_transport;
+mod frame_rules_broken;
+mod handshake_not_strict;
+mod message_size_unbounded;
+mod origin_is_authentication;
 mod origin_not_checked;
+mod unauthenticated_access;
 
 /// Every check, in the order in which they are made and reported.
-pub static ALL: &[&dyn Check] =
-    &[&cleartext_transport::CleartextTransport, &origin_not_checked::OriginNotChecked];
+pub static ALL: &[&dyn Check] = &[
+    &cleartext_transport::CleartextTransport,
+    &origin_not_checked::OriginNotChecked,
+    &origin_is_authentication::OriginIsAuthentication,
+    &handshake_not_strict::HandshakeNotStrict,
+    &unauthenticated_access::UnauthenticatedAccess,
+    &frame_rules_broken::FrameRulesBroken,
+    &message_size_unbounded::MessageSizeUnbounded,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use sockwarden_model::{Rule, RuleKind};
+
+    use super::ALL;
+
+    #[test]
+    fn the_folder_the_list_and_the_ids_agree() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().replace('_', "-"))
+            .filter(|name| name != "mod")
+            .collect();
+        let ids: BTreeSet<String> = ALL.iter().map(|check| check.rule().id.to_owned()).collect();
+        assert_eq!(files, ids);
+        assert_eq!(ids.len(), ALL.len(), "an id is used twice");
+    }
+
+    #[test]
+    fn every_rule_says_what_why_and_how() {
+        for rule in ALL.iter().map(|check| check.rule()) {
+            assert_eq!(rule.kind, RuleKind::Check);
+            let mut last = 0;
+            for heading in Rule::HEADINGS {
+                let text = rule.section(heading).unwrap_or_default();
+                assert!(text.len() > 80, "{}: {heading}", rule.id);
+                let at = rule.markdown().find(&format!("# {heading}")).unwrap();
+                assert!(at >= last, "{}: {heading} is out of order", rule.id);
+                last = at;
+            }
+            assert!(rule.section("How to fix").unwrap().contains("```"), "{}: show how", rule.id);
+            assert!(
+                !rule.cwe.is_empty() && !rule.threats.is_empty() && !rule.references.is_empty(),
+                "{}",
+                rule.id
+            );
+            assert!(!rule.counterparts.is_empty(), "{}: what stops it?", rule.id);
+            assert!(!rule.summary.ends_with('.') && !rule.may_change.is_empty(), "{}", rule.id);
+        }
+    }
+}
