@@ -72,7 +72,7 @@ pub enum ScanError {
     #[error("{0}")]
     Unreachable(String),
     /// Something listens that does not answer as an HTTP server does.
-    #[error("the handshake got no HTTP answer")]
+    #[error("the handshake got no HTTP answer; is it the right port, with TLS or without?")]
     NoAnswer,
     /// The target does not open a WebSocket at this address.
     #[error("the handshake was answered {status}{hint}")]

@@ -201,8 +201,8 @@ impl<'a> Surveyor<'a> {
         let (Some(&way), Some(last)) = (self.asked.last(), last) else {
             return Some(Way { who: Who::Anonymous, origin: true });
         };
-        // Without a transport nothing else will go better.
-        if last.dial_problem().is_some() {
+        // What does not answer at first will not answer later.
+        if last.dial_problem().is_some() || self.asked.len() == 1 && last.status().is_none() {
             return None;
         }
         let visits = self.asked.iter().filter(|asked| asked.who == way.who).count();
