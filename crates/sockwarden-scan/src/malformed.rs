@@ -17,8 +17,9 @@ pub(crate) struct Case {
 pub(crate) enum Harm {
     /// Nothing by itself.
     None,
-    /// A reader before or behind it may see the head or what follows end elsewhere.
-    Framing,
+    /// A field that one reader obeys and the other skips: what RFC 9112 §5.1 makes every server refuse, because requests have
+    /// been smuggled with it.
+    Smuggling,
 }
 
 /// Every case, in the order in which they are tried.
@@ -54,20 +55,20 @@ pub(crate) const CASES: &[Case] = &[
     lenient("a body announced by Transfer-Encoding", "RFC 9112 §6.3", |head| {
         with(head, "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n"
     }),
-    framing("a body announced twice, differently", "RFC 9112 §6.3", |head| {
+    lenient("a body announced twice, differently", "RFC 9112 §6.3", |head| {
         with(head, "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"
     }),
-    framing("a blank before a colon", "RFC 9112 §5.1", |head| with(head, "Content-Length : 0\r\n")),
+    smuggling("a blank before a colon", "RFC 9112 §5.1", |head| with(head, "Content-Length : 0\r\n")),
     lenient("a folded field", "RFC 9112 §5.2", |head| with(head, "X-Folded: one\r\n two\r\n")),
-    framing("lines that end in a line feed alone", "RFC 9112 §2.2", |head| head.replace("\r\n", "\n")),
+    lenient("lines that end in a line feed alone", "RFC 9112 §2.2", |head| head.replace("\r\n", "\n")),
 ];
 
 const fn lenient(title: &'static str, section: &'static str, change: fn(&str) -> String) -> Case {
     Case { title, section, harm: Harm::None, change }
 }
 
-const fn framing(title: &'static str, section: &'static str, change: fn(&str) -> String) -> Case {
-    Case { title, section, harm: Harm::Framing, change }
+const fn smuggling(title: &'static str, section: &'static str, change: fn(&str) -> String) -> Case {
+    Case { title, section, harm: Harm::Smuggling, change }
 }
 
 /// Leaves a field out.

@@ -70,7 +70,7 @@ fn is_card_number(text: &str) -> bool {
         .sum();
     (13..=19).contains(&digits.len())
         && matches!(digits[0], 2..=6)
-        && luhn % 10 == 0
+        && luhn.is_multiple_of(10)
         && digits.iter().any(|&digit| digit != digits[0])
 }
 

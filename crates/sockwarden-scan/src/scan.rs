@@ -85,10 +85,9 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
 async fn survey(target: &Target, probe: &mut NetProbe) -> Result<Survey, ScanError> {
     let mut surveyor = Surveyor::new(target, Dice::new(random_u64()));
     let mut exchange = Exchange::default();
-    match drive(&mut surveyor, probe, &mut exchange).await {
-        Err(Skip::Halted(halt)) => return Err(ScanError::Budget(halt)),
-        // A surveyor skips nothing.
-        Ok(_) | Err(_) => {}
+    // A surveyor skips nothing, so that any other end is a good one.
+    if let Err(Skip::Halted(halt)) = drive(&mut surveyor, probe, &mut exchange).await {
+        return Err(ScanError::Budget(halt));
     }
     let survey = surveyor.survey(exchange);
     judge(&survey, target).map(|()| survey)

@@ -22,7 +22,8 @@ rule! {
     /// lines that end in a line feed alone. It looks at the target's own answer too: an Accept value that does not follow
     /// from the key, a sub-protocol or an extension that was not offered.
     ///
-    /// It is *low*: alone it harms nobody. *Medium* are heads that two readers frame differently, and a wrong Accept value.
+    /// It is *low*: alone it harms nobody. *Medium* are a blank before a colon, which has
+    /// carried smuggled requests, and a wrong Accept value.
     ///
     /// # Why is this bad
     /// The strictness of the handshake is what keeps other protocols from being talked into a WebSocket and a proxy from
@@ -110,10 +111,10 @@ impl Prober {
         let mut findings = Vec::new();
         for (harm, case, severity, what) in [
             (
-                Harm::Framing,
+                Harm::Smuggling,
                 "ambiguous-head",
                 Severity::Medium,
-                "heads that two readers frame differently are answered 101",
+                "a head that two readers read differently is answered 101",
             ),
             (Harm::None, "lenient", Severity::Low, "malformed handshakes are answered 101"),
         ] {

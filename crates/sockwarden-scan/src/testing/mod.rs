@@ -42,10 +42,12 @@ impl Bench {
     }
 
     /// Adds an identity that the servers know, with a cookie that is sent from every site.
+    #[expect(clippy::wrong_self_convention, reason = "it reads as the phrase that it is: scan this as Mara")]
     pub(crate) fn as_mara(self) -> Self {
         self.as_mara_with(SameSite::None)
     }
 
+    #[expect(clippy::wrong_self_convention, reason = "it reads as the phrase that it is: scan this as Mara")]
     pub(crate) fn as_mara_with(mut self, same_site: SameSite) -> Self {
         let identity = Identity::new("mara", "Cookie", servers::MARA);
         self.target.identities.push(Identity { same_site, ..identity });
