@@ -102,8 +102,8 @@ fn generate(ask: &mut impl FnMut(&[&str]) -> anyhow::Result<String>) -> anyhow::
     pages.insert(format!("{RULES}/README.md"), page(&format!("{index}{}", rows.join("\n"))));
     pages.insert("docs/sockwarden.schema.json".into(), page(&ask(&["config", "--schema"])?));
     let example = ask(&["config", "--example"])?;
-    let intro = "# Configuration\n\nEvery key of `sockwarden.toml` with what it means and its default: the output of \
-                 `sockwarden config --example`. `sockwarden check -c FILE` reports what is wrong with a file and where; \
+    let intro = "# Configuration\n\nEvery key of `sockwarden.toml` with what it means and its default: the output of\n\
+                 `sockwarden config --example`. `sockwarden check -c FILE` reports what is wrong with a file and where;\n\
                  [sockwarden.schema.json](sockwarden.schema.json) lets an editor do the same.";
     pages.insert(
         "docs/configuration.md".into(),

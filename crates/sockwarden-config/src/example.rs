@@ -30,6 +30,8 @@ pub fn example<T: JsonSchema + Serialize + Default>() -> String {
 
 /// How many tables deep a part that is not set is written; a type that holds itself would have no end.
 const DEEPEST_SAMPLE: usize = 3;
+/// How many characters of a comment stand on one line.
+const WIDEST_COMMENT: usize = 96;
 /// How many entries a list is given that must have some.
 const MOST_ENTRIES: usize = 8;
 /// The name of an entry in a table of entries with names.
@@ -187,11 +189,36 @@ impl Writer {
     }
 
     fn comment(&mut self, text: &str) {
-        for line in text.lines() {
+        for line in text.lines().flat_map(wrapped) {
             self.out.push_str(format!("# {line}").trim_end());
             self.out.push('\n');
         }
     }
+}
+
+/// Breaks a line between words where it would be too wide.
+fn wrapped(line: &str) -> Vec<String> {
+    if line.chars().count() <= WIDEST_COMMENT {
+        return vec![line.to_owned()];
+    }
+    let mut lines = vec![String::new()];
+    let mut width = 0;
+    for word in line.split(' ') {
+        let letters = word.chars().count();
+        if width > 0 && width + 1 + letters > WIDEST_COMMENT {
+            lines.push(String::new());
+            width = 0;
+        }
+        if let Some(last) = lines.last_mut() {
+            if width > 0 {
+                last.push(' ');
+                width += 1;
+            }
+            last.push_str(word);
+            width += letters;
+        }
+    }
+    lines
 }
 
 fn form(node: Node<'_>) -> Form<'_> {

@@ -35,6 +35,16 @@ fn every_setting_that_is_not_made_can_be_made() {
 }
 
 #[test]
+fn no_comment_is_too_wide() {
+    let text = example::<Sample>();
+    assert!(text.contains("\n# which is needed to see that a comment"), "{text}");
+    assert!(
+        text.lines().filter(|line| line.starts_with("# ")).all(|line| line.chars().count() <= 98),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_key_has_its_comment_above_it() {
     let text = example::<Sample>();
     let lines: Vec<&str> = text.lines().collect();

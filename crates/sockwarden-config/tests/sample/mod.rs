@@ -18,6 +18,8 @@ pub struct Sample {
     #[serde(default)]
     pub listen: Vec<String>,
     /// How much of the day it rests.
+    ///
+    /// The rest is spent on waiting for whatever may come along, and on writing long sentences, all of which is needed to see that a comment that is too wide is broken between its words and not within.
     #[serde(default)]
     pub share: f64,
     /// A word of greeting.
