@@ -5,4 +5,5 @@ pub(crate) mod config;
 pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod lab;
+pub(crate) mod scan;
 pub(crate) mod why;

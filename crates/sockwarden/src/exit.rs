@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Found,
     /// The arguments make no sense.
     Usage,
+    /// Not everything could be looked at.
+    Incomplete,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Clean => 0,
             Exit::Found => 1,
             Exit::Usage => 2,
+            Exit::Incomplete => 3,
         })
     }
 }

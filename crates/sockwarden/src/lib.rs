@@ -7,6 +7,7 @@ mod commands;
 pub mod config;
 mod exit;
 mod rules;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use sockwarden_model::{Lifecycle, Rule, RuleKind};
 use crate::{
     cli::{FAINT, STRONG},
     exit::{Exit, UsageError},
-    rules,
+    rules, terminal,
 };
 
 /// Without an id, lists every rule.
@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             if arguments.markdown {
                 anstream::print!("{}", markdown(rule));
             } else {
-                anstream::print!("{}", terminal(rule, width()));
+                anstream::print!("{}", in_full(rule, terminal::width()));
             }
         }
     }
@@ -140,16 +140,7 @@ fn capitalised(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// The terminal's width, at most 100 columns.
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns
-        .or_else(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0)))
-        .unwrap_or(80)
-        .clamp(40, 100)
-}
-
-fn terminal(rule: &Rule, width: usize) -> String {
+fn in_full(rule: &Rule, width: usize) -> String {
     let mut out = format!("{STRONG}{}{STRONG:#}: {}\n\n", rule.id, rule.summary);
     for (label, value) in facts(rule) {
         let _ =
@@ -236,7 +227,7 @@ mod tests {
     fn every_rule_is_explained_within_the_width() {
         for rule in rules::all() {
             assert!(markdown(rule).contains("## How to fix"));
-            let text = anstream::adapter::strip_str(&terminal(rule, 60)).to_string();
+            let text = anstream::adapter::strip_str(&in_full(rule, 60)).to_string();
             for line in text.lines().filter(|line| !line.starts_with("    ")) {
                 assert!(line.chars().count() <= 100, "{}: {line}", rule.id);
             }

@@ -1,0 +1,363 @@
+//! `sockwarden scan`.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    num::{NonZeroU32, NonZeroUsize},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use sockwarden_config::{ByteSize, HumanDuration};
+use sockwarden_model::{Profile, Rule, Severity, printable};
+use sockwarden_net::{ClientTls, DialOptions};
+use sockwarden_proto::WsUrl;
+use sockwarden_report::{Scanned, Tested, Verdict, jsonl, sarif, text};
+use sockwarden_scan::{
+    CheckResult, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target, scan,
+};
+
+use crate::{
+    cli::ERROR,
+    exit::{Exit, UsageError},
+    terminal,
+};
+
+/// Scans WebSocket endpoints for flaws and proves each finding with what was said on the wire.
+///
+/// Scan only what you are allowed to. The default profile `safe` sends what a correct server refuses without harm; each
+/// check says what it may change on the target (`sockwarden explain ID`).
+///
+/// Exit code 0: nothing at or above --fail-on. 1: something. 2: usage. 3: incomplete, or a target could not be scanned.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The endpoints, ws(s):// or http(s)://; `-` reads them from standard input, one a line
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
+    /// A user: `NAME=Header: value`, or `NAME=@FILE` with one header a line. Repeat for more headers or users; two users
+    /// make the checks possible that compare them
+    #[arg(long = "as", value_name = "NAME=HEADER", value_parser = identity)]
+    identities: Vec<(String, Vec<(String, String)>)>,
+    /// When browsers send the user's cookie cross-site: none, lax, strict, absent or unknown (`NAME=lax` for one user)
+    #[arg(long, value_name = "[NAME=]VALUE")]
+    same_site: Vec<String>,
+    /// A cookie for every connection; it makes a user of its own where it holds a session
+    #[arg(long, value_name = "NAME=VALUE")]
+    cookie: Vec<String>,
+    /// A header for every connection (repeatable)
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The origin of the site's own pages, where it is not the endpoint's
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
+    /// A sub-protocol to offer (repeatable)
+    #[arg(long, value_name = "NAME")]
+    subprotocol: Vec<String>,
+    /// A message to send after opening, so that there is an answer to compare (repeatable, in order)
+    #[arg(long, value_name = "TEXT")]
+    say: Vec<String>,
+    /// How much the scan may do: `passive` only connects and listens, `intrusive` may cost memory, time or data
+    #[arg(long, default_value = "safe")]
+    profile: ProfileName,
+    /// Make only this check (repeatable)
+    #[arg(long = "check", value_name = "ID")]
+    checks: Vec<String>,
+    /// Connections opened in a second
+    #[arg(long, value_name = "N", default_value = "50")]
+    rate: NonZeroU32,
+    /// Checks made at a time
+    #[arg(long, value_name = "N", default_value = "4")]
+    concurrency: NonZeroUsize,
+    /// How long the scan of one endpoint may take
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    time: HumanDuration,
+    /// How long connecting may take
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    timeout: HumanDuration,
+    /// The longest message to send (intrusive)
+    #[arg(long, value_name = "SIZE", default_value = "16 MiB")]
+    max_size: ByteSize,
+    /// Trust the authorities in this PEM file instead of the platform's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Do not verify the endpoint's certificate
+    #[arg(long)]
+    insecure: bool,
+    /// Write a report: `jsonl=FILE`, `sarif=FILE` or `text=FILE`, `-` for standard output (repeatable)
+    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
+    outputs: Vec<(Format, PathBuf)>,
+    /// The mildest severity that makes the exit code 1: info, low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY", default_value = "high")]
+    fail_on: Severity,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProfileName {
+    Passive,
+    Safe,
+    Intrusive,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Passive => Self::Passive,
+            ProfileName::Safe => Self::Safe,
+            ProfileName::Intrusive => Self::Intrusive,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Text,
+    Jsonl,
+    Sarif,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is `Name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn identity(text: &str) -> Result<(String, Vec<(String, String)>), String> {
+    let (name, headers) = text.split_once('=').ok_or("a user is `NAME=Header: value` or `NAME=@FILE`")?;
+    let headers = match headers.strip_prefix('@') {
+        None => vec![header(headers)?],
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| format!("`{path}` cannot be read: {error}"))?
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(header)
+            .collect::<Result<_, _>>()?,
+    };
+    Ok((name.to_owned(), headers))
+}
+
+fn output(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, path) = text.split_once('=').ok_or("a report is `FORMAT=FILE`")?;
+    let format = match format {
+        "text" => Format::Text,
+        "jsonl" => Format::Jsonl,
+        "sarif" => Format::Sarif,
+        _ => return Err("the formats are jsonl, sarif and text".to_owned()),
+    };
+    Ok((format, path.into()))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let targets = targets(arguments)?;
+    let options = options(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut reports = Vec::new();
+    let mut incomplete = false;
+    for target in targets {
+        let url = target.url.to_string();
+        let bar = Bar::new(&url);
+        let outcome = runtime.block_on(scan(target, &options, &bar));
+        bar.bar.finish_and_clear();
+        match outcome {
+            Ok(report) => {
+                incomplete |= report.is_incomplete();
+                reports.push(report);
+            }
+            Err(error @ (ScanError::Target(_) | ScanError::UnknownCheck(_))) => {
+                return Err(UsageError(error.to_string()).into());
+            }
+            Err(
+                error @ (ScanError::Unreachable(_)
+                | ScanError::NoAnswer
+                | ScanError::NotWebSocket { .. }
+                | ScanError::IdentityRefused(..)
+                | ScanError::Budget(_)),
+            ) => {
+                // One target that is down does not lose what was found at the others.
+                anstream::eprintln!("{ERROR}error:{ERROR:#} {}: {error}", printable(url.as_bytes(), 300));
+                incomplete = true;
+            }
+        }
+    }
+    write(&reports, arguments)?;
+    let found = reports.iter().flat_map(|r| &r.findings).any(|finding| finding.severity >= arguments.fail_on);
+    Ok(match (found, incomplete) {
+        (true, _) => Exit::Found,
+        (false, true) => Exit::Incomplete,
+        (false, false) => Exit::Clean,
+    })
+}
+
+fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
+    let mut lines = Vec::new();
+    for url in &arguments.urls {
+        if url == "-" {
+            for line in io::stdin().lock().lines() {
+                lines.push(line.context("standard input cannot be read")?.trim().to_owned());
+            }
+        } else {
+            lines.push(url.clone());
+        }
+    }
+    lines.retain(|line| !line.is_empty() && !line.starts_with('#'));
+    let identities = identities(arguments)?;
+    lines
+        .iter()
+        .map(|line| {
+            let url: WsUrl = line
+                .parse()
+                .map_err(|error| UsageError(format!("`{}`: {error}", printable(line.as_bytes(), 200))))?;
+            let mut target = Target::new(url);
+            target.origin.clone_from(&arguments.origin);
+            target.identities.clone_from(&identities);
+            target.headers.clone_from(&arguments.headers);
+            if !arguments.cookie.is_empty() {
+                target.headers.push(("Cookie".to_owned(), arguments.cookie.join("; ")));
+            }
+            target.subprotocols.clone_from(&arguments.subprotocol);
+            target.say.clone_from(&arguments.say);
+            Ok(target)
+        })
+        .collect()
+}
+
+fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
+    let mut identities: Vec<Identity> = Vec::new();
+    for (name, headers) in &arguments.identities {
+        match identities.iter_mut().find(|identity| identity.name == *name) {
+            Some(identity) => identity.headers.extend(headers.clone()),
+            None => identities.push(Identity {
+                name: name.clone(),
+                headers: headers.clone(),
+                same_site: SameSite::Unknown,
+            }),
+        }
+    }
+    for said in &arguments.same_site {
+        let (name, value) = said.split_once('=').map_or((None, said.as_str()), |(n, v)| (Some(n), v));
+        let value: SameSite = value.parse().map_err(UsageError)?;
+        let mut known = false;
+        for identity in identities.iter_mut().filter(|i| name.is_none_or(|name| i.name == name)) {
+            identity.same_site = value;
+            known = true;
+        }
+        if !known {
+            return Err(UsageError(format!("--same-site {said}: there is no such user (--as)")));
+        }
+    }
+    Ok(identities)
+}
+
+fn options(arguments: &Arguments) -> anyhow::Result<Options> {
+    let tls = match (&arguments.ca, arguments.insecure) {
+        (_, true) => ClientTls::insecure()?,
+        (Some(path), false) => {
+            let shown = path.display();
+            let pem = std::fs::read(path).with_context(|| format!("`{shown}` cannot be read"))?;
+            ClientTls::with_roots(&pem).with_context(|| format!("`{shown}`"))?
+        }
+        (None, false) => ClientTls::platform()?,
+    };
+    let dial = DialOptions { tls, timeout: arguments.timeout.get(), connect_to: None };
+    Ok(Options {
+        profile: arguments.profile.into(),
+        checks: arguments.checks.clone(),
+        rate: arguments.rate,
+        concurrency: arguments.concurrency,
+        time_budget: arguments.time.get(),
+        max_size: arguments.max_size.as_usize(),
+        ..Options::new(dial)
+    })
+}
+
+/// Gives a report the shape that the formats take.
+pub(crate) fn scanned(report: &Report) -> Scanned<'_> {
+    let verdict = |result: &CheckResult| match result {
+        CheckResult::Found(count) => Verdict::Found(*count),
+        CheckResult::Clean => Verdict::Clean,
+        CheckResult::NotTested(skip) => Verdict::NotTested(skip.to_string()),
+    };
+    Scanned {
+        endpoint: &report.endpoint,
+        findings: &report.findings,
+        checks: report
+            .outcomes
+            .iter()
+            .map(|o| Tested { rule: o.rule, verdict: verdict(&o.result), remarks: &o.remarks })
+            .collect(),
+        incomplete: report.is_incomplete(),
+    }
+}
+
+fn write(reports: &[Report], arguments: &Arguments) -> anyhow::Result<()> {
+    let scans: Vec<Scanned<'_>> = reports.iter().map(scanned).collect();
+    let mut by_file: BTreeMap<&Path, Format> = BTreeMap::new();
+    for (format, path) in &arguments.outputs {
+        if by_file.insert(path, *format).is_some() {
+            return Err(UsageError(format!("two reports would be written to `{}`", path.display())).into());
+        }
+    }
+    let to_stdout = by_file.contains_key(Path::new("-"));
+    for (path, format) in by_file {
+        if path == Path::new("-") {
+            write_one(format, &scans, &mut io::stdout().lock())?;
+        } else {
+            let mut file =
+                File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
+            write_one(format, &scans, &mut file)
+                .with_context(|| format!("`{}` cannot be written", path.display()))?;
+        }
+    }
+    if !to_stdout && !scans.is_empty() {
+        let layout = text::Layout { width: terminal::width(), colour: true };
+        // What a terminal cannot show is stripped on the way out.
+        anstream::stdout().write_all(text::render(&scans, layout).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_one(format: Format, scans: &[Scanned<'_>], out: &mut impl io::Write) -> io::Result<()> {
+    match format {
+        Format::Jsonl => jsonl::write(scans, out),
+        Format::Sarif => sarif::write(scans, env!("CARGO_PKG_VERSION"), out),
+        Format::Text => {
+            let layout = text::Layout { width: 100, colour: false };
+            out.write_all(text::render(scans, layout).as_bytes())
+        }
+    }
+}
+
+/// A progress bar on standard error, where that is a terminal.
+struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    fn new(url: &str) -> Self {
+        let bar = if io::stderr().is_terminal() { ProgressBar::new(1) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} [{bar:24}] {pos}/{len} {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(printable(url.as_bytes(), 60));
+        bar.set_message("connecting");
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self { bar }
+    }
+}
+
+impl Progress for Bar {
+    fn surveying(&self, checks: usize) {
+        self.bar.set_length(checks as u64);
+        self.bar.set_message("looking around");
+    }
+
+    fn started(&self, rule: &'static Rule) {
+        self.bar.set_message(rule.id);
+    }
+
+    fn finished(&self, _outcome: &Outcome) {
+        self.bar.inc(1);
+    }
+}
