@@ -10,6 +10,23 @@
 //!   what every endpoint must: answer pings and finish the close handshake.
 //!
 //! Contract of [`Session`]: give it bytes with `receive`, act on the facts, then drain what it wants written.
+//!
+//! ```
+//! use sockwarden_proto::{Fact, Flow, Limits, MessageKind, Role, Session};
+//!
+//! // A server's side; a server needs no mask keys.
+//! let mut session = Session::new(Role::Server, Limits::default(), || [0; 4]);
+//! let mut bytes = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+//! let mut text = Vec::new();
+//! session.receive(&mut bytes, |fact| {
+//!     if let Fact::Data(piece) = fact {
+//!         text.extend_from_slice(piece.bytes);
+//!     }
+//!     Flow::Continue
+//! });
+//! session.send(MessageKind::Text, &text);
+//! assert_eq!(session.output(), b"\x81\x05Hello");
+//! ```
 
 mod close;
 mod frame;

@@ -173,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn a_host_has_at_most_253_bytes() {
+        let check = |length: usize, expected| {
+            let host = "a".repeat(length);
+            assert_eq!(format!("ws://{host}/").parse::<WsUrl>().map(|url| url.host), expected);
+        };
+        check(253, Ok("a".repeat(253)));
+        check(254, Err(UrlError::Host));
+    }
+
+    #[test]
     fn loopback_is_known_by_name_and_address() {
         let check = |text: &str, expected| assert_eq!(text.parse::<WsUrl>().unwrap().is_loopback(), expected);
         check("ws://localhost", true);

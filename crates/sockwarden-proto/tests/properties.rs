@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn a_legal_peer_is_heard_as_it_spoke_through_any_cuts(role in role(), seed: u64, most in 1..3000usize) {
-        let (bytes, deeds) = HostilePeer::new(seed, peer_of(role), LIMITS, Weights::LEGAL).act(30);
+        let (bytes, deeds) = HostilePeer::new(seed, peer_of(role), LIMITS, Weights::LEGAL).act(10);
         let heard = heard_through_any_cuts(role, &bytes, seed, most);
         prop_assert_eq!(heard.violation(), None);
         prop_assert_eq!(deeds_of(&heard), spoken(&deeds));

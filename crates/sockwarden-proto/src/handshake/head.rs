@@ -256,6 +256,8 @@ mod tests {
         check("GET / HTTP/1.1\nHost: a\n\n", Err(HeadViolation::BareLineFeed));
         check("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", Err(HeadViolation::BareCarriageReturn));
         check("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n", Err(HeadViolation::FieldValue));
+        check("GET / HTTP/1.1\r\nX: a\r\r\n\r\n", Err(HeadViolation::BareCarriageReturn));
+        check("GET / HTTP/1.1\r\nX: a\r\n\r\r\n", Err(HeadViolation::BareCarriageReturn));
         check("GET / HTTP/1.1\r\nX: \t a \t\r\n\r\n", Ok(true));
         check("GET / HTTP/1.1\r\nX: a\x0c\r\n\r\n", Err(HeadViolation::FieldValue));
         check("GET / HTTP/1.1\r\nX:\x0ca\r\n\r\n", Err(HeadViolation::FieldValue));
@@ -271,6 +273,39 @@ mod tests {
         check("GET /aaaaaaaaaaaaaaaaaaaaaa HTTP/1.1\r\n\r\n", Err(HeadViolation::TargetTooLong));
         check("GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n\r\n", Err(HeadViolation::TooManyFields));
         check(&format!("GET / HTTP/1.1\r\na: {}", "x".repeat(200)), Err(HeadViolation::TooLarge));
+    }
+
+    #[test]
+    fn a_value_has_no_blanks_around_it() {
+        let check = |written: &str, expected: &str| {
+            let head = format!("GET / HTTP/1.1\r\nX:{written}\r\n\r\n");
+            let (head, _) = RequestHead::parse(head.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+            assert_eq!(head.headers.first("x"), Some(expected.as_bytes()), "{written:?}");
+        };
+        check("a", "a");
+        check(" \t a \t b \t ", "a \t b");
+        check(" \t ", "");
+        check("", "");
+    }
+
+    #[test]
+    fn a_limit_is_kept_to_the_byte() {
+        let good = "GET /abc HTTP/1.1\r\na: 1\r\nb: 2\r\n\r\n";
+        let exact = HeadLimits { bytes: good.len(), fields: 2, target: 4 };
+        let check = |bytes: &str, limits, expected: Result<Option<usize>, HeadViolation>| {
+            let read = RequestHead::parse(bytes.as_bytes(), limits);
+            assert_eq!(read.map(|head| head.map(|(_, length)| length)), expected, "{limits:?}");
+        };
+        check(good, exact, Ok(Some(good.len())));
+        check(&format!("{good}what follows does not count"), exact, Ok(Some(good.len())));
+        check(good, HeadLimits { fields: 1, ..exact }, Err(HeadViolation::TooManyFields));
+        check(good, HeadLimits { target: 3, ..exact }, Err(HeadViolation::TargetTooLong));
+        // One byte less can hold no end: it is too large as soon as the limit is reached, and not before.
+        let less = HeadLimits { bytes: good.len() - 1, ..exact };
+        check(good, less, Err(HeadViolation::TooLarge));
+        check(&good[..good.len() - 1], less, Err(HeadViolation::TooLarge));
+        check(&good[..good.len() - 2], less, Ok(None));
+        check(&good[..good.len() - 1], exact, Ok(None));
     }
 
     #[test]

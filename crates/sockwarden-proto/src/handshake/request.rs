@@ -243,6 +243,8 @@ mod tests {
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a, b\r\n\r\n", &[]);
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a, a\r\n\r\n", &[V::ProtocolMalformed]);
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a b\r\n\r\n", &[V::ProtocolMalformed]);
+        check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: \r\n\r\n", &[V::ProtocolMalformed]);
+        check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a,, b\r\nSec-WebSocket-Protocol: c\r\n\r\n", &[]);
         check("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n", &[]);
         check("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n", &[V::Body]);
         check("\r\n\r\n", "\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", &[V::Body]);

@@ -189,6 +189,13 @@ mod tests {
             &[V::ExtensionNotOffered],
         );
         check("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", &[V::Body]);
+        check("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n", &[V::Body]);
+        check("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n", &[]);
+        check(
+            "\r\n\r\n",
+            "\r\nSec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+            &[V::ProtocolRepeated],
+        );
     }
 
     #[test]
