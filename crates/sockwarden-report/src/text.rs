@@ -40,6 +40,10 @@ impl Page {
     fn scan(&mut self, scan: &Scanned<'_>) {
         self.styled(&harmless(scan.endpoint), Style::new().bold());
         self.out.push_str("\n\n");
+        for warning in scan.warnings {
+            self.paragraph(&format!("warning: {warning}"), 0);
+            self.out.push('\n');
+        }
         for severity in Severity::ALL.into_iter().rev() {
             for finding in scan.findings.iter().filter(|finding| finding.severity == severity) {
                 let rule = scan.checks.iter().find(|check| check.rule.id == finding.rule);
@@ -326,6 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_scan_could_not_do_is_said_first() {
+        let warnings = ["the identity `mara` is not let in".to_owned()];
+        let mut scanned = samples::scanned(&[]);
+        scanned.warnings = &warnings;
+        let page = render(&[scanned], Layout { width: 80, colour: false });
+        assert!(
+            page.starts_with("wss://app.example/ws\n\nwarning: the identity `mara` is not let in\n\n"),
+            "{page}"
+        );
+    }
+
+    #[test]
     fn text_is_broken_at_blanks() {
         let check = |text: &str, expected: &[&str]| assert_eq!(wrap(text, 6), expected, "{text}");
         check("a bc def", &["a bc", "def"]);
@@ -425,6 +441,7 @@ pub(crate) mod samples {
                 tested(&FIRST, Verdict::Found(findings.len())),
                 tested(&SECOND, Verdict::NotTested("it needs the intrusive profile: memory".into())),
             ],
+            warnings: &[],
             incomplete: true,
         }
     }
