@@ -33,17 +33,22 @@ fn log<'a>(scans: &'a [Scanned<'a>], version: &'a str) -> Log<'a> {
         .flat_map(|scan| scan.findings)
         .map(|finding| result(finding, rules.iter().position(|rule| rule.id == finding.rule)))
         .collect();
-    let notifications = scans
+    let not_tested = scans
         .iter()
         .flat_map(|scan| scan.checks.iter().map(|check| (scan.endpoint, check)))
         .filter_map(|(endpoint, check)| match &check.verdict {
             Verdict::NotTested(why) => Some(Notification {
                 level: "note",
                 message: Text { text: format!("{endpoint}: {} was not tested: {why}", check.rule.id) },
-                associated_rule: RuleReference { id: check.rule.id },
+                associated_rule: Some(RuleReference { id: check.rule.id }),
             }),
             Verdict::Found(_) | Verdict::Clean => None,
-        })
+        });
+    let notifications = scans
+        .iter()
+        .flat_map(|scan| scan.warnings.iter().map(|warning| format!("{}: {warning}", scan.endpoint)))
+        .map(|text| Notification { level: "warning", message: Text { text }, associated_rule: None })
+        .chain(not_tested)
         .collect();
     Log {
         schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
@@ -259,7 +264,8 @@ struct Invocation {
 struct Notification {
     level: &'static str,
     message: Text,
-    associated_rule: RuleReference,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    associated_rule: Option<RuleReference>,
 }
 
 #[derive(Serialize)]
@@ -353,7 +359,9 @@ mod tests {
     fn written() -> String {
         let findings = samples::findings();
         let mut out = Vec::new();
-        write(&[samples::scanned(&findings)], "0.1.0", &mut out).unwrap();
+        let warnings = ["the identity `mara` is not let in".to_owned()];
+        let scanned = Scanned { warnings: &warnings, ..samples::scanned(&findings) };
+        write(&[scanned], "0.1.0", &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -397,7 +405,9 @@ mod tests {
             for invocation in run["invocations"].as_array().unwrap() {
                 assert!(invocation["executionSuccessful"].is_boolean());
                 for note in invocation["toolExecutionNotifications"].as_array().unwrap() {
-                    assert!(rules.iter().any(|rule| rule["id"] == note["associatedRule"]["id"]));
+                    assert!(!note["message"]["text"].as_str().unwrap().is_empty());
+                    let rule = note.get("associatedRule");
+                    assert!(rule.is_none_or(|about| rules.iter().any(|rule| rule["id"] == about["id"])));
                 }
             }
         }

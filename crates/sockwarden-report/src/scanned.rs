@@ -11,6 +11,8 @@ pub struct Scanned<'a> {
     pub findings: &'a [Finding],
     /// The checks that were chosen, in order.
     pub checks: Vec<Tested<'a>>,
+    /// What makes the whole scan say less than it could.
+    pub warnings: &'a [String],
     /// Whether a check was stopped halfway.
     pub incomplete: bool,
 }

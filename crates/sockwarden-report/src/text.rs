@@ -40,6 +40,10 @@ impl Page {
     fn scan(&mut self, scan: &Scanned<'_>) {
         self.styled(&harmless(scan.endpoint), Style::new().bold());
         self.out.push_str("\n\n");
+        for warning in scan.warnings {
+            self.paragraph(&format!("warning: {warning}"), 0);
+            self.out.push('\n');
+        }
         for severity in Severity::ALL.into_iter().rev() {
             for finding in scan.findings.iter().filter(|finding| finding.severity == severity) {
                 let rule = scan.checks.iter().find(|check| check.rule.id == finding.rule);
@@ -218,8 +222,7 @@ fn transcript(evidence: &Evidence) -> Vec<String> {
                 lines.push(format!("{} {}", arrow(kind), harmless(note.unwrap_or_default())));
             }
             (kind, Some(text)) if text.starts_with("HTTP/") || text.contains(" HTTP/") => {
-                let fields = text.lines().filter(|line| !line.is_empty()).enumerate();
-                lines.extend(fields.map(|(at, line)| {
+                lines.extend(head(text).into_iter().enumerate().map(|(at, line)| {
                     let mark = if at == 0 { arrow(kind) } else { ' ' };
                     format!("{mark} {}", printable(line.as_bytes(), 300))
                 }));
@@ -228,6 +231,33 @@ fn transcript(evidence: &Evidence) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Gives the lines of a head that tell something: all but the empty ones and the fields that every handshake has, where they
+/// say once what they always say.
+fn head(text: &str) -> Vec<&str> {
+    const USUAL: [(&str, &str); 9] = [
+        ("upgrade", "websocket"),
+        ("connection", "upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", ""),
+        ("sec-websocket-accept", ""),
+        ("user-agent", ""),
+        ("host", ""),
+        ("date", ""),
+        ("server", ""),
+    ];
+    let name = |line: &str| line.split_once(':').map(|(name, _)| name.to_ascii_lowercase());
+    let lines = || text.lines().filter(|line| !line.is_empty());
+    let is_usual = |line: &str| {
+        let value = line.split_once(':').map_or("", |(_, value)| value.trim());
+        let usual = USUAL.iter().any(|(field, expected)| {
+            name(line).as_deref() == Some(field)
+                && (expected.is_empty() || value.eq_ignore_ascii_case(expected))
+        });
+        usual && lines().filter(|other| name(other) == name(line)).count() == 1
+    };
+    lines().enumerate().filter(|(at, line)| *at == 0 || !is_usual(line)).map(|(_, line)| line).collect()
 }
 
 /// Removes what moves a cursor or turns a text's direction.
@@ -322,6 +352,35 @@ mod tests {
         assert!(
             page.ends_with("no findings; 0 checks clean, 0 not tested; the scan is incomplete\n"),
             "{page}"
+        );
+    }
+
+    #[test]
+    fn what_a_scan_could_not_do_is_said_first() {
+        let warnings = ["the identity `mara` is not let in".to_owned()];
+        let mut scanned = samples::scanned(&[]);
+        scanned.warnings = &warnings;
+        let page = render(&[scanned], Layout { width: 80, colour: false });
+        assert!(
+            page.starts_with("wss://app.example/ws\n\nwarning: the identity `mara` is not let in\n\n"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn a_head_is_shown_by_what_is_unusual_about_it() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(head(text), expected, "{text}");
+        check(
+            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nOrigin: null\r\n\r\n",
+            &["GET / HTTP/1.1", "Origin: null"],
+        );
+        check(
+            "GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\nConnection: close\r\n",
+            &["GET / HTTP/1.1", "Host: a", "host: b", "Connection: close"],
+        );
+        check(
+            "HTTP/1.1 200 OK\r\nupgrade: h2c\r\n folded\r\n",
+            &["HTTP/1.1 200 OK", "upgrade: h2c", " folded"],
         );
     }
 
@@ -425,6 +484,7 @@ pub(crate) mod samples {
                 tested(&FIRST, Verdict::Found(findings.len())),
                 tested(&SECOND, Verdict::NotTested("it needs the intrusive profile: memory".into())),
             ],
+            warnings: &[],
             incomplete: true,
         }
     }

@@ -15,6 +15,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What each check came to, in order; checks that were not chosen are absent.
     pub outcomes: Vec<Outcome>,
+    /// What makes the whole scan say less than it could, such as an identity that is not let in.
+    pub warnings: Vec<String>,
     /// What it cost.
     pub stats: Stats,
 }

@@ -41,6 +41,7 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
     let redactor = Redactor::new(&target);
     let endpoint = redactor.url(&target.url);
     let max_size = options.max_size.min(Options::MAX_SIZE);
+    let warnings = warnings(&survey, &target);
     let scene = Arc::new(Scene { target: target.clone(), survey, max_size, redactor });
 
     let slots = Semaphore::new(options.concurrency.get());
@@ -77,6 +78,7 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
         endpoint,
         findings: findings.into_iter().flatten().collect(),
         outcomes,
+        warnings,
         stats: Stats { connections, bytes, elapsed },
     })
 }
@@ -91,6 +93,24 @@ async fn survey(target: &Target, probe: &mut NetProbe) -> Result<Survey, ScanErr
     }
     let survey = surveyor.survey(exchange);
     judge(&survey, target).map(|()| survey)
+}
+
+/// Names the identities that were not let in, so that nobody takes what was not compared for clean.
+fn warnings(survey: &Survey, target: &Target) -> Vec<String> {
+    let refused = |index: &usize| survey.way_of(Who::Identity(*index)).is_none();
+    (0..target.identities.len())
+        .filter(refused)
+        .map(|index| {
+            let visit = survey.visits.iter().rfind(|visit| visit.who == Who::Identity(index));
+            let why = match visit.and_then(|visit| visit.connection.status()) {
+                Some(101) => "the connection was ended at once".to_owned(),
+                Some(status) => format!("the handshake was answered {status}"),
+                None => "the handshake was not answered".to_owned(),
+            };
+            let name = sockwarden_model::printable(target.identities[index].name.as_bytes(), 40);
+            format!("the identity `{name}` is not let in ({why}): are its credentials still good?")
+        })
+        .collect()
 }
 
 /// Tells an endpoint that opens WebSockets, to somebody or perhaps to somebody with credentials, from anything else.

@@ -94,7 +94,13 @@ impl Survey {
 
     /// Gives what only `who` receives: stable over the visits, unknown to the anonymous, no echo of what was said.
     pub(crate) fn private(&self, who: Who, target: &Target) -> Values {
-        self.stable(who, Part::All).without(&self.any(Who::Anonymous, Part::All)).without_echo(&target.say)
+        let stable = self.stable(who, Part::All);
+        match self.admitted(Who::Anonymous).next() {
+            // The anonymous said the same, so that an echo is theirs as well, and a name that was said and comes back to its
+            // owner only is no echo.
+            Some(_) => stable.without(&self.any(Who::Anonymous, Part::All)),
+            None => stable.without_echo(&target.say),
+        }
     }
 
     /// Gives the SameSite attribute of an identity's cookie: as the user said, else as a handshake's answer sets it.

@@ -13,7 +13,8 @@ pub(crate) struct Values(BTreeSet<Value>);
 /// One value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Value {
-    /// The keys that lead to it, joined by dots; list positions are left out. Empty for a word of a plain text.
+    /// The kind of message and the keys that lead to it, joined by dots; list positions are left out. Empty for a word of a
+    /// plain text.
     pub(crate) path: String,
     /// The value as text.
     pub(crate) text: String,
@@ -36,7 +37,7 @@ impl Values {
 
     fn add(&mut self, payload: &[u8]) {
         if let Some(json) = json(payload) {
-            self.walk("", &json);
+            self.walk(kind_of(&json).unwrap_or_default(), &json);
             return;
         }
         let text = String::from_utf8_lossy(payload);
@@ -149,6 +150,18 @@ impl Value {
     }
 }
 
+/// Names the kind of a message: what its `type` or the like says, or the first of a list as Socket.IO sends it.
+fn kind_of(json: &Json) -> Option<&str> {
+    let kind = match json {
+        Json::Object(fields) => {
+            ["type", "event", "op", "action", "kind"].iter().find_map(|key| fields.get(*key))
+        }
+        Json::Array(items) => items.first(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
+    };
+    kind?.as_str().filter(|kind| kind.len() <= 40)
+}
+
 /// Reads a payload as JSON, after the digits that Socket.IO puts in front.
 pub(crate) fn json(payload: &[u8]) -> Option<Json> {
     let digits = payload.iter().take(8).take_while(|b| b.is_ascii_digit()).count();
@@ -205,17 +218,29 @@ mod tests {
     fn values_are_leaves_of_json_or_words_of_text() {
         let check = |text: &str, expected: &[&str]| assert_eq!(texts(&values(&[text])), expected, "{text}");
         check(r#"{"a":{"b":[1,"x"]},"c":true,"d":null}"#, &["a.b=1", "a.b=x", "c=true"]);
-        check(r#"42["news",{"n":7}]"#, &["news", "n=7"]);
+        check(r#"42["news",{"n":7}]"#, &["news=news", "news.n=7"]);
         check("Hello mara, it is 9", &["Hello", "mara"]);
         check("{not json", &["json", "not"]);
     }
 
     #[test]
     fn what_two_visits_share_and_nobody_else_has_is_the_victims() {
-        let first = values(&[r#"{"user":"mara","nonce":"8f7a","time":17000001}"#]);
-        let second = values(&[r#"{"user":"mara","nonce":"11c2","time":17000009}"#]);
-        let nobody = values(&[r#"{"user":"guest"}"#]);
-        assert_eq!(texts(&first.common(&second).without(&nobody).telling()), ["user=mara"]);
+        let check = |mine: [&str; 2], nobody: &[&str], expected: &[&str]| {
+            let private = values(&[mine[0]]).common(&values(&[mine[1]])).without(&values(nobody));
+            assert_eq!(texts(&private.telling()), expected);
+        };
+        check(
+            [
+                r#"{"user":"mara","nonce":"8f7a","time":17000001}"#,
+                r#"{"user":"mara","nonce":"11c2","time":17000009}"#,
+            ],
+            &[r#"{"user":"guest"}"#],
+            &["user=mara"],
+        );
+        let hello = r#"{"type":"hello","user":"mara"}"#;
+        let account = r#"{"type":"account","user":"mara"}"#;
+        check([hello, hello], &[account], &["hello.user=mara"]);
+        check([hello, hello], &[hello], &[]);
     }
 
     #[test]
@@ -226,7 +251,7 @@ mod tests {
             assert_eq!(texts(&telling), expected, "{answer}");
         };
         check(said[0], &[]);
-        check(r#"{"type":"chat","text":"hello there","from":"guest"}"#, &["from=guest"]);
+        check(r#"{"type":"chat","text":"hello there","from":"guest"}"#, &["chat.from=guest"]);
         check(r#"{"echo":"{\"type\":\"say\",\"text\":\"hello there\"}"}"#, &[]);
         check(r#"{"balance":1204.5,"online":3,"year":2026,"on":true}"#, &["balance=1204.5", "year=2026"]);
     }

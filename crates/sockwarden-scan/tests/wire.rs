@@ -1,5 +1,7 @@
 //! Scans over real sockets: an independent echo server, refusals, TLS, budgets.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its server has failed")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
@@ -148,6 +150,32 @@ fn who_refuses_strangers_is_clean_of_unauthenticated_access() {
     let refused = CheckResult::NotTested(Skip::NoWayIn("the handshake was answered 401".to_owned()));
     assert_eq!(*result_of(&report, "frame-rules-broken"), refused);
     assert!(!report.is_incomplete());
+}
+
+#[test]
+fn an_identity_that_is_refused_is_warned_of() {
+    let (address, _) = serve(|stream| {
+        #[expect(clippy::result_large_err, reason = "the signature that tungstenite asks for")]
+        let gate = |request: &tungstenite::handshake::server::Request, response| {
+            if request.headers().contains_key("cookie") {
+                return Err(tungstenite::http::Response::builder().status(401).body(None).unwrap());
+            }
+            Ok(response)
+        };
+        let Ok(mut socket) = tungstenite::accept_hdr(stream, gate) else { return };
+        while socket.read().is_ok() {}
+    });
+    let mut target = target(address);
+    target.identities.push(Identity::new("mara", "Cookie", "session=0123456789"));
+    let mut one = options();
+    one.checks.push("cleartext-transport".to_owned());
+    let warnings = run(target, &one).unwrap().warnings;
+    assert_eq!(
+        warnings,
+        [
+            "the identity `mara` is not let in (the handshake was answered 401): are its credentials still good?"
+        ]
+    );
 }
 
 #[test]

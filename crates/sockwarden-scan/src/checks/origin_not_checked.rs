@@ -396,6 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_was_said_counts_when_only_its_owner_is_called_by_it() {
+        let knows = Server {
+            gate: |request| Gate::Admit(request.user()),
+            answer: |_, n, _| vec![servers::account_of("mara", n)],
+            greeting: servers::account_greeting,
+            ..servers::echo()
+        };
+        let bench = Bench::new(URL, knows).as_mara().saying(r#"{"type":"account","user":"mara"}"#);
+        assert_eq!(bench.severities(&OriginNotChecked), [Severity::High]);
+    }
+
+    #[test]
+    fn an_echo_behind_a_login_gives_nothing_away() {
+        let echo = Server {
+            greeting: |_, _| Vec::new(),
+            answer: |_, _, text| vec![text.to_owned()],
+            ..any_origin()
+        };
+        let bench = Bench::new(URL, echo).as_mara().saying(ASK);
+        assert_eq!(bench.severities(&OriginNotChecked), [Severity::Medium]);
+    }
+
+    #[test]
     fn it_is_medium_when_only_the_opening_depends_on_the_cookie() {
         let mute = Server { greeting: |_, _| Vec::new(), answer: |_, _, _| Vec::new(), ..any_origin() };
         let bench = Bench::new(URL, mute).as_mara();

@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(
             findings[0].summary,
             "without credentials the messages are answered with data, the same as for mara: an account's figures, \
-             an e-mail address (balance, email)"
+             an e-mail address (account.balance, account.email)"
         );
         assert_eq!(findings[0].evidence.len(), 2);
 

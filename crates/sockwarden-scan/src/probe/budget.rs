@@ -41,7 +41,7 @@ impl Budget {
             bytes: options.byte_budget,
             connections: options.connection_budget,
             write: longest.saturating_add(headroom),
-            read: longest.saturating_mul(2).saturating_add(4 * 1024 * 1024),
+            read: longest.saturating_mul(2).saturating_add(1024 * 1024),
             interval: Duration::from_secs(1) / options.rate.get(),
             next_slot: Mutex::new(begun),
             used_bytes: AtomicU64::new(0),
