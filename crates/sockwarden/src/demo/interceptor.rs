@@ -75,8 +75,15 @@ impl Interceptor {
             head.extend_from_slice(line.as_bytes());
             head.extend_from_slice(b"\r\n\r\n");
         }
+        let is_refusal =
+            head.starts_with(b"HTTP/") && !head.get(8..).is_some_and(|rest| rest.starts_with(b" 101"));
+        self.state = if is_refusal { State::Opaque } else { State::Frames };
         out.extend_from_slice(&head);
-        self.state = State::Frames;
+    }
+
+    /// Gives what was held back when the direction ends.
+    pub(crate) fn end(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
     }
 
     /// Takes a whole frame from what is held, unmasked.
@@ -147,6 +154,21 @@ mod tests {
         let passed = interceptor.pass(HEAD, &mut Vec::new());
         assert_eq!(passed, b"GET /ws HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\n");
         assert_eq!(interceptor.pass(&frame("x"), &mut Vec::new()), frame("x"));
+    }
+
+    #[test]
+    fn a_refusal_passes_with_its_body() {
+        let mut interceptor = Interceptor::new(None, Vec::new());
+        let refusal = b"HTTP/1.1 403 Forbidden\r\n\r\nRefused";
+        assert_eq!(interceptor.pass(refusal, &mut Vec::new()), refusal);
+    }
+
+    #[test]
+    fn what_is_held_back_comes_out_at_the_end() {
+        let mut interceptor = Interceptor::new(None, Vec::new());
+        interceptor.pass(HEAD, &mut Vec::new());
+        assert_eq!(interceptor.pass(b"\x81\x05he", &mut Vec::new()), b"");
+        assert_eq!(interceptor.end(), b"\x81\x05he");
     }
 
     #[test]

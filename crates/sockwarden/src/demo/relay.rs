@@ -164,6 +164,7 @@ async fn copy(
     loop {
         let length = from.read(&mut buffer).await?;
         if length == 0 {
+            to.write_all(&interceptor.end()).await?;
             return to.shutdown().await;
         }
         let mut passed = {

@@ -49,7 +49,8 @@ pub(crate) struct Session {
 
 /// Logs in over HTTP.
 pub(crate) async fn log_in(at: &Endpoint, account: SeedAccount) -> anyhow::Result<Session> {
-    let head = timeout(PATIENCE, post_login(at, account)).await.context("no answer to the login in time")??;
+    let head =
+        timeout(PATIENCE, post_login(at, account)).await.context("no answer to the login in time")??;
     let set = head.headers.text("set-cookie").context("the login set no cookie")?;
     let cookie = set.split(';').next().unwrap_or_default().to_owned();
     anyhow::ensure!(cookie.starts_with(SESSION_COOKIE), "the login set another cookie");

@@ -77,6 +77,7 @@ async fn gateway(stage: &Stage) -> anyhow::Result<Outcome> {
     {
         return Ok(breach);
     }
-    let how = format!("{how} before an impostor; wss:// to the application is ciphertext, a changed bit ends it");
+    let how =
+        format!("{how} before an impostor; wss:// to the application is ciphertext, a changed bit ends it");
     Ok(Outcome::Stopped { how, event })
 }

@@ -84,9 +84,7 @@ impl Attack {
     pub async fn attempt(&self, stage: &Stage, target: Target) -> Outcome {
         match tokio::time::timeout(PATIENCE, (self.attempt)(stage, target)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => {
-                Outcome::Failed { why: printable(format!("{error:#}").as_bytes(), 200) }
-            }
+            Ok(Err(error)) => Outcome::Failed { why: printable(format!("{error:#}").as_bytes(), 200) },
             Err(_) => Outcome::Failed { why: "no answer in time".to_owned() },
         }
     }

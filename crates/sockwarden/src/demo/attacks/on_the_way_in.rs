@@ -42,7 +42,9 @@ async fn attempt(stage: &Stage, target: Target) -> anyhow::Result<Outcome> {
     }
     Ok(match refused {
         Outcome::Stopped { how, event } => Outcome::Stopped {
-            how: format!("ws:// {how}; over wss:// all is ciphertext, a changed bit and a forged certificate end it"),
+            how: format!(
+                "ws:// {how}; over wss:// all is ciphertext, a changed bit and a forged certificate end it"
+            ),
             event,
         },
         Outcome::Succeeded { .. } | Outcome::NotTested { .. } | Outcome::Failed { .. } => refused,
@@ -78,11 +80,7 @@ async fn ciphertext(stage: &Stage, endpoint: &Endpoint) -> anyhow::Result<Option
 /// Poses as the gateway.
 async fn impostor(stage: &Stage, endpoint: &Endpoint) -> anyhow::Result<Option<Outcome>> {
     let errand = Errand::new();
-    let plan = Plan {
-        pose: Some(forged()?),
-        rewrites: errand.rewrites(),
-        ..Plan::new(endpoint.url.clone())
-    };
+    let plan = Plan { pose: Some(forged()?), rewrites: errand.rewrites(), ..Plan::new(endpoint.url.clone()) };
     let relay = Relay::start(plan).await?;
     let at = Endpoint { url: relay.instead_of(&endpoint.url), tls: endpoint.tls.clone() };
     let session = stage.log_in(MARA).await?;
