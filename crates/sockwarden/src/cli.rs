@@ -27,6 +27,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Attack a vulnerable application with and without the gateway, and show what happens
+    Demo(commands::demo::Arguments),
     /// Guard an application: a reverse proxy that judges every message both ways
     Guard(commands::guard::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
@@ -44,6 +46,7 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         match self.command {
+            Command::Demo(arguments) => commands::demo::run(&arguments),
             Command::Guard(arguments) => commands::guard::run(arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),

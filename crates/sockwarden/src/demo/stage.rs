@@ -83,6 +83,11 @@ impl Stage {
         self.events.verdict(event).filter(|verdict| verdict.mode == Mode::Block).map(|verdict| verdict.rule)
     }
 
+    /// Gives the authority that clients of the gateway must trust, in PEM.
+    pub fn authority(&self) -> &str {
+        &self.front.authority
+    }
+
     /// Stops the gateway, then the application.
     pub async fn stop(self) {
         self.front.gateway.stop().await;

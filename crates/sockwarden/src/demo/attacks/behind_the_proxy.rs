@@ -10,7 +10,7 @@ use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
 use sockwarden_proto::WsUrl;
 
 use super::{
-    Attack, Outcome, Target,
+    Attack, Outcome, Place, Target,
     errand::{Errand, forged, try_ciphertext},
 };
 use crate::demo::{
@@ -24,6 +24,7 @@ pub(super) static ATTACK: Attack = Attack {
     id: "sniff-and-alter-behind-the-proxy",
     title: "sniff and alter behind the proxy",
     check: "cleartext-transport",
+    place: Place::Hop,
     defence: "upstream-tls",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };

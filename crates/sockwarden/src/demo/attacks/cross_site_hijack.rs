@@ -4,7 +4,7 @@ use serde_json::json;
 use sockwarden_lab::seed::MARA;
 use sockwarden_model::Threat;
 
-use super::{Attack, Outcome, Target};
+use super::{Attack, Outcome, Place, Target};
 use crate::demo::{
     Stage,
     victim::{Socket, disappointment},
@@ -15,6 +15,7 @@ pub(super) static ATTACK: Attack = Attack {
     id: "cross-site-hijack",
     title: "a foreign page reads the victim's account",
     check: "origin-not-checked",
+    place: Place::Endpoint,
     defence: "origin-policy",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };

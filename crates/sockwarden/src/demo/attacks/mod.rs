@@ -36,12 +36,25 @@ pub struct Attack {
     pub title: &'static str,
     /// The check that finds the flaw.
     pub check: &'static str,
+    /// Where the flaw is looked for once the gateway is there.
+    pub place: Place,
     /// The defence that stops it.
     pub defence: &'static str,
     attempt: for<'a> fn(&'a Stage, Target) -> Attempt<'a>,
 }
 
 type Attempt<'a> = Pin<Box<dyn Future<Output = anyhow::Result<Outcome>> + Send + 'a>>;
+
+/// Where a flaw is looked for once the gateway is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the gateway, as clients reach it.
+    Endpoint,
+    /// At the gateway, with and without TLS.
+    Transport,
+    /// At the application, as the gateway reaches it.
+    Hop,
+}
 
 /// What an attack is carried out against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +106,7 @@ impl Attack {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::RuleKind;
+    use sockwarden_scan::checks;
 
     use super::*;
     use crate::rules;
@@ -104,6 +118,16 @@ mod tests {
             assert_eq!(defence.kind, RuleKind::Defence);
             assert!(defence.threats.contains(&attack.threat), "{}", attack.id);
             assert!(defence.counterparts.contains(&attack.check), "{}", attack.id);
+        }
+    }
+
+    #[test]
+    fn every_check_exists_and_is_for_the_threat() {
+        for attack in ATTACKS {
+            let check = checks::ALL.iter().map(|check| check.rule()).find(|rule| rule.id == attack.check);
+            let check = check.expect(attack.check);
+            assert!(check.threats.contains(&attack.threat), "{}", attack.id);
+            assert!(check.counterparts.contains(&attack.defence), "{}", attack.id);
         }
     }
 

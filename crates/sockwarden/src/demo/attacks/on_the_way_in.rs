@@ -10,7 +10,7 @@ use sockwarden_model::Threat;
 use sockwarden_proto::WsUrl;
 
 use super::{
-    Attack, Outcome, Target,
+    Attack, Outcome, Place, Target,
     errand::{Errand, forged, try_ciphertext},
 };
 use crate::demo::{
@@ -24,6 +24,7 @@ pub(super) static ATTACK: Attack = Attack {
     id: "sniff-and-alter-on-the-way-in",
     title: "sniff and alter on the way in",
     check: "cleartext-transport",
+    place: Place::Transport,
     defence: "tls-required",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };

@@ -4,7 +4,7 @@ use serde_json::json;
 use sockwarden_lab::seed::JORIS;
 use sockwarden_model::Threat;
 
-use super::{Attack, Outcome, Target};
+use super::{Attack, Outcome, Place, Target};
 use crate::demo::{
     Stage,
     victim::{Socket, disappointment},
@@ -15,6 +15,7 @@ pub(super) static ATTACK: Attack = Attack {
     id: "oversize-message",
     title: "a message without a limit",
     check: "message-size-unbounded",
+    place: Place::Endpoint,
     defence: "frame-limits",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };

@@ -4,7 +4,7 @@ use serde_json::json;
 use sockwarden_lab::seed::{GATE_CODE, MARA};
 use sockwarden_model::Threat;
 
-use super::{Attack, Outcome, Target};
+use super::{Attack, Outcome, Place, Target};
 use crate::demo::{
     Stage,
     victim::{Socket, disappointment},
@@ -15,6 +15,7 @@ pub(super) static ATTACK: Attack = Attack {
     id: "unauthenticated-access",
     title: "another's data without logging in",
     check: "unauthenticated-access",
+    place: Place::Endpoint,
     defence: "forward-auth",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };
