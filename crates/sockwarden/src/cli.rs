@@ -29,6 +29,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Scan WebSocket endpoints for flaws, with proof and a fix for each
     Scan(commands::scan::Arguments),
+    /// Attack a vulnerable application with and without the gateway, and show what happens
+    Demo(commands::demo::Arguments),
     /// Guard an application: a reverse proxy that judges every message both ways
     Guard(commands::guard::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
@@ -47,6 +49,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Scan(arguments) => commands::scan::run(&arguments),
+            Command::Demo(arguments) => commands::demo::run(&arguments),
             Command::Guard(arguments) => commands::guard::run(arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),

@@ -5,6 +5,7 @@
 mod cli;
 mod commands;
 pub mod config;
+pub mod demo;
 mod exit;
 mod rules;
 mod terminal;

@@ -1,0 +1,84 @@
+//! `sockwarden demo`.
+
+use std::{io::Write as _, time::Duration};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    demo::{self, Stage},
+    exit::{Exit, UsageError},
+};
+
+/// Starts Harbor, a messenger with real flaws, and the gateway in front of it; attacks and scans both; shows what happened.
+///
+/// Everything runs in this process on free ports of the loopback; nothing is left behind.
+///
+/// Exit code 0: every attack succeeded directly, was found by the scan, was stopped through the gateway by the named
+/// defence, and is gone from the scan. 1: not so, or it cannot run. 2: usage.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Print JSON instead of the table: one object a line for each row, then the summary
+    #[arg(long)]
+    json: bool,
+    /// Leave everything running afterwards, and print where, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    serve: bool,
+    /// Switch a defence off, such as `origin-policy`, and see its row turn red (repeatable)
+    #[arg(long, value_name = "DEFENCE")]
+    without: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(perform(arguments));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
+async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut unknown = None;
+    let stage = Stage::start(|route| {
+        unknown = arguments.without.iter().find(|id| !demo::switch_off(id, route));
+    })
+    .await?;
+    if let Some(id) = unknown {
+        let id = sockwarden_model::printable(id.as_bytes(), 60);
+        return Err(UsageError(format!("no defence called `{id}` can be switched off")).into());
+    }
+    let bar = bar();
+    let shown = demo::run(&stage, &|what| {
+        bar.inc(1);
+        bar.set_message(what.to_owned());
+    })
+    .await;
+    bar.finish_and_clear();
+    let shown = shown?;
+    let text = if arguments.json { demo::lines(&shown) } else { demo::table(&shown) };
+    anstream::stdout().write_all(text.as_bytes())?;
+    if arguments.serve {
+        serve(&stage).await?;
+    }
+    stage.stop().await;
+    Ok(if shown.is_good() { Exit::Clean } else { Exit::Found })
+}
+
+/// Leaves everything running until a signal comes.
+async fn serve(stage: &Stage) -> anyhow::Result<()> {
+    let mut authority = tempfile::Builder::new().prefix("sockwarden-demo-").suffix(".pem").tempfile()?;
+    authority.write_all(stage.authority().as_bytes())?;
+    let directions = demo::directions(stage, authority.path()).await?;
+    anstream::print!("\n{directions}");
+    super::guard::wait_for_signal().await?;
+    Ok(())
+}
+
+/// Makes the progress bar: on standard error, and only where that is a terminal.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(demo::STEPS);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:24} {pos}/{len} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

@@ -1,0 +1,123 @@
+//! The scans: of the application as it is, and of the same behind the gateway.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use anyhow::Context as _;
+use sockwarden_lab::seed::{INES, MARA};
+use sockwarden_model::{Profile, Severity, printable};
+use sockwarden_net::DialOptions;
+use sockwarden_proto::WsUrl;
+use sockwarden_scan::{CheckResult, Identity, Options, Report, SameSite, Target, scan};
+
+use super::{Attack, Place, Stage, victim::Endpoint};
+
+/// How long one scan may take.
+const TIME: Duration = Duration::from_secs(60);
+const RATE: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
+
+/// What a scan says of one flaw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// The flaw is there.
+    Found {
+        /// How bad it is here.
+        severity: Severity,
+        /// One sentence.
+        summary: String,
+    },
+    /// It was looked for and is not there.
+    Absent,
+    /// It was not looked for, or not to the end.
+    NotTested {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What all scans came to.
+#[derive(Debug)]
+pub(crate) struct Scans {
+    /// The application as it is, by `ws://`, as a blind proxy reaches it too.
+    before: Report,
+    /// The gateway by `wss://`.
+    after: Report,
+    /// The gateway by `ws://`, where its clients must not be.
+    after_plain: Report,
+    /// The application as the gateway reaches it.
+    hop: Report,
+}
+
+impl Scans {
+    /// Scans the application without the gateway.
+    pub(crate) async fn before(stage: &Stage) -> anyhow::Result<Report> {
+        run(stage, stage.plain(), true, &[]).await.context("scanning the application")
+    }
+
+    /// Scans the gateway, and the application as the gateway reaches it.
+    pub(crate) async fn after(stage: &Stage, before: Report) -> anyhow::Result<Self> {
+        let front = &stage.front().endpoint;
+        let after = run(stage, front, true, &[]).await.context("scanning the gateway")?;
+        // Nobody's cookie goes over ws:// to be told that it should not.
+        let plain = Endpoint { url: WsUrl { tls: false, ..front.url.clone() }, tls: front.tls.clone() };
+        let cleartext = ["cleartext-transport"];
+        let after_plain =
+            run(stage, &plain, false, &cleartext).await.context("scanning the gateway by ws://")?;
+        let hop =
+            run(stage, stage.tls(), true, &cleartext).await.context("scanning the way behind the gateway")?;
+        Ok(Self { before, after, after_plain, hop })
+    }
+
+    /// Tells what the scan without the gateway says of an attack's flaw.
+    pub(crate) fn sighting_before(&self, attack: &Attack) -> Sighting {
+        sighting(&[&self.before], attack.check)
+    }
+
+    /// Tells what the scans with the gateway say of an attack's flaw.
+    pub(crate) fn sighting_after(&self, attack: &Attack) -> Sighting {
+        match attack.place {
+            Place::Endpoint => sighting(&[&self.after], attack.check),
+            Place::Transport => sighting(&[&self.after, &self.after_plain], attack.check),
+            Place::Hop => sighting(&[&self.hop], attack.check),
+        }
+    }
+}
+
+/// Gives the worst that any report says; none may have left the check out.
+fn sighting(reports: &[&Report], check: &str) -> Sighting {
+    let findings = reports.iter().flat_map(|report| &report.findings).filter(|found| found.rule == check);
+    if let Some(worst) = findings.max_by_key(|found| found.severity) {
+        let summary = printable(worst.summary.as_bytes(), 400);
+        return Sighting::Found { severity: worst.severity, summary };
+    }
+    for report in reports {
+        match report.outcomes.iter().find(|outcome| outcome.rule.id == check).map(|found| &found.result) {
+            Some(CheckResult::Clean) => {}
+            Some(CheckResult::NotTested(skip)) => return Sighting::NotTested { why: skip.to_string() },
+            Some(CheckResult::Found(_)) | None => {
+                return Sighting::NotTested { why: "the scan does not say".to_owned() };
+            }
+        }
+    }
+    Sighting::Absent
+}
+
+async fn run(stage: &Stage, at: &Endpoint, as_mara: bool, checks: &[&str]) -> anyhow::Result<Report> {
+    let mut target = Target::new(at.url.clone());
+    if as_mara {
+        let session = stage.log_in(MARA).await?;
+        let same_site = if session.is_sent_cross_site { SameSite::None } else { SameSite::Unknown };
+        target.identities.push(Identity { same_site, ..Identity::new(MARA.user, "Cookie", &session.cookie) });
+    }
+    // What only mara is told, and what nobody but Inês should be told.
+    target.say.push(serde_json::json!({"type": "me"}).to_string());
+    target.say.push(serde_json::json!({"type": "account", "user": INES.user}).to_string());
+    let dial = DialOptions { tls: at.tls.clone(), timeout: Duration::from_secs(5), connect_to: None };
+    let options = Options {
+        profile: Profile::Intrusive,
+        checks: checks.iter().map(ToString::to_string).collect(),
+        rate: RATE,
+        time_budget: TIME,
+        ..Options::new(dial)
+    };
+    Ok(scan(target, &options, &()).await?)
+}
