@@ -287,6 +287,7 @@ pub(crate) fn scanned(report: &Report) -> Scanned<'_> {
             .iter()
             .map(|o| Tested { rule: o.rule, verdict: verdict(&o.result), remarks: &o.remarks })
             .collect(),
+        warnings: &report.warnings,
         incomplete: report.is_incomplete(),
     }
 }
