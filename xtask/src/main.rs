@@ -5,6 +5,7 @@
 
 mod docs;
 mod metadata;
+mod picture;
 mod scaffold;
 mod shell;
 mod source;
@@ -47,6 +48,7 @@ const CHORES: &[Chore] = &[
     },
     Chore { usage: "new-check ID", about: "Starts a check of the scanner", run: scaffold::new_check },
     Chore { usage: "new-defence ID", about: "Starts a defence of the gateway", run: scaffold::new_defence },
+    Chore { usage: "picture", about: "Draws the output of the demo for the README", run: picture::run },
 ];
 
 fn main() -> ExitCode {
