@@ -33,10 +33,12 @@ pub enum Fact<'a> {
 pub struct HandshakeFact<'a> {
     /// The request, judged.
     pub request: &'a UpgradeRequest,
-    /// Whether it came over TLS.
+    /// Whether it came over TLS, to us or to a trusted proxy.
     pub tls: bool,
     /// Whether the listener has a certificate.
     pub tls_offered: bool,
+    /// The host and port that the client asked for: the Host header, or what a trusted proxy says it was.
+    pub host: Option<&'a str>,
 }
 
 /// The connection to the application before anything is sent on it.

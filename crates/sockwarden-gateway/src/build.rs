@@ -1,12 +1,15 @@
 //! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use sockwarden_defend::{Configured, Defences};
 use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
 use sockwarden_proto::WsUrl;
 
-use crate::config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
+use crate::{
+    client_address::ProxiesConfig,
+    config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
+};
 
 /// What is wrong with a configuration, or unwise about it, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub struct Built {
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<ServerTls>,
+    pub(crate) proxies: Arc<ProxiesConfig>,
 }
 
 #[derive(Debug)]
@@ -125,6 +129,15 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<Pro
     use sockwarden_model::Mode;
     let mut problems = Problems(Vec::new());
     for (index, listener) in listeners.iter().enumerate() {
+        let everyone = |network: &sockwarden_config::Network| network.contains([192, 0, 2, 1].into());
+        if listener.proxies.trusted.iter().any(everyone) {
+            let key = format!("listeners[{index}].proxies.trusted");
+            problems.add(
+                &key,
+                "whoever connects can claim any address",
+                Some("name the networks of your own proxies"),
+            );
+        }
         if listener.insecure_plaintext {
             let key = format!("listeners[{index}].insecure_plaintext");
             problems.add(
@@ -262,7 +275,7 @@ fn build_listener(
         }
         (None, None) => None,
     };
-    Some(Listener { address, tls })
+    Some(Listener { address, tls, proxies: Arc::new(config.proxies.clone()) })
 }
 
 fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mut Problems) -> Option<Route> {
@@ -352,13 +365,7 @@ mod tests {
     use super::*;
 
     fn listener(address: &str) -> ListenerConfig {
-        ListenerConfig {
-            address: address.to_owned(),
-            certificate: None,
-            key: None,
-            tls_dev: false,
-            insecure_plaintext: false,
-        }
+        ListenerConfig::new(address)
     }
 
     fn keys(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<String> {

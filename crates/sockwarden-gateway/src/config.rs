@@ -10,6 +10,8 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 
+use crate::client_address::ProxiesConfig;
+
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,23 @@ pub struct ListenerConfig {
     /// Whether to listen without TLS beyond this machine: everything can then be read and changed on the path.
     #[serde(default)]
     pub insecure_plaintext: bool,
+    /// Whose word about the client's address is taken.
+    #[serde(default)]
+    pub proxies: ProxiesConfig,
+}
+
+impl ListenerConfig {
+    /// Makes a listener without TLS that trusts no proxy.
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            certificate: None,
+            key: None,
+            tls_dev: false,
+            insecure_plaintext: false,
+            proxies: ProxiesConfig::default(),
+        }
+    }
 }
 
 /// Where a request goes and what guards it.

@@ -6,7 +6,7 @@ use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
 use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
-use sockwarden_net::{ClientTls, DialError, DialOptions, Stream};
+use sockwarden_net::{ClientTls, DialError, DialOptions, Stream, read_proxy_header};
 use sockwarden_proto::{
     Limits,
     handshake::{
@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     build::{Built, Route},
+    client_address::{ClientAddress, ProxiesConfig, identify},
     forward_auth,
     journal::Journal,
     pump::{linger, pump},
@@ -40,22 +41,28 @@ pub(crate) struct Shared {
     pub(crate) events: EventSender,
 }
 
+/// How a listener lets connections in.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) proxies: Arc<ProxiesConfig>,
+}
+
 /// Serves one connection until it ends.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    acceptor: Option<TlsAcceptor>,
-    tcp: TcpStream,
-    address: SocketAddr,
-) {
-    let client = Client {
-        journal: Journal::new(shared.events.clone(), address),
-        tls_offered: acceptor.is_some(),
-        address,
+pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, peer: SocketAddr) {
+    let mut client = Client {
+        journal: Journal::new(shared.events.clone(), peer),
+        tls_offered: door.acceptor.is_some(),
+        peer,
+        proxies: door.proxies,
         begun: Instant::now(),
     };
     let deadline = shared.built.limits.handshake_timeout.get();
     let asked = async {
-        let mut stream = accept(tcp, acceptor).await.ok()?;
+        if client.proxies.proxy_protocol.iter().any(|network| network.contains(peer.ip())) {
+            client.handed_over(read_proxy_header(&mut tcp).await.ok()?);
+        }
+        let mut stream = accept(tcp, door.acceptor).await.ok()?;
         let head = read_head(&mut stream).await;
         Some((stream, head))
     };
@@ -71,7 +78,9 @@ pub(crate) async fn serve(
 struct Client {
     journal: Journal,
     tls_offered: bool,
-    address: SocketAddr,
+    /// Who connected, or for whom a proxy did.
+    peer: SocketAddr,
+    proxies: Arc<ProxiesConfig>,
     begun: Instant,
 }
 
@@ -82,10 +91,22 @@ struct Answer {
 }
 
 impl Client {
+    /// Takes a proxy's word for whom it connects; `None` where it speaks for itself.
+    fn handed_over(&mut self, client: Option<SocketAddr>) {
+        if let Some(client) = client {
+            self.peer = client;
+            self.journal.set_client(client);
+        }
+    }
     async fn asked(mut self, built: &Built, mut stream: Stream, head: RequestHead, early: Vec<u8>) {
         let tls = stream.tls_info().is_some();
         let request = UpgradeRequest::judge(head, early.len());
-        let admitted = self.admit(built, &request, tls).await;
+        let from = identify(&self.proxies, self.peer.ip(), tls, &request.head.headers);
+        if from.ip != self.peer.ip().to_canonical() {
+            // The port is the proxy's, not the client's.
+            self.journal.set_client(SocketAddr::new(from.ip, 0));
+        }
+        let admitted = self.admit(built, &request, &from).await;
         let (upstream, chain) = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => return refuse(stream, &answer, tls).await,
@@ -130,10 +151,10 @@ impl Client {
         &mut self,
         built: &Built,
         request: &UpgradeRequest,
-        tls: bool,
+        from: &ClientAddress,
     ) -> Result<(Upstream, Chain), Answer> {
         if request.is_plain_http() {
-            let told = if self.tls_offered && !tls {
+            let told = if self.tls_offered && !from.tls {
                 "This endpoint speaks WebSocket over TLS: use wss://."
             } else {
                 "This endpoint speaks WebSocket (RFC 6455): connect with a WebSocket client."
@@ -150,14 +171,14 @@ impl Client {
         self.journal.set_route(&route.name);
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
-        self.judge_handshake(route, &mut chain, &mut report, request, tls).await?;
+        self.judge_handshake(route, &mut chain, &mut report, request, from).await?;
         let options = DialOptions {
             tls: route.upstream_tls.clone(),
             timeout: built.limits.upstream_timeout.get(),
             connect_to: None,
         };
         let stream = self.connect(route, options, &mut chain, &mut report).await?;
-        let caller = Caller { request, address: self.address.ip(), tls, user: report.user.as_deref() };
+        let caller = Caller { request, from, user: report.user.as_deref() };
         let upstream =
             upstream::upgrade(stream, &route.upstream, &caller, built.limits.upstream_timeout.get())
                 .await
@@ -178,7 +199,7 @@ impl Client {
                     }
                 })?;
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
-        self.journal.open(report.user, origin, upstream.protocol.clone(), tls);
+        self.journal.open(report.user, origin, upstream.protocol.clone(), from.tls);
         Ok((upstream, chain))
     }
 
@@ -188,16 +209,23 @@ impl Client {
         chain: &mut Chain,
         report: &mut Report,
         request: &UpgradeRequest,
-        tls: bool,
+        from: &ClientAddress,
     ) -> Result<(), Answer> {
-        let fact = || Fact::Handshake(HandshakeFact { request, tls, tls_offered: self.tls_offered });
+        let fact = || {
+            Fact::Handshake(HandshakeFact {
+                request,
+                tls: from.tls,
+                tls_offered: self.tls_offered,
+                host: from.host.as_deref(),
+            })
+        };
         let mut outcome = chain.observe(&fact(), self.begun.elapsed(), report);
         let result = loop {
             match outcome {
                 Outcome::Pass => break Ok(()),
                 Outcome::Stop(decided) => break Err(self.refused_by(&decided)),
                 Outcome::Ask { link, effect: Effect::ForwardAuth } => {
-                    let answer = self.ask(route, request).await;
+                    let answer = self.ask(route, request, from).await;
                     let now = self.begun.elapsed();
                     outcome = chain.resume(link, &Fact::Answer(&answer), &fact(), now, report);
                 }
@@ -207,12 +235,16 @@ impl Client {
         result
     }
 
-    async fn ask(&self, route: &Route, request: &UpgradeRequest) -> sockwarden_defend::Answer {
+    async fn ask(
+        &self,
+        route: &Route,
+        request: &UpgradeRequest,
+        from: &ClientAddress,
+    ) -> sockwarden_defend::Answer {
         match &route.forward_auth {
             Some(whom) => {
                 let head = &request.head;
-                forward_auth::ask(whom, &route.upstream_tls, &head.headers, &head.target, self.address.ip())
-                    .await
+                forward_auth::ask(whom, &route.upstream_tls, &head.headers, &head.target, from.ip).await
             }
             None => sockwarden_defend::Answer::Failed("the route names nobody to ask".to_owned()),
         }

@@ -26,6 +26,10 @@ impl Journal {
         Self { events, connection: EventId::from_random(random_u64()), client, route: String::new() }
     }
 
+    pub(crate) fn set_client(&mut self, client: SocketAddr) {
+        self.client = client;
+    }
+
     pub(crate) fn set_route(&mut self, route: &str) {
         route.clone_into(&mut self.route);
     }

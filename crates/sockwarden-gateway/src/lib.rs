@@ -8,6 +8,7 @@
 //! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is handed.
 
 mod build;
+mod client_address;
 mod config;
 mod connection;
 mod forward_auth;
@@ -18,5 +19,6 @@ mod server;
 mod upstream;
 
 pub use build::{BuildError, Built, Problem, build, warnings};
+pub use client_address::{ForwardedHeader, ProxiesConfig};
 pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
 pub use server::{Gateway, Listening, StartError};

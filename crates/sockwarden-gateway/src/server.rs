@@ -8,11 +8,10 @@ use tokio::{
     sync::Semaphore,
     task::{JoinHandle, JoinSet},
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    build::Built,
-    connection::{Shared, serve},
+    build::{Built, Listener},
+    connection::{Door, Shared, serve},
 };
 
 /// A gateway that accepts connections.
@@ -57,14 +56,14 @@ impl Gateway {
             let socket = TcpListener::bind(address).await.map_err(refused)?;
             let listening =
                 Listening { address: socket.local_addr().map_err(refused)?, tls: listener.tls.is_some() };
-            sockets.push((socket, listening, listener.tls.as_ref().map(sockwarden_net::ServerTls::acceptor)));
+            sockets.push((socket, listening, door(listener)));
         }
         let permits = Arc::new(Semaphore::new(built.limits.connections as usize));
         let shared = Arc::new(Shared { built, events });
         let mut gateway = Self { listening: Vec::new(), tasks: Vec::new() };
-        for (socket, listening, acceptor) in sockets {
+        for (socket, listening, door) in sockets {
             gateway.listening.push(listening);
-            let accepting = accept(socket, acceptor, Arc::clone(&shared), Arc::clone(&permits));
+            let accepting = accept(socket, door, Arc::clone(&shared), Arc::clone(&permits));
             gateway.tasks.push(tokio::spawn(accepting));
         }
         Ok(gateway)
@@ -92,12 +91,14 @@ impl Drop for Gateway {
     }
 }
 
-async fn accept(
-    socket: TcpListener,
-    acceptor: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
-) {
+fn door(listener: &Listener) -> Door {
+    Door {
+        acceptor: listener.tls.as_ref().map(sockwarden_net::ServerTls::acceptor),
+        proxies: Arc::clone(&listener.proxies),
+    }
+}
+
+async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: Arc<Semaphore>) {
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
     loop {
@@ -111,7 +112,7 @@ async fn accept(
         };
         while connections.try_join_next().is_some() {}
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let serving = serve(Arc::clone(&shared), acceptor.clone(), tcp, address);
+        let serving = serve(Arc::clone(&shared), door.clone(), tcp, address);
         connections.spawn(async move {
             serving.await;
             drop(permit);

@@ -1,6 +1,6 @@
 //! The handshake with the application.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use sockwarden_net::{DialOptions, Stream, dial, random_array};
 use sockwarden_proto::{
@@ -8,6 +8,8 @@ use sockwarden_proto::{
     handshake::{ClientHandshake, HeadLimits, Headers, ResponseHead, UpgradeRequest},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::client_address::ClientAddress;
 
 /// What of a client's request is never passed on: what belongs to one hop, what we say ourselves, and what only we may say.
 const HELD_BACK: [&str; 14] = [
@@ -49,8 +51,7 @@ pub(crate) enum Refused {
 /// Who asks, as the application is told.
 pub(crate) struct Caller<'a> {
     pub(crate) request: &'a UpgradeRequest,
-    pub(crate) address: IpAddr,
-    pub(crate) tls: bool,
+    pub(crate) from: &'a ClientAddress,
     pub(crate) user: Option<&'a str>,
 }
 
@@ -108,15 +109,15 @@ pub(crate) async fn upgrade(
 /// Builds our own handshake from the client's: its sub-protocols and end-to-end headers, no extensions.
 fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     let head = &caller.request.head;
-    let host = head.headers.text("host").unwrap_or_default();
+    let host = caller.from.host.as_deref().unwrap_or_default();
     let key = ClientHandshake::key_from_random(random_array());
     let mut handshake = ClientHandshake::new(host, &target(url, &head.target), &key);
     handshake.protocols = caller.request.protocols();
     handshake.headers = passed_on(&head.headers);
     let mut add =
         |name: &str, value: &str| handshake.headers.push((name.to_owned(), value.as_bytes().to_vec()));
-    add("X-Forwarded-For", &caller.address.to_canonical().to_string());
-    add("X-Forwarded-Proto", if caller.tls { "https" } else { "http" });
+    add("X-Forwarded-For", &caller.from.ip.to_string());
+    add("X-Forwarded-Proto", if caller.from.tls { "https" } else { "http" });
     add("X-Forwarded-Host", host);
     if let Some(user) = caller.user.filter(|user| user.bytes().all(|b| matches!(b, 0x20..=0x7e))) {
         add("Sockwarden-User", user);
@@ -177,8 +178,9 @@ mod tests {
             X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nSockwarden-User: admin\r\n\r\n";
         let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
         let request = UpgradeRequest::judge(head, 0);
-        let caller =
-            Caller { request: &request, address: [192, 0, 2, 1].into(), tls: true, user: Some("mara") };
+        let from =
+            ClientAddress { ip: [192, 0, 2, 1].into(), tls: true, host: Some("app.example".to_owned()) };
+        let caller = Caller { request: &request, from: &from, user: Some("mara") };
         let ours = handshake(&"ws://127.0.0.1:1".parse().unwrap(), &caller);
         let sent: Vec<String> =
             ours.headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v))).collect();

@@ -4,6 +4,7 @@
 
 mod client;
 mod dial;
+mod proxy_protocol;
 mod random;
 mod stream;
 mod tls_client;
@@ -11,6 +12,7 @@ mod tls_server;
 
 pub use client::{Client, ClientError, Incoming};
 pub use dial::{DialError, DialOptions, dial};
+pub use proxy_protocol::{ProxyProtocolError, read_proxy_header};
 pub use random::{SystemMaskKeys, random_array, random_u64};
 pub use stream::{Stream, TlsInfo};
 pub use tls_client::{CertificateProblem, ClientTls};

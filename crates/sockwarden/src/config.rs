@@ -34,13 +34,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             version: VERSION,
-            listeners: vec![ListenerConfig {
-                address: "127.0.0.1:8443".to_owned(),
-                certificate: None,
-                key: None,
-                tls_dev: true,
-                insecure_plaintext: false,
-            }],
+            listeners: vec![ListenerConfig { tls_dev: true, ..ListenerConfig::new("127.0.0.1:8443") }],
             routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None)],
             limits: LimitsConfig::default(),
             events: EventsConfig::default(),

@@ -148,7 +148,7 @@ impl OriginPolicy {
             OriginHeader::Malformed => false,
             OriginHeader::Origin(origin) if self.config.allow.is_empty() => {
                 let scheme = if handshake.tls { "https" } else { "http" };
-                let host = headers.text("host").unwrap_or_default();
+                let host = handshake.host.unwrap_or_default();
                 format!("{scheme}://{host}").parse() == Ok(origin)
             }
             OriginHeader::Origin(origin) => self.config.allow.iter().any(|pattern| pattern.allows(&origin)),
@@ -192,7 +192,12 @@ mod tests {
 
     fn refuses(config: &OriginPolicyConfig, tls: bool, origin: &str) -> bool {
         let request = request(origin);
-        let fact = Fact::Handshake(HandshakeFact { request: &request, tls, tls_offered: tls });
+        let fact = Fact::Handshake(HandshakeFact {
+            request: &request,
+            tls,
+            tls_offered: tls,
+            host: Some("app.example"),
+        });
         OriginPolicy::new(config).observe(&fact, Duration::ZERO) != Verdict::Pass
     }
 

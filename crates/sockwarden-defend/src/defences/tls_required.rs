@@ -96,7 +96,7 @@ mod tests {
     fn cleartext_is_refused_only_where_tls_is_offered() {
         let check = |tls, tls_offered, refused| {
             let request = request("");
-            let fact = Fact::Handshake(HandshakeFact { request: &request, tls, tls_offered });
+            let fact = Fact::Handshake(HandshakeFact { request: &request, tls, tls_offered, host: None });
             let verdict = TlsRequired.observe(&fact, Duration::ZERO);
             assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
         };

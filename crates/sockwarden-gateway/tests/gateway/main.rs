@@ -6,5 +6,6 @@
 mod close;
 mod defences;
 mod handshake;
+mod proxies;
 mod relay;
 mod stage;

@@ -180,13 +180,14 @@ impl Stage {
     }
 
     pub(crate) async fn start(route: RouteConfig, tls_dev: bool, limits: LimitsConfig) -> Self {
-        let listener = ListenerConfig {
-            address: "127.0.0.1:0".to_owned(),
-            certificate: None,
-            key: None,
-            tls_dev,
-            insecure_plaintext: false,
-        };
+        Self::listening(ListenerConfig { tls_dev, ..ListenerConfig::new("127.0.0.1:0") }, route, limits).await
+    }
+
+    pub(crate) async fn listening(
+        listener: ListenerConfig,
+        route: RouteConfig,
+        limits: LimitsConfig,
+    ) -> Self {
         let built = build(&[listener], &[route], &limits).unwrap();
         let authority = built.dev_authority.clone();
         let (sender, events) = event_channel(1000);

@@ -214,6 +214,7 @@ fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
             key: arguments.tls_key,
             tls_dev: arguments.tls_dev,
             insecure_plaintext: arguments.insecure_plaintext,
+            ..ListenerConfig::new("")
         }],
         routes: vec![route],
         limits: if relaxed { LimitsConfig::relaxed() } else { LimitsConfig::default() },

@@ -148,13 +148,7 @@ impl Stage {
 impl Front {
     /// Builds and starts a gateway as `guard -c` does.
     async fn start(route: RouteConfig, events: EventSender) -> anyhow::Result<Self> {
-        let listener = ListenerConfig {
-            address: "127.0.0.1:0".to_owned(),
-            certificate: None,
-            key: None,
-            tls_dev: true,
-            insecure_plaintext: false,
-        };
+        let listener = ListenerConfig { tls_dev: true, ..ListenerConfig::new("127.0.0.1:0") };
         let config = Config { listeners: vec![listener], routes: vec![route], ..Config::default() };
         let built = config.build().map_err(sockwarden_gateway::BuildError)?;
         let authority = built.dev_authority.clone().context("the gateway has no certificate")?;
