@@ -89,5 +89,5 @@ pub enum ScanError {
     IdentityRefused(String, u16),
     /// A budget was used up, or the target had enough, during the first connections.
     #[error("{0}, before the first visits were made")]
-    Halted(crate::check::Halt),
+    Budget(crate::check::Halt),
 }

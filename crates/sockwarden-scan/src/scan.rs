@@ -93,7 +93,7 @@ async fn survey(target: &Target, probe: &mut NetProbe) -> Result<Survey, ScanErr
         Err(Skip::Halted(Halt::Unreachable(why))) => return Err(ScanError::Unreachable(why)),
         // What is busy from the start is told by its status.
         Err(Skip::Halted(Halt::Overloaded(_))) if !opened => {}
-        Err(Skip::Halted(halt)) => return Err(ScanError::Halted(halt)),
+        Err(Skip::Halted(halt)) => return Err(ScanError::Budget(halt)),
         // A surveyor skips nothing.
         Ok(_) | Err(_) => {}
     }

@@ -271,7 +271,7 @@ fn a_budget_ends_a_scan_and_the_report_says_so() {
 
     let mut small = options();
     small.byte_budget = 100;
-    assert_eq!(run(target(address), &small).unwrap_err(), ScanError::Halted(Halt::Bytes(100)));
+    assert_eq!(run(target(address), &small).unwrap_err(), ScanError::Budget(Halt::Bytes(100)));
 }
 
 #[test]
