@@ -35,10 +35,10 @@ impl Options {
     /// The longest message that is ever sent: 16 MiB.
     pub const MAX_SIZE: usize = 16 * 1024 * 1024;
 
-    /// Makes the default limits: safe profile, 20 connections a second, 4 checks at a time, 5 minutes, 256 MiB, 1,000
+    /// Makes the default limits: safe profile, 50 connections a second, 4 checks at a time, 5 minutes, 256 MiB, 1,000
     /// connections, messages of at most 16 MiB.
     pub const fn new(dial: DialOptions) -> Self {
-        const RATE: NonZeroU32 = NonZeroU32::new(20).expect("20 is not zero");
+        const RATE: NonZeroU32 = NonZeroU32::new(50).expect("50 is not zero");
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
         Self {
             profile: Profile::Safe,
