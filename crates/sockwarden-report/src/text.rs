@@ -155,7 +155,8 @@ impl Page {
         let skipped = checks().filter(|check| matches!(check.verdict, Verdict::NotTested(_))).count();
         let incomplete =
             if scans.iter().any(|scan| scan.incomplete) { "; the scan is incomplete" } else { "" };
-        let line = format!("{found}; {clean} checks clean, {skipped} not tested{incomplete}");
+        let checks = if clean == 1 { "check" } else { "checks" };
+        let line = format!("{found}; {clean} {checks} clean, {skipped} not tested{incomplete}");
         for line in wrap(&line, self.width()) {
             self.styled(&line, Style::new().bold());
             self.out.push('\n');

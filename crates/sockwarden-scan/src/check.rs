@@ -97,9 +97,12 @@ pub enum Halt {
     /// The check asked for more than its profile allows.
     #[error("a message of {0} bytes needs the intrusive profile")]
     Profile(usize),
-    /// The target cannot be reached any more.
-    #[error("the target cannot be reached any more: {0}")]
+    /// There is no connection, at first or any more.
+    #[error("{0}")]
     Unreachable(String),
+    /// The target refuses what it let in before.
+    #[error("the target does not let in any more whom it let in before ({0}): lower the rate")]
+    Overloaded(String),
     /// The check asked for more steps than any should.
     #[error("it took more than {0} steps")]
     Steps(usize),

@@ -24,6 +24,11 @@ impl Dice {
         mixed ^ mixed >> 31
     }
 
+    /// Gives a word of 16 digits that nobody else says.
+    pub fn word(&mut self) -> String {
+        format!("{:016x}", self.next())
+    }
+
     /// Gives a value for Sec-WebSocket-Key.
     pub fn handshake_key(&mut self) -> String {
         let mut bytes = [0; 16];

@@ -31,8 +31,13 @@ pub(crate) async fn drive<M: Machine + ?Sized>(
                     Err(halt) => Err(halt),
                 };
                 connection.end_step();
+                // A refusal for being too busy says nothing about what was asked.
+                let throttled = match (&talk.opening.handshake, connection.status()) {
+                    (_, Some(429)) | (Some(_), Some(503)) => Err(Halt::Overloaded(connection.answered())),
+                    (Some(_) | None, _) => Ok(()),
+                };
                 exchange.connections.push(connection);
-                spoken
+                spoken.and(throttled)
             }
             Step::More(turns) => match exchange.connections.last_mut() {
                 None => Ok(()),

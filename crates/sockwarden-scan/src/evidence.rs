@@ -194,4 +194,46 @@ mod tests {
         apply_mask(header.mask.unwrap(), 0, &mut payload);
         assert_eq!(payload, b"I am [redacted]");
     }
+
+    /// Makes a connection that was opened and then received `bytes` in pieces of `piece`.
+    fn received(bytes: &[u8], piece: usize) -> Connection {
+        let mut connection = Connection::new("any".into(), Opening::raw(Vec::new()));
+        connection.record(Duration::ZERO, Happening::Sent(b"GET / HTTP/1.1\r\n\r\n".to_vec()));
+        for piece in bytes.chunks(piece) {
+            connection.record(Duration::ZERO, Happening::Received(piece.to_vec()));
+        }
+        connection
+    }
+
+    fn mara() -> Redactor {
+        let mut target = Target::new("ws://h/".parse().unwrap());
+        target.identities = vec![Identity::new("mara", "Cookie", "s=0123456789")];
+        Redactor::new(&target)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_target_sends_can_be_shown(bytes: Vec<u8>, upgraded: bool, piece in 1usize..64) {
+            let head: &[u8] = if upgraded { b"HTTP/1.1 101 x\r\n\r\n" } else { b"" };
+            let all = [head, &bytes].concat();
+            let connection = received(&all, piece);
+            proptest::prop_assert!(evidence(&connection, &mara()).steps.len() <= STEPS + 1);
+            crate::values::Values::of(connection.messages()).telling();
+        }
+
+        #[test]
+        fn no_cut_of_the_bytes_lets_a_secret_through(
+            before in "[ -~]{0,60}",
+            after in "[ -~]{0,60}",
+            piece in 1usize..64,
+        ) {
+            let payload = format!("{before}0123456789{after}");
+            let header = FrameHeader::new(Opcode::Text, payload.len() as u64);
+            let mut all = b"HTTP/1.1 101 x\r\nX-You: 0123456789\r\n\r\n".to_vec();
+            RawFrame { header, payload: payload.into_bytes() }.encode(&mut all);
+            for step in evidence(&received(&all, piece), &mara()).steps {
+                proptest::prop_assert!(crate::redact::find(step.bytes.kept(), b"0123456789").is_none());
+            }
+        }
+    }
 }

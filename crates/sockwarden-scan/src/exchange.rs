@@ -7,7 +7,10 @@ use sockwarden_proto::{
     handshake::{HeadLimits, HeadViolation, ResponseHead, ResponseViolation},
 };
 
-use crate::talk::Opening;
+use crate::{
+    check::{Halt, Skip},
+    talk::Opening,
+};
 
 /// The connections that a check has had, in order. It is all that a check knows: the same exchange gives the same findings.
 #[derive(Debug, Default)]
@@ -170,6 +173,20 @@ impl Connection {
             Answer::Head(head) => Some(head.status),
             Answer::None | Answer::Malformed(_) => None,
         }
+    }
+
+    /// Says how the opening was answered, for a person.
+    pub fn answered(&self) -> String {
+        match self.status() {
+            Some(101) => "the connection was ended at once".to_owned(),
+            Some(status) => format!("the handshake was answered {status}"),
+            None => "the handshake was not answered".to_owned(),
+        }
+    }
+
+    /// Gives why a check cannot go on when it is refused on a way that led inside before.
+    pub(crate) fn overloaded(&self) -> Skip {
+        Skip::Halted(Halt::Overloaded(self.answered()))
     }
 
     /// Gives why there was no transport, where there was none.

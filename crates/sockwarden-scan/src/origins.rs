@@ -29,9 +29,9 @@ pub(crate) enum Reach {
 /// A domain that is nobody's (RFC 2606).
 const EVIL: &str = "evil.example";
 
-/// Makes the Origin of a page that has nothing to do with the target; `random` keeps it off any list.
-pub(crate) fn foreign(random: u64) -> Case {
-    Case { name: "any-origin", value: Some(format!("https://o{random:016x}.{EVIL}")), reach: Reach::Anyone }
+/// Makes the Origin of a page that has nothing to do with the target; `word` keeps it off any list.
+pub(crate) fn foreign(word: &str) -> Case {
+    Case { name: "any-origin", value: Some(format!("https://o{word}.{EVIL}")), reach: Reach::Anyone }
 }
 
 /// Makes the Origins that resemble `site`, for a target that refused a foreign one. An address has no sub-domains and a

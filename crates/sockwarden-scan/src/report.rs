@@ -87,7 +87,7 @@ pub enum ScanError {
     /// An identity that was given is not let in, nor is anybody else.
     #[error("neither `{0}` nor anybody else is let in: the handshake was answered {1}")]
     IdentityRefused(String, u16),
-    /// The budget was too small for the first connections.
-    #[error("{0} before the target was known")]
+    /// A budget was used up, or the target had enough, during the first connections.
+    #[error("{0}, before the first visits were made")]
     Budget(crate::check::Halt),
 }

@@ -11,11 +11,11 @@ use sockwarden_net::random_u64;
 use tokio::sync::Semaphore;
 
 use crate::{
-    check::{Check, Scene, Skip},
+    check::{Check, Halt, Scene, Skip},
     checks,
     dice::Dice,
     engine::drive,
-    exchange::{Answer, Exchange},
+    exchange::{Answer, Connection, Exchange},
     options::Options,
     probe::{Budget, NetProbe},
     progress::Progress,
@@ -87,9 +87,15 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
 async fn survey(target: &Target, probe: &mut NetProbe) -> Result<Survey, ScanError> {
     let mut surveyor = Surveyor::new(target, Dice::new(random_u64()));
     let mut exchange = Exchange::default();
-    // A surveyor skips nothing, so that any other end is a good one.
-    if let Err(Skip::Halted(halt)) = drive(&mut surveyor, probe, &mut exchange).await {
-        return Err(ScanError::Budget(halt));
+    let verdict = drive(&mut surveyor, probe, &mut exchange).await;
+    let opened = exchange.connections.iter().any(Connection::is_upgraded);
+    match verdict {
+        Err(Skip::Halted(Halt::Unreachable(why))) => return Err(ScanError::Unreachable(why)),
+        // What is busy from the start is told by its status.
+        Err(Skip::Halted(Halt::Overloaded(_))) if !opened => {}
+        Err(Skip::Halted(halt)) => return Err(ScanError::Budget(halt)),
+        // A surveyor skips nothing.
+        Ok(_) | Err(_) => {}
     }
     let survey = surveyor.survey(exchange);
     judge(&survey, target).map(|()| survey)
@@ -102,11 +108,7 @@ fn warnings(survey: &Survey, target: &Target) -> Vec<String> {
         .filter(refused)
         .map(|index| {
             let visit = survey.visits.iter().rfind(|visit| visit.who == Who::Identity(index));
-            let why = match visit.and_then(|visit| visit.connection.status()) {
-                Some(101) => "the connection was ended at once".to_owned(),
-                Some(status) => format!("the handshake was answered {status}"),
-                None => "the handshake was not answered".to_owned(),
-            };
+            let why = visit.map_or_else(String::new, |visit| visit.connection.answered());
             let name = sockwarden_model::printable(target.identities[index].name.as_bytes(), 40);
             format!("the identity `{name}` is not let in ({why}): are its credentials still good?")
         })
@@ -115,9 +117,6 @@ fn warnings(survey: &Survey, target: &Target) -> Vec<String> {
 
 /// Tells an endpoint that opens WebSockets, to somebody or perhaps to somebody with credentials, from anything else.
 fn judge(survey: &Survey, target: &Target) -> Result<(), ScanError> {
-    if let Some(why) = survey.visits.iter().find_map(|visit| visit.connection.dial_problem()) {
-        return Err(ScanError::Unreachable(why.to_owned()));
-    }
     if survey.visits.iter().any(|visit| visit.connection.is_upgraded()) {
         return Ok(());
     }

@@ -68,12 +68,7 @@ impl Survey {
 
     /// Says how the visits were refused, for a person.
     pub fn refusal(&self) -> String {
-        let last = self.visits.last().map(|visit| &visit.connection);
-        match last.and_then(Connection::status) {
-            Some(101) => "the connection was ended at once".to_owned(),
-            Some(status) => format!("the handshake was answered {status}"),
-            None => "the handshake was not answered".to_owned(),
-        }
+        self.visits.last().map_or_else(String::new, |visit| visit.connection.answered())
     }
 
     /// Gives the values that every admitted visit of `who` received: what changes from visit to visit is left out.
@@ -208,7 +203,7 @@ impl<'a> Surveyor<'a> {
             return Some(Way { who: Who::Anonymous, origin: true });
         };
         // What does not answer at first will not answer later.
-        if last.dial_problem().is_some() || self.asked.len() == 1 && last.status().is_none() {
+        if self.asked.len() == 1 && last.status().is_none() {
             return None;
         }
         let visits = self.asked.iter().filter(|asked| asked.who == way.who).count();

@@ -179,6 +179,56 @@ fn an_identity_that_is_refused_is_warned_of() {
 }
 
 #[test]
+fn a_target_that_has_had_enough_is_not_called_clean() {
+    // Lets five in, then says that it is busy.
+    let served = AtomicUsize::new(0);
+    let (address, _) = serve(move |mut stream| {
+        if served.fetch_add(1, Ordering::SeqCst) >= 5 {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n");
+            return;
+        }
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
+        while socket.read().is_ok() {}
+    });
+    let mut one = options();
+    one.checks.push("frame-rules-broken".to_owned());
+    let report = run(target(address), &one).unwrap();
+    let halted = Halt::Overloaded("the handshake was answered 429".to_owned());
+    assert_eq!(*result_of(&report, "frame-rules-broken"), CheckResult::NotTested(Skip::Halted(halted)));
+    assert!(report.is_incomplete());
+}
+
+#[test]
+fn a_target_that_goes_away_is_not_called_clean() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        for stream in listener.incoming().take(3).flatten() {
+            let Ok(mut socket) = tungstenite::accept(stream) else { continue };
+            while socket.read().is_ok() {}
+        }
+    });
+    let mut one = options();
+    one.checks.push("frame-rules-broken".to_owned());
+    let report = run(target(address), &one).unwrap();
+    server.join().unwrap();
+    let result = result_of(&report, "frame-rules-broken");
+    let CheckResult::NotTested(Skip::Halted(Halt::Unreachable(why))) = result else {
+        panic!("{result:?}");
+    };
+    assert!(why.starts_with("connection refused"), "{why}");
+}
+
+#[test]
+fn a_scan_may_run_in_a_task_of_its_own() {
+    const fn is_send<T: Send>(_: &T) {}
+    let (target, options) = (target(([127, 0, 0, 1], 1).into()), options());
+    is_send(&scan(target, &options, &()));
+}
+
+#[test]
 fn a_certificate_for_another_name_is_named_as_such() {
     let certificate = DevCertificate::generate().unwrap();
     let server = ServerTls::from_pem(certificate.certificate.as_bytes(), certificate.key.as_bytes()).unwrap();

@@ -82,6 +82,9 @@ impl Machine for Breaker {
         let Some(way) = self.way else {
             return Step::Skip(Skip::NoWayIn(self.scene.survey.refusal()));
         };
+        if let Some(shut) = exchange.last().filter(|last| !last.is_upgraded()) {
+            return Step::Skip(shut.overloaded());
+        }
         if let (Some(control), Some(mark)) = (exchange.connections.first(), self.marks.first())
             && !control.has_pong(mark)
         {
@@ -94,7 +97,7 @@ impl Machine for Breaker {
             Some(None) => return self.conclude(exchange).into(),
         };
         let handshake = handshake_of(way, &self.scene.target, &mut self.dice);
-        let mark = self.dice.next().to_be_bytes().to_vec();
+        let mark = self.dice.word().into_bytes();
         let Turn::Send(ping) = Turn::ping(&mark, &mut self.dice) else {
             return Conclusion::clean().into();
         };

@@ -43,8 +43,7 @@ rule! {
     /// });
     /// ```
     /// Spring, Django Channels, ASP.NET SignalR, Go gorilla: do not parse the handshake by hand, keep the server up to date.
-    /// nginx: `merge_slashes on; ignore_invalid_headers on; underscores_in_headers off;`, and pass `Upgrade` on from the
-    /// one location that needs it.
+    /// nginx: leave `ignore_invalid_headers` on, and pass `Upgrade` on from the one location that needs it.
     pub(crate) static RULE = Check {
         id: "handshake-not-strict",
         summary: "malformed handshakes are accepted",

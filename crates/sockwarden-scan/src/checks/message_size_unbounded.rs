@@ -89,6 +89,9 @@ impl Machine for Feeder {
         let Some(way) = self.way else {
             return Step::Skip(Skip::NoWayIn(self.scene.survey.refusal()));
         };
+        if let Some(shut) = exchange.last().filter(|last| !last.is_upgraded()) {
+            return Step::Skip(shut.overloaded());
+        }
         let made = exchange.connections.len();
         if let (Some(last), Some(mark)) = (exchange.last(), self.marks.last())
             && !last.has_pong(mark)
@@ -108,7 +111,7 @@ impl Feeder {
     /// Sends a message of `size` bytes after the messages that lead up to it, then a ping.
     fn feed(&mut self, way: Way, size: usize) -> Step {
         let handshake = handshake_of(way, &self.scene.target, &mut self.dice);
-        let mark = self.dice.next().to_be_bytes().to_vec();
+        let mark = self.dice.word().into_bytes();
         let mut turns = Vec::new();
         if size > 0 {
             let (before, message) = match self.scene.target.say.split_last() {

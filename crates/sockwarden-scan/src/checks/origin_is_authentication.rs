@@ -17,7 +17,8 @@ rule! {
     /// # What it does
     /// Connects without credentials and without an `Origin`. Where that is refused it tries again, still without credentials,
     /// with a forged header: the site's own `Origin`, then `X-Requested-With: XMLHttpRequest`. It is a finding when the forged
-    /// header opens the connection and data arrive that are no echo: *high* when they are an identity's own or personal.
+    /// header opens the connection and data arrive that are no echo: *high* when they are personal (*proven* when an identity
+    /// receives the same), else *medium* and *tentative*, for a public service may insist on its Origin too.
     ///
     /// # Why is this bad
     /// Browsers set these headers truthfully and everything else sets them at will: a script in any language sends the `Origin`

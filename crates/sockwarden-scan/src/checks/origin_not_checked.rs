@@ -129,7 +129,7 @@ impl Machine for Hijacker {
         match (self.asked.last().cloned(), exchange.last()) {
             (Some(last), Some(connection)) => self.react(&last, connection, victim.is_some()),
             (None, _) | (_, None) => {
-                let case = foreign(self.dice.next());
+                let case = foreign(&self.dice.word());
                 self.queue.push_back(Attempt { case, with_cookie: true });
             }
         }

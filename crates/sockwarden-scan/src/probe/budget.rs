@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -27,6 +27,7 @@ pub(crate) struct Budget {
     next_slot: Mutex<Instant>,
     used_bytes: AtomicU64,
     used_connections: AtomicU32,
+    reached: AtomicBool,
 }
 
 impl Budget {
@@ -46,6 +47,7 @@ impl Budget {
             next_slot: Mutex::new(begun),
             used_bytes: AtomicU64::new(0),
             used_connections: AtomicU32::new(0),
+            reached: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +83,16 @@ impl Budget {
     pub(crate) fn bytes(&self, count: usize) -> Result<(), Halt> {
         let before = self.used_bytes.fetch_add(count as u64, Ordering::Relaxed);
         if before.saturating_add(count as u64) > self.bytes { Err(Halt::Bytes(self.bytes)) } else { Ok(()) }
+    }
+
+    /// Notes that the target was reached.
+    pub(crate) fn reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether the target was ever reached.
+    pub(crate) fn was_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
     }
 
     /// Gives connections, bytes and time used so far.

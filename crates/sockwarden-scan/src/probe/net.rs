@@ -6,7 +6,7 @@ use sockwarden_net::{DialOptions, Stream, dial};
 use sockwarden_proto::WsUrl;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, split},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{Budget, Probe};
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long the target may take to read what one turn sends.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait before a connection that failed is tried once more.
+const RETRY: Duration = Duration::from_millis(300);
 /// How long to look for the reason after the target took no more.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
@@ -186,13 +188,21 @@ impl Probe for NetProbe {
         self.stream = None;
         self.budget.connection().await?;
         self.begun = Instant::now();
-        match dial(&self.url, &self.dial).await {
+        let mut dialled = dial(&self.url, &self.dial).await;
+        if dialled.is_err() && self.budget.was_reached() {
+            // It was there a moment ago.
+            sleep(RETRY).await;
+            self.budget.connection().await?;
+            dialled = dial(&self.url, &self.dial).await;
+        }
+        match dialled {
             Err(error) => {
                 self.note(connection, Happening::NotDialled(error.to_string()));
-                return Ok(());
+                return Err(Halt::Unreachable(error.to_string()));
             }
             Ok(stream) => self.stream = Some(stream),
         }
+        self.budget.reached();
         self.note(connection, Happening::Dialled);
         self.send(&opening.bytes, connection).await?;
         let answered = |connection: &Connection| *connection.answer() != Answer::None;
