@@ -2,12 +2,12 @@
 
 use std::{io::Write as _, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     demo::{self, Stage},
-    exit::{Exit, UsageError},
+    exit::Exit,
 };
 
 /// Starts Harbor, a messenger with real flaws, and the gateway in front of it; attacks and scans both; shows what happened.
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "json")]
     serve: bool,
     /// Switch a defence off, such as `origin-policy`, and see its row turn red (repeatable)
-    #[arg(long, value_name = "DEFENCE")]
+    #[arg(long, value_name = "DEFENCE", value_parser = PossibleValuesParser::new(demo::SWITCHES))]
     without: Vec<String>,
 }
 
@@ -37,21 +37,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut unknown = None;
     let stage = Stage::start(|route| {
-        unknown = arguments.without.iter().find(|id| !demo::switch_off(id, route));
+        for id in &arguments.without {
+            demo::switch_off(id, route);
+        }
     })
     .await?;
-    if let Some(id) = unknown {
-        let id = sockwarden_model::printable(id.as_bytes(), 60);
-        return Err(UsageError(format!("no defence called `{id}` can be switched off")).into());
-    }
     let bar = bar();
-    let shown = demo::run(&stage, &|what| {
+    let tell = |what: &str| {
         bar.inc(1);
         bar.set_message(what.to_owned());
-    })
-    .await;
+    };
+    let shown = tokio::select! {
+        shown = demo::run(&stage, &tell) => shown,
+        // So that what was put aside is cleared away.
+        _ = super::guard::wait_for_signal() => Err(anyhow::anyhow!("ended by a signal")),
+    };
     bar.finish_and_clear();
     let shown = shown?;
     let text = if arguments.json { demo::lines(&shown) } else { demo::table(&shown) };

@@ -48,23 +48,24 @@ pub(crate) struct Scans {
 }
 
 impl Scans {
-    /// Scans the application without the gateway.
-    pub(crate) async fn before(stage: &Stage) -> anyhow::Result<Report> {
-        run(stage, stage.plain(), true, &[]).await.context("scanning the application")
-    }
-
-    /// Scans the gateway, and the application as the gateway reaches it.
-    pub(crate) async fn after(stage: &Stage, before: Report) -> anyhow::Result<Self> {
+    /// Makes all scans, side by side.
+    pub(crate) async fn make(stage: &Stage) -> anyhow::Result<Self> {
         let front = &stage.front().endpoint;
-        let after = run(stage, front, true, &[]).await.context("scanning the gateway")?;
-        // Nobody's cookie goes over ws:// to be told that it should not.
         let plain = Endpoint { url: WsUrl { tls: false, ..front.url.clone() }, tls: front.tls.clone() };
         let cleartext = ["cleartext-transport"];
-        let after_plain =
-            run(stage, &plain, false, &cleartext).await.context("scanning the gateway by ws://")?;
-        let hop =
-            run(stage, stage.tls(), true, &cleartext).await.context("scanning the way behind the gateway")?;
+        let (before, after, after_plain, hop) = tokio::try_join!(
+            run(stage, stage.plain(), true, &[]),
+            run(stage, front, true, &[]),
+            // Nobody's cookie goes over ws:// to be told that it should not.
+            run(stage, &plain, false, &cleartext),
+            run(stage, stage.tls(), true, &cleartext),
+        )?;
         Ok(Self { before, after, after_plain, hop })
+    }
+
+    /// Counts the findings of the full scans, before and after.
+    pub(crate) const fn count(&self) -> (usize, usize) {
+        (self.before.findings.len(), self.after.findings.len())
     }
 
     /// Tells what the scan without the gateway says of an attack's flaw.
@@ -119,5 +120,5 @@ async fn run(stage: &Stage, at: &Endpoint, as_mara: bool, checks: &[&str]) -> an
         time_budget: TIME,
         ..Options::new(dial)
     };
-    Ok(scan(target, &options, &()).await?)
+    scan(target, &options, &()).await.with_context(|| format!("scanning {}", at.url))
 }
