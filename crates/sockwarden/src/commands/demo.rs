@@ -68,7 +68,8 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
 async fn serve(stage: &Stage) -> anyhow::Result<()> {
     let mut authority = tempfile::Builder::new().prefix("sockwarden-demo-").suffix(".pem").tempfile()?;
     authority.write_all(stage.authority().as_bytes())?;
-    let directions = demo::directions(stage, authority.path()).await?;
+    let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+    let directions = demo::directions(stage, &program, authority.path()).await?;
     anstream::print!("\n{directions}");
     super::guard::wait_for_signal().await?;
     Ok(())
