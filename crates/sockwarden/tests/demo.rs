@@ -51,6 +51,20 @@ fn a_defence_switched_off_turns_its_row_red_and_no_other() {
 }
 
 #[test]
+fn with_every_defence_off_every_attack_succeeds_and_is_found_behind_the_gateway() {
+    let defences = ["forward-auth", "frame-limits", "tls-required", "origin-policy", "upstream-tls"];
+    let (code, rows, summary) = json(&defences.map(|defence| ["--without", defence]).concat());
+    assert_eq!((code, &summary["good_rows"]), (Some(1), &0.into()), "{rows:#?} {summary:#}");
+    for row in &rows {
+        assert_eq!(row["gateway"]["outcome"], "succeeded", "{row:#}");
+        assert_eq!(row["stopped_by"], Value::Null, "{row:#}");
+        // How the gateway judges the application's certificate cannot be seen from outside.
+        let expected = if row["defence"] == "upstream-tls" { "absent" } else { "found" };
+        assert_eq!(row["scan_after"]["result"], expected, "{row:#}");
+    }
+}
+
+#[test]
 fn an_unknown_defence_is_a_usage_error() {
     let output = demo(&["--without", "hope"]);
     assert_eq!(output.status.code(), Some(2));

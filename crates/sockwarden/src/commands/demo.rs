@@ -13,10 +13,8 @@ use crate::{
 /// Starts Harbor, a messenger with real flaws, and the gateway in front of it; attacks and scans both; shows what happened.
 ///
 /// Everything runs in this process on free ports of the loopback; nothing is left behind.
-///
-/// Exit code 0: every attack succeeded directly, was found by the scan, was stopped through the gateway by the named
-/// defence, and is gone from the scan. 1: not so, or it cannot run. 2: usage.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// Print JSON instead of the table: one object a line for each row, then the summary
     #[arg(long)]
@@ -28,6 +26,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DEFENCE", value_parser = PossibleValuesParser::new(demo::SWITCHES))]
     without: Vec<String>,
 }
+
+const EXIT_CODES: &str = "\
+Exit code 0: every attack succeeded directly, was found by the scan, was stopped through the gateway
+by the named defence, and is gone from the scan. 1: not so, or it cannot run. 2: usage.";
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

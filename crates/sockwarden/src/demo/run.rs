@@ -49,7 +49,7 @@ pub const STEPS: u64 = 2 + 2 * ATTACKS.len() as u64;
 /// A scan could not be made at all.
 pub async fn run(stage: &Stage, tell: &(dyn Fn(&str) + Sync)) -> anyhow::Result<Shown> {
     let begun = Instant::now();
-    tell("scanning the application, as it is and behind the gateway");
+    tell("scanning, without the gateway and with it");
     let scans = Scans::make(stage).await?;
     let mut rows = Vec::with_capacity(ATTACKS.len());
     for attack in ATTACKS {

@@ -7,13 +7,15 @@ use sockwarden_lab::seed::{INES, MARA};
 use sockwarden_model::{Profile, Severity, printable};
 use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
-use sockwarden_scan::{CheckResult, Identity, Options, Report, SameSite, Target, scan};
+use sockwarden_scan::{CheckResult, Identity, Options, Report, SameSite, ScanError, Target, scan};
 
 use super::{Attack, Place, Stage, victim::Endpoint};
 
 /// How long one scan may take.
 const TIME: Duration = Duration::from_secs(60);
 const RATE: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
+
+const CLEARTEXT: [&str; 1] = ["cleartext-transport"];
 
 /// What a scan says of one flaw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +54,12 @@ impl Scans {
     pub(crate) async fn make(stage: &Stage) -> anyhow::Result<Self> {
         let front = &stage.front().endpoint;
         let plain = Endpoint { url: WsUrl { tls: false, ..front.url.clone() }, tls: front.tls.clone() };
-        let cleartext = ["cleartext-transport"];
+        let hop = stage.hop()?;
         let (before, after, after_plain, hop) = tokio::try_join!(
             run(stage, stage.plain(), true, &[]),
             run(stage, front, true, &[]),
-            // Nobody's cookie goes over ws:// to be told that it should not.
-            run(stage, &plain, false, &cleartext),
-            run(stage, stage.tls(), true, &cleartext),
+            cleartext_refused(stage, &plain),
+            run(stage, &hop, true, &CLEARTEXT),
         )?;
         Ok(Self { before, after, after_plain, hop })
     }
@@ -100,6 +101,19 @@ fn sighting(reports: &[&Report], check: &str) -> Sighting {
         }
     }
     Sighting::Absent
+}
+
+/// Scans where `ws://` should be refused: to mara, and where she is turned away to nobody in particular, so that there is a
+/// report and no authentication behind which cleartext could hide.
+async fn cleartext_refused(stage: &Stage, at: &Endpoint) -> anyhow::Result<Report> {
+    let as_mara = run(stage, at, true, &CLEARTEXT).await;
+    let is_refused = |error: &anyhow::Error| {
+        matches!(error.downcast_ref::<ScanError>(), Some(ScanError::IdentityRefused(..)))
+    };
+    match as_mara {
+        Err(error) if is_refused(&error) => run(stage, at, false, &CLEARTEXT).await,
+        report => report,
+    }
 }
 
 async fn run(stage: &Stage, at: &Endpoint, as_mara: bool, checks: &[&str]) -> anyhow::Result<Report> {

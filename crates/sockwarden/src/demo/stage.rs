@@ -117,6 +117,11 @@ impl Stage {
         }
     }
 
+    /// Gives the application as the gateway's route reaches it.
+    pub(crate) fn hop(&self) -> anyhow::Result<Endpoint> {
+        Ok(Endpoint { url: self.route.upstream.parse()?, tls: self.tls.tls.clone() })
+    }
+
     /// Starts a further gateway, the same but for the application's address.
     pub(crate) async fn front_to(&self, upstream: &WsUrl) -> anyhow::Result<Front> {
         let route = RouteConfig { upstream: upstream.to_string(), ..self.route.clone() };
