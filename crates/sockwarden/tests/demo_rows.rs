@@ -1,5 +1,7 @@
 //! Each row of the demo in both ways: the named defence on, and off with everything else as in the demo.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use sockwarden::demo::{ATTACKS, Attack, Outcome, Stage, Target, switch_off};
 
 async fn check(id: &str) {

@@ -2,21 +2,19 @@
 
 use std::{io::Write as _, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     demo::{self, Stage},
-    exit::{Exit, UsageError},
+    exit::Exit,
 };
 
 /// Starts Harbor, a messenger with real flaws, and the gateway in front of it; attacks and scans both; shows what happened.
 ///
 /// Everything runs in this process on free ports of the loopback; nothing is left behind.
-///
-/// Exit code 0: every attack succeeded directly, was found by the scan, was stopped through the gateway by the named
-/// defence, and is gone from the scan. 1: not so, or it cannot run. 2: usage.
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// Print JSON instead of the table: one object a line for each row, then the summary
     #[arg(long)]
@@ -25,9 +23,13 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "json")]
     serve: bool,
     /// Switch a defence off, such as `origin-policy`, and see its row turn red (repeatable)
-    #[arg(long, value_name = "DEFENCE")]
+    #[arg(long, value_name = "DEFENCE", value_parser = PossibleValuesParser::new(demo::SWITCHES))]
     without: Vec<String>,
 }
+
+const EXIT_CODES: &str = "\
+Exit code 0: every attack succeeded directly, was found by the scan, was stopped through the gateway
+by the named defence, and is gone from the scan. 1: not so, or it cannot run. 2: usage.";
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -37,21 +39,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut unknown = None;
     let stage = Stage::start(|route| {
-        unknown = arguments.without.iter().find(|id| !demo::switch_off(id, route));
+        for id in &arguments.without {
+            demo::switch_off(id, route);
+        }
     })
     .await?;
-    if let Some(id) = unknown {
-        let id = sockwarden_model::printable(id.as_bytes(), 60);
-        return Err(UsageError(format!("no defence called `{id}` can be switched off")).into());
-    }
     let bar = bar();
-    let shown = demo::run(&stage, &|what| {
+    let tell = |what: &str| {
         bar.inc(1);
         bar.set_message(what.to_owned());
-    })
-    .await;
+    };
+    let shown = tokio::select! {
+        shown = demo::run(&stage, &tell) => shown,
+        // So that what was put aside is cleared away.
+        _ = super::guard::wait_for_signal() => Err(anyhow::anyhow!("ended by a signal")),
+    };
     bar.finish_and_clear();
     let shown = shown?;
     let text = if arguments.json { demo::lines(&shown) } else { demo::table(&shown) };
@@ -67,7 +70,8 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
 async fn serve(stage: &Stage) -> anyhow::Result<()> {
     let mut authority = tempfile::Builder::new().prefix("sockwarden-demo-").suffix(".pem").tempfile()?;
     authority.write_all(stage.authority().as_bytes())?;
-    let directions = demo::directions(stage, authority.path()).await?;
+    let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+    let directions = demo::directions(stage, &program, authority.path()).await?;
     anstream::print!("\n{directions}");
     super::guard::wait_for_signal().await?;
     Ok(())

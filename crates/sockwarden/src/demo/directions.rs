@@ -7,12 +7,12 @@ use sockwarden_lab::seed::{ACCOUNTS, INES, MARA};
 use super::Stage;
 use crate::cli::{FAINT, STRONG};
 
-/// Words the addresses, the accounts, and the command lines that scan what runs; `authority` is the file that holds what
-/// clients of the gateway must trust.
+/// Words the addresses, the accounts, and the command lines by which `program` scans what runs; `authority` is the file
+/// that holds what clients of the gateway must trust.
 ///
 /// # Errors
 /// Nobody can log in.
-pub async fn directions(stage: &Stage, authority: &Path) -> anyhow::Result<String> {
+pub async fn directions(stage: &Stage, program: &str, authority: &Path) -> anyhow::Result<String> {
     let cookie = stage.log_in(MARA).await?.cookie;
     let (plain, tls, front) = (&stage.plain().url, &stage.tls().url, &stage.front().endpoint.url);
     let mut out = String::new();
@@ -27,13 +27,13 @@ pub async fn directions(stage: &Stage, authority: &Path) -> anyhow::Result<Strin
         line(format_args!("  {:<8} {:<22} {FAINT}{}{FAINT:#}", account.user, account.password, account.role));
     }
     let asked = format!(
-        "--profile intrusive --as {}='Cookie: {cookie}' --say '{{\"type\":\"me\"}}' \
+        "--profile intrusive --as {}='Cookie: {cookie}' --same-site none --say '{{\"type\":\"me\"}}' \
          --say '{{\"type\":\"account\",\"user\":\"{}\"}}'",
         MARA.user, INES.user
     );
     line(format_args!("{STRONG}scan{STRONG:#}"));
-    line(format_args!("  sockwarden scan {plain} {asked}"));
-    line(format_args!("  sockwarden scan {front} --ca {} {asked}", authority.display()));
+    line(format_args!("  {program} scan {plain} {asked}"));
+    line(format_args!("  {program} scan {front} --ca {} {asked}", authority.display()));
     line(format_args!("{FAINT}Ctrl-C ends it{FAINT:#}"));
     Ok(out)
 }

@@ -9,7 +9,7 @@ use super::{Outcome, Row, Shown, Sighting};
 /// A row has `kind` (`row`), `threat`, `attack`, `title`, `defence`, `check`, `direct` and `gateway` (each an `outcome` of
 /// `succeeded`, `stopped`, `not-tested` or `failed` with its `loot`, `how` or `why`), `stopped_by`, `event`, `scan_before`
 /// and `scan_after` (each a `result` of `found`, `absent` or `not-tested`), and `good`. The summary has `kind` (`summary`),
-/// `rows`, `good_rows`, `users_served`, `elapsed_ms` and `good`.
+/// `rows`, `good_rows`, `findings_before`, `findings_after`, `users_served`, `elapsed_ms` and `good`.
 pub fn lines(shown: &Shown) -> String {
     let mut out = String::new();
     for row in &shown.rows {
@@ -20,6 +20,8 @@ pub fn lines(shown: &Shown) -> String {
         "kind": "summary",
         "rows": shown.rows.len(),
         "good_rows": shown.rows.iter().filter(|row| row.is_good()).count(),
+        "findings_before": shown.findings.0,
+        "findings_after": shown.findings.1,
         "users_served": shown.shut_out.is_none(),
         "why_not": shown.shut_out,
         "elapsed_ms": u64::try_from(shown.elapsed.as_millis()).unwrap_or(u64::MAX),

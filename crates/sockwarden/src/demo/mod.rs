@@ -22,5 +22,5 @@ pub use directions::directions;
 pub use json::lines;
 pub use run::{Row, STEPS, Shown, run};
 pub use scans::Sighting;
-pub use stage::{Stage, switch_off};
+pub use stage::{SWITCHES, Stage, switch_off};
 pub use table::table;

@@ -15,6 +15,8 @@ use super::{
 pub struct Shown {
     /// One row for each attack, in their order.
     pub rows: Vec<Row>,
+    /// How many findings the full scan has, whatever their severity, without and with the gateway.
+    pub findings: (usize, usize),
     /// Why who may use the application cannot, through the gateway; `None` when she can.
     pub shut_out: Option<String>,
     /// How long it took.
@@ -39,7 +41,7 @@ pub struct Row {
 }
 
 /// How many steps [`run`] tells of.
-pub const STEPS: u64 = 3 + 2 * ATTACKS.len() as u64;
+pub const STEPS: u64 = 2 + 2 * ATTACKS.len() as u64;
 
 /// Scans, attacks and scans; `tell` hears what is done next.
 ///
@@ -47,10 +49,8 @@ pub const STEPS: u64 = 3 + 2 * ATTACKS.len() as u64;
 /// A scan could not be made at all.
 pub async fn run(stage: &Stage, tell: &(dyn Fn(&str) + Sync)) -> anyhow::Result<Shown> {
     let begun = Instant::now();
-    tell("scanning the application");
-    let before = Scans::before(stage).await?;
-    tell("scanning the application behind the gateway");
-    let scans = Scans::after(stage, before).await?;
+    tell("scanning, without the gateway and with it");
+    let scans = Scans::make(stage).await?;
     let mut rows = Vec::with_capacity(ATTACKS.len());
     for attack in ATTACKS {
         tell(&format!("{}: {}", attack.threat, attack.title));
@@ -63,7 +63,7 @@ pub async fn run(stage: &Stage, tell: &(dyn Fn(&str) + Sync)) -> anyhow::Result<
     }
     tell("using the application as it is meant, through the gateway");
     let shut_out = stage.serves(MARA).await.err().map(|error| format!("{error:#}"));
-    Ok(Shown { rows, shut_out, elapsed: begun.elapsed() })
+    Ok(Shown { rows, findings: scans.count(), shut_out, elapsed: begun.elapsed() })
 }
 
 impl Shown {

@@ -7,13 +7,15 @@ use sockwarden_lab::seed::{INES, MARA};
 use sockwarden_model::{Profile, Severity, printable};
 use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
-use sockwarden_scan::{CheckResult, Identity, Options, Report, SameSite, Target, scan};
+use sockwarden_scan::{CheckResult, Identity, Options, Report, SameSite, ScanError, Target, scan};
 
 use super::{Attack, Place, Stage, victim::Endpoint};
 
 /// How long one scan may take.
 const TIME: Duration = Duration::from_secs(60);
 const RATE: NonZeroU32 = NonZeroU32::new(200).expect("200 is not zero");
+
+const CLEARTEXT: [&str; 1] = ["cleartext-transport"];
 
 /// What a scan says of one flaw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,23 +50,23 @@ pub(crate) struct Scans {
 }
 
 impl Scans {
-    /// Scans the application without the gateway.
-    pub(crate) async fn before(stage: &Stage) -> anyhow::Result<Report> {
-        run(stage, stage.plain(), true, &[]).await.context("scanning the application")
+    /// Makes all scans, side by side.
+    pub(crate) async fn make(stage: &Stage) -> anyhow::Result<Self> {
+        let front = &stage.front().endpoint;
+        let plain = Endpoint { url: WsUrl { tls: false, ..front.url.clone() }, tls: front.tls.clone() };
+        let hop = stage.hop()?;
+        let (before, after, after_plain, hop) = tokio::try_join!(
+            run(stage, stage.plain(), true, &[]),
+            run(stage, front, true, &[]),
+            cleartext_refused(stage, &plain),
+            run(stage, &hop, true, &CLEARTEXT),
+        )?;
+        Ok(Self { before, after, after_plain, hop })
     }
 
-    /// Scans the gateway, and the application as the gateway reaches it.
-    pub(crate) async fn after(stage: &Stage, before: Report) -> anyhow::Result<Self> {
-        let front = &stage.front().endpoint;
-        let after = run(stage, front, true, &[]).await.context("scanning the gateway")?;
-        // Nobody's cookie goes over ws:// to be told that it should not.
-        let plain = Endpoint { url: WsUrl { tls: false, ..front.url.clone() }, tls: front.tls.clone() };
-        let cleartext = ["cleartext-transport"];
-        let after_plain =
-            run(stage, &plain, false, &cleartext).await.context("scanning the gateway by ws://")?;
-        let hop =
-            run(stage, stage.tls(), true, &cleartext).await.context("scanning the way behind the gateway")?;
-        Ok(Self { before, after, after_plain, hop })
+    /// Counts the findings of the full scans, before and after.
+    pub(crate) const fn count(&self) -> (usize, usize) {
+        (self.before.findings.len(), self.after.findings.len())
     }
 
     /// Tells what the scan without the gateway says of an attack's flaw.
@@ -101,6 +103,19 @@ fn sighting(reports: &[&Report], check: &str) -> Sighting {
     Sighting::Absent
 }
 
+/// Scans where `ws://` should be refused: to mara, and where she is turned away to nobody in particular, so that there is a
+/// report and no authentication behind which cleartext could hide.
+async fn cleartext_refused(stage: &Stage, at: &Endpoint) -> anyhow::Result<Report> {
+    let as_mara = run(stage, at, true, &CLEARTEXT).await;
+    let is_refused = |error: &anyhow::Error| {
+        matches!(error.downcast_ref::<ScanError>(), Some(ScanError::IdentityRefused(..)))
+    };
+    match as_mara {
+        Err(error) if is_refused(&error) => run(stage, at, false, &CLEARTEXT).await,
+        report => report,
+    }
+}
+
 async fn run(stage: &Stage, at: &Endpoint, as_mara: bool, checks: &[&str]) -> anyhow::Result<Report> {
     let mut target = Target::new(at.url.clone());
     if as_mara {
@@ -119,5 +134,5 @@ async fn run(stage: &Stage, at: &Endpoint, as_mara: bool, checks: &[&str]) -> an
         time_budget: TIME,
         ..Options::new(dial)
     };
-    Ok(scan(target, &options, &()).await?)
+    scan(target, &options, &()).await.with_context(|| format!("scanning {}", at.url))
 }

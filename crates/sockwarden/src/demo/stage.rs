@@ -117,6 +117,11 @@ impl Stage {
         }
     }
 
+    /// Gives the application as the gateway's route reaches it.
+    pub(crate) fn hop(&self) -> anyhow::Result<Endpoint> {
+        Ok(Endpoint { url: self.route.upstream.parse()?, tls: self.tls.tls.clone() })
+    }
+
     /// Starts a further gateway, the same but for the application's address.
     pub(crate) async fn front_to(&self, upstream: &WsUrl) -> anyhow::Result<Front> {
         let route = RouteConfig { upstream: upstream.to_string(), ..self.route.clone() };
@@ -163,7 +168,11 @@ fn url(scheme: &str, address: SocketAddr) -> anyhow::Result<WsUrl> {
     Ok(format!("{scheme}://{address}{PATH}").parse()?)
 }
 
-/// Switches off the defence called `id`; tells whether a route has it.
+/// The defences that can be switched off.
+pub const SWITCHES: [&str; 6] =
+    ["tls-required", "strict-handshake", "origin-policy", "forward-auth", "upstream-tls", "frame-limits"];
+
+/// Switches off the defence called `id`, one of [`SWITCHES`]; tells whether there is such a switch.
 pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
     match id {
         "tls-required" => route.tls_required.mode = Mode::Off,
@@ -175,4 +184,19 @@ pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
         _ => return false,
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_switch_changes_the_route() {
+        let route = RouteConfig::new("a", "ws://127.0.0.1:1", AuthKind::Forward);
+        for id in SWITCHES {
+            let mut changed = route.clone();
+            assert!(switch_off(id, &mut changed) && changed != route, "{id}");
+        }
+        assert!(!switch_off("protocol-rules", &mut route.clone()));
+    }
 }

@@ -13,7 +13,7 @@ use crate::demo::{
 pub(super) static ATTACK: Attack = Attack {
     threat: Threat::T7,
     id: "cross-site-hijack",
-    title: "a foreign page reads the victim's account",
+    title: "a foreign page reads her account",
     check: "origin-not-checked",
     place: Place::Endpoint,
     defence: "origin-policy",
@@ -42,6 +42,6 @@ async fn attempt(stage: &Stage, target: Target) -> anyhow::Result<Outcome> {
     if account["card"] != MARA.card {
         return Ok(disappointment(&account));
     }
-    let loot = format!("{}, card {}, balance {}", MARA.email, MARA.card, account["balance_cents"]);
+    let loot = format!("read: {}, card {}, balance {}", MARA.email, MARA.card, account["balance_cents"]);
     Ok(Outcome::Succeeded { loot })
 }

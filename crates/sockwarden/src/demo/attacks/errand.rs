@@ -28,8 +28,8 @@ impl Errand {
     pub(super) fn new() -> Self {
         let number = random_u64() % 1_000_000;
         Self {
-            said: format!("The Halcyon ({number:06}) goes to berth 3."),
-            altered: format!("The Halcyon ({number:06}) goes to berth 9."),
+            said: format!("Halcyon {number:06} to berth 3"),
+            altered: format!("Halcyon {number:06} to berth 9"),
         }
     }
 
@@ -58,10 +58,10 @@ impl Errand {
         let loot = self.loot(relay, ledger)?;
         let mut all = Vec::new();
         if loot.has_password {
-            all.push(format!("the password of {}, {}", MARA.user, MARA.password));
+            all.push(format!("read: the password of {}, {}", MARA.user, MARA.password));
         }
         if loot.has_altered {
-            all.push(format!("her words arrived as: {}", self.altered));
+            all.push(format!("altered: {}", self.altered));
         }
         Ok(match (all.len(), target) {
             (0, _) => run.map_or_else(Outcome::from, |()| Outcome::Stopped {
@@ -106,7 +106,7 @@ pub(super) async fn try_ciphertext(
     relay.flip_next_answer();
     let answer = socket.ask(json!({"type": "me"})).await;
     anyhow::ensure!(relay.has_flipped(), "the attacker had nothing to alter");
-    Ok(answer.is_ok().then(|| Outcome::Succeeded { loot: "an altered answer was believed".to_owned() }))
+    Ok(answer.is_ok().then(|| Outcome::Succeeded { loot: "altered: an answer, unnoticed".to_owned() }))
 }
 
 /// Makes a certificate of the attacker's own, signed by nobody whom anybody trusts.

@@ -34,7 +34,7 @@ async fn attempt(stage: &Stage, target: Target) -> anyhow::Result<Outcome> {
     let text: String = "all tugs to berth four ".chars().cycle().take(usize::try_from(size)?).collect();
     let answer = socket.ask(json!({"type": "post", "room": "berths", "text": text})).await;
     if ledger.longest_post()? >= size {
-        let loot = format!("a post of {size} bytes is in the database, each word indexed");
+        let loot = format!("stored: a post of {size} bytes, each of its words indexed");
         return Ok(Outcome::Succeeded { loot });
     }
     Ok(answer.map_or_else(Outcome::from, |answer| disappointment(&answer)))

@@ -43,5 +43,5 @@ async fn attempt(stage: &Stage, target: Target) -> anyhow::Result<Outcome> {
     if loot.is_empty() {
         return Ok(disappointment(&account));
     }
-    Ok(Outcome::Succeeded { loot: loot.join("; ") })
+    Ok(Outcome::Succeeded { loot: format!("read: {}", loot.join("; ")) })
 }
