@@ -109,7 +109,7 @@ impl Config {
 
     /// Names what works but is unsafe.
     pub fn warnings(&self) -> Vec<Problem> {
-        sockwarden_gateway::warnings(&self.listeners, &self.routes)
+        sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits)
     }
 
     /// Tells where events go.
