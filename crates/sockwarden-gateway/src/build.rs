@@ -315,7 +315,7 @@ fn build_listener(
             problems.add(
                 &key("address"),
                 "beyond this machine a listener needs a certificate",
-                Some("add `certificate` and `key`; `insecure_plaintext = true` (--insecure-plaintext) goes without"),
+                Some("add `certificate` and `key`; `insecure_plaintext = true` goes without"),
             );
             return None;
         }

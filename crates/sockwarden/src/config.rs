@@ -57,6 +57,7 @@ pub struct EventsConfig {
     /// The file to append to; needed where `to = "file"`.
     pub file: Option<PathBuf>,
     /// The most events that wait to be written; further ones are dropped and counted.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub queue: usize,
 }
 
