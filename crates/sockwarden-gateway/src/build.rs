@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use sockwarden_defend::{Configured, Defences};
-use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
+use sockwarden_defend::{Configured, Defences, defences::FrameLimitsConfig};
+use sockwarden_net::{ClientTls, DevCertificate, ServerTls, TlsError};
 use sockwarden_proto::WsUrl;
 
 use crate::{
@@ -116,6 +116,7 @@ pub fn build(
         }
         built_routes.extend(build_route(config, &key, &mut problems));
     }
+    refuse_zeros(routes, limits, &mut problems);
     if problems.0.is_empty() {
         let limits = limits.clone();
         Ok(Built { listeners: built_listeners, routes: built_routes, limits, dev_authority })
@@ -125,7 +126,7 @@ pub fn build(
 }
 
 /// Names combinations that work but are unsafe.
-pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<Problem> {
+pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &LimitsConfig) -> Vec<Problem> {
     use sockwarden_model::Mode;
     let mut problems = Problems(Vec::new());
     for (index, listener) in listeners.iter().enumerate() {
@@ -170,6 +171,13 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig]) -> Vec<Pro
             warn(
                 "origin_policy.allow_null",
                 "any web page can make a browser send `Origin: null` (T7)",
+                None,
+            );
+        }
+        if route.frame_limits.message > limits.message_memory {
+            warn(
+                "frame_limits.message",
+                "larger than `limits.message_memory`, which closes the connection first",
                 None,
             );
         }
@@ -225,6 +233,45 @@ impl Problems {
     }
 }
 
+/// Refuses limits under which nothing could pass: who wants no limit does not write zero.
+fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Problems) {
+    let mut refuse = |key: &str, is_zero: bool, message: &str| {
+        if is_zero {
+            problems.add(key, message, None);
+        }
+    };
+    let LimitsConfig {
+        connections,
+        handshake_timeout,
+        upstream_timeout,
+        close_timeout: _,
+        message_memory,
+        write_buffer,
+    } = limits;
+    refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
+    refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
+    refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
+    refuse("limits.message_memory", message_memory.as_u64() == 0, "with 0 no message could pass");
+    refuse("limits.write_buffer", write_buffer.as_u64() == 0, "with 0 nothing would ever be read");
+    for (index, route) in routes.iter().enumerate() {
+        let key = |name: &str| format!("routes[{index}].{name}");
+        let FrameLimitsConfig { mode: _, frame, message, fragments, control_frames_per_second } =
+            &route.frame_limits;
+        refuse(&key("frame_limits.frame"), frame.as_u64() == 0, "with 0 no message could pass");
+        refuse(&key("frame_limits.message"), message.as_u64() == 0, "with 0 no message could pass");
+        refuse(&key("frame_limits.fragments"), *fragments == 0, "with 0 no message could pass");
+        refuse(
+            &key("frame_limits.control_frames_per_second"),
+            *control_frames_per_second == 0,
+            "with 0 no connection could be closed properly",
+        );
+        if let Some(forward) = &route.forward_auth {
+            let key = key("forward_auth.timeout");
+            refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
+        }
+    }
+}
+
 fn build_listener(
     config: &ListenerConfig,
     key: &dyn Fn(&str) -> String,
@@ -241,11 +288,23 @@ fn build_listener(
             problems.add(&key("tls_dev"), "a certificate is given already", Some("leave out one of them"));
             return None;
         }
-        (Some(certificate), Some(private)) => {
+        (Some(certificate), Some(private_path)) => {
             let chain = problems.read(&key("certificate"), certificate);
-            let private = problems.read(&key("key"), private);
+            let private = problems.read(&key("key"), private_path);
             let (chain, private) = (chain?, private?);
-            Some(problems.take(&key("certificate"), ServerTls::from_pem(&chain, &private))?)
+            let tls = ServerTls::from_pem(&chain, &private).map_err(|error| {
+                // The file at fault is named, not just the pair.
+                let (name, path) = match &error {
+                    TlsError::NoKey => ("key", private_path),
+                    TlsError::NoCertificate
+                    | TlsError::KeyMismatch
+                    | TlsError::Unusable(_)
+                    | TlsError::Generate(_)
+                    | TlsError::Roots(_) => ("certificate", certificate),
+                };
+                problems.add(&key(name), &format!("`{}`: {error}", path.display()), None);
+            });
+            Some(tls.ok()?)
         }
         (Some(_), None) => {
             problems.add(&key("certificate"), "a certificate needs its key", Some("add `key`"));
@@ -269,7 +328,7 @@ fn build_listener(
             problems.add(
                 &key("address"),
                 "beyond this machine a listener needs a certificate",
-                Some("add `certificate` and `key`; `insecure_plaintext = true` (--insecure-plaintext) goes without"),
+                Some("add `certificate` and `key`; `insecure_plaintext = true` goes without"),
             );
             return None;
         }
@@ -298,9 +357,10 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     }
     let upstream_tls = match &config.upstream_ca {
         None => problems.take(&key("upstream"), ClientTls::platform()),
-        Some(path) => problems
-            .read(&key("upstream_ca"), path)
-            .and_then(|pem| problems.take(&key("upstream_ca"), ClientTls::with_roots(&pem))),
+        Some(path) => problems.read(&key("upstream_ca"), path).and_then(|pem| {
+            let tls = ClientTls::with_roots(&pem).map_err(|error| format!("`{}`: {error}", path.display()));
+            problems.take(&key("upstream_ca"), tls)
+        }),
     };
     let forward_auth = match (config.auth, &config.forward_auth) {
         (AuthKind::None, None) => None,
@@ -362,6 +422,9 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
 
 #[cfg(test)]
 mod tests {
+    use sockwarden_config::{ByteSize, HumanDuration};
+    use sockwarden_defend::defences::ForwardAuthConfig;
+
     use super::*;
 
     fn listener(address: &str) -> ListenerConfig {
@@ -401,6 +464,47 @@ mod tests {
         check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
         assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
         assert_eq!(keys(&[loopback], &[good.clone(), good]), ["routes[1].path", "routes[1].name"]);
+    }
+
+    #[test]
+    fn limits_under_which_nothing_could_pass_are_refused() {
+        let nothing = LimitsConfig {
+            connections: 0,
+            handshake_timeout: HumanDuration::default(),
+            upstream_timeout: HumanDuration::default(),
+            close_timeout: HumanDuration::default(),
+            message_memory: ByteSize::default(),
+            write_buffer: ByteSize::default(),
+        };
+        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::Forward);
+        route.forward_auth = Some(ForwardAuthConfig {
+            timeout: HumanDuration::default(),
+            ..ForwardAuthConfig::new("http://127.0.0.1:1/")
+        });
+        route.frame_limits = FrameLimitsConfig {
+            frame: ByteSize::default(),
+            message: ByteSize::default(),
+            fragments: 0,
+            control_frames_per_second: 0,
+            ..FrameLimitsConfig::default()
+        };
+        let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
+        let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "limits.connections",
+                "limits.handshake_timeout",
+                "limits.upstream_timeout",
+                "limits.message_memory",
+                "limits.write_buffer",
+                "routes[0].frame_limits.frame",
+                "routes[0].frame_limits.message",
+                "routes[0].frame_limits.fragments",
+                "routes[0].frame_limits.control_frames_per_second",
+                "routes[0].forward_auth.timeout",
+            ]
+        );
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::{
     journal::Journal,
     pump::{linger, pump},
     relay::Relay,
+    stopping::Stopping,
     upstream::{self, Caller, Refused, Upstream},
 };
 
@@ -39,6 +40,7 @@ const HSTS: &str = "Strict-Transport-Security: max-age=31536000";
 pub(crate) struct Shared {
     pub(crate) built: Built,
     pub(crate) events: EventSender,
+    pub(crate) stopping: Stopping,
 }
 
 /// How a listener lets connections in.
@@ -66,10 +68,16 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
         let head = read_head(&mut stream).await;
         Some((stream, head))
     };
-    // Who does not finish a request in time is owed no answer.
-    let Ok(Some((stream, head))) = timeout(deadline, asked).await else { return };
+    let mut stopping = shared.stopping.clone();
+    // Who does not finish a request in time, or before the gateway stops, is owed no answer.
+    let asked = tokio::select! {
+        biased;
+        () = stopping.begins() => return,
+        asked = timeout(deadline, asked) => asked,
+    };
+    let Ok(Some((stream, head))) = asked else { return };
     match head {
-        Ok((head, early)) => client.asked(&shared.built, stream, head, early).await,
+        Ok((head, early)) => client.asked(&shared.built, stopping, stream, head, early).await,
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
         Err(Unread::Ended) => {}
     }
@@ -98,7 +106,15 @@ impl Client {
             self.journal.set_client(client);
         }
     }
-    async fn asked(mut self, built: &Built, mut stream: Stream, head: RequestHead, early: Vec<u8>) {
+
+    async fn asked(
+        mut self,
+        built: &Built,
+        stopping: Stopping,
+        mut stream: Stream,
+        head: RequestHead,
+        early: Vec<u8>,
+    ) {
         let tls = stream.tls_info().is_some();
         let request = UpgradeRequest::judge(head, early.len());
         let from = identify(&self.proxies, self.peer.ip(), tls, &request.head.headers);
@@ -126,12 +142,13 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return;
         }
-        self.relay(built, stream, early, upstream, chain).await;
+        self.relay(built, stopping, stream, early, upstream, chain).await;
     }
 
     async fn relay(
         self,
         built: &Built,
+        stopping: Stopping,
         stream: Stream,
         mut early: Vec<u8>,
         mut upstream: Upstream,
@@ -143,7 +160,8 @@ impl Client {
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
-        pump(relay, stream, upstream.stream, built.limits.write_buffer.as_usize(), begun).await;
+        let write_buffer = built.limits.write_buffer.as_usize();
+        pump(relay, stream, upstream.stream, write_buffer, stopping, begun).await;
     }
 
     /// Takes a request through route, defences and the application's own handshake.

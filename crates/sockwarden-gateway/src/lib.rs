@@ -16,6 +16,7 @@ mod journal;
 mod pump;
 mod relay;
 mod server;
+mod stopping;
 mod upstream;
 
 pub use build::{BuildError, Built, Problem, build, warnings};

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::relay::Relay;
+use crate::{relay::Relay, stopping::Stopping};
 
 /// How long a peer may take to fall silent after its close frame was answered, and how much it may still send.
 const LINGER: Duration = Duration::from_secs(1);
@@ -27,18 +27,25 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
 }
 
-/// Relays until both sides have closed, then ends both sockets.
+/// Relays until both sides have closed, or the gateway stops and both have been told; then ends both sockets.
 pub(crate) async fn pump(
     mut relay: Relay,
     client: Stream,
     server: Stream,
     write_buffer: usize,
+    mut stopping: Stopping,
     begun: Instant,
 ) {
+    let mut stops = std::pin::pin!(stopping.begins());
+    let mut has_stopped = false;
     let mut client = Socket::new(client);
     let mut server = Socket::new(server);
     let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(begun));
     poll_fn(|cx| {
+        if !has_stopped && stops.as_mut().poll(cx).is_ready() {
+            has_stopped = true;
+            relay.go_away(begun.elapsed());
+        }
         loop {
             let mut moved = client.turn(Direction::Client, &mut relay, write_buffer, begun, cx);
             moved |= server.turn(Direction::Server, &mut relay, write_buffer, begun, cx);

@@ -112,6 +112,17 @@ impl Relay {
         self.side(from).session.output().clear();
     }
 
+    /// Tells both sides that the gateway stops; who closes already is left to it.
+    pub(crate) fn go_away(&mut self, now: Duration) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.end(CloseCode::GOING_AWAY, Initiator::Gateway, now);
+        for direction in [Direction::Client, Direction::Server] {
+            self.side(direction).session.close(Some(CloseCode::GOING_AWAY), "the gateway stops");
+        }
+    }
+
     /// Takes note that time has passed.
     pub(crate) fn tick(&mut self, now: Duration) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {

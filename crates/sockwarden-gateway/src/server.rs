@@ -5,20 +5,29 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use sockwarden_model::EventSender;
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
+    time::{Instant, timeout_at},
 };
 
 use crate::{
     build::{Built, Listener},
     connection::{Door, Shared, serve},
+    stopping::Stopping,
 };
+
+/// What a stop allows on top of the time for the close handshakes, for the sockets themselves to end.
+const STOP_MARGIN: Duration = Duration::from_secs(2);
+/// How long a stop takes at most.
+const LONGEST_STOP: Duration = Duration::from_secs(30);
 
 /// A gateway that accepts connections.
 #[derive(Debug)]
 pub struct Gateway {
     listening: Vec<Listening>,
     tasks: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    stop_time: Duration,
 }
 
 /// Where a gateway listens.
@@ -34,7 +43,7 @@ pub struct Listening {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be had.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -59,8 +68,11 @@ impl Gateway {
             sockets.push((socket, listening, door(listener)));
         }
         let permits = Arc::new(Semaphore::new(built.limits.connections as usize));
-        let shared = Arc::new(Shared { built, events });
-        let mut gateway = Self { listening: Vec::new(), tasks: Vec::new() };
+        let close_timeout = built.limits.close_timeout.get();
+        let stop_time = close_timeout.saturating_add(STOP_MARGIN).min(LONGEST_STOP);
+        let (stop, stopping) = watch::channel(false);
+        let shared = Arc::new(Shared { built, events, stopping: Stopping::new(stopping) });
+        let mut gateway = Self { listening: Vec::new(), tasks: Vec::new(), stop, stop_time };
         for (socket, listening, door) in sockets {
             gateway.listening.push(listening);
             let accepting = accept(socket, door, Arc::clone(&shared), Arc::clone(&permits));
@@ -74,11 +86,16 @@ impl Gateway {
         &self.listening
     }
 
-    /// Stops listening and drops every connection.
+    /// Stops listening, tells both sides of every connection 1001 and waits until they have closed: at most for the time
+    /// that a close may take and two seconds, and never longer than half a minute.
     pub async fn stop(mut self) {
-        for task in std::mem::take(&mut self.tasks) {
-            task.abort();
-            let _ = task.await;
+        let deadline = Instant::now() + self.stop_time;
+        let _ = self.stop.send(true);
+        for mut task in std::mem::take(&mut self.tasks) {
+            if timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                let _ = task.await;
+            }
         }
     }
 }
@@ -101,8 +118,14 @@ fn door(listener: &Listener) -> Door {
 async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: Arc<Semaphore>) {
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
+    let mut stopping = shared.stopping.clone();
     loop {
-        let (tcp, address) = match socket.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            () = stopping.begins() => break,
+            accepted = socket.accept() => accepted,
+        };
+        let (tcp, address) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
                 // Out of descriptors, most likely: those that are open come back as connections end.
@@ -118,4 +141,6 @@ async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: A
             drop(permit);
         });
     }
+    drop(socket);
+    while connections.join_next().await.is_some() {}
 }

@@ -37,7 +37,10 @@ pub enum DialError {
     /// The server's certificate is not acceptable.
     #[error("TLS with {0} failed: {1}")]
     Certificate(String, CertificateProblem),
-    /// The server does not speak TLS, or not as we do.
+    /// What answers is no TLS.
+    #[error("TLS with {0} failed: the server does not speak TLS there")]
+    NotTls(String),
+    /// The server does not speak TLS as we do, or ends the connection.
     #[error("TLS with {0} failed: {1}")]
     Tls(String, #[source] io::Error),
 }
@@ -62,6 +65,7 @@ pub async fn dial(url: &WsUrl, options: &DialOptions) -> Result<Stream, DialErro
             Ok(tls) => Ok(Stream::Client(Box::new(tls))),
             Err(error) => Err(match CertificateProblem::in_error(&error) {
                 Some(problem) => DialError::Certificate(whom.clone(), problem),
+                None if speaks_no_tls(&error) => DialError::NotTls(whom.clone()),
                 None => DialError::Tls(whom.clone(), error),
             }),
         }
@@ -69,6 +73,12 @@ pub async fn dial(url: &WsUrl, options: &DialOptions) -> Result<Stream, DialErro
     timeout(options.timeout, attempt)
         .await
         .unwrap_or_else(|_| Err(DialError::Timeout(whom.clone(), options.timeout)))
+}
+
+/// Tells whether the first bytes of an answer were no TLS record.
+fn speaks_no_tls(error: &io::Error) -> bool {
+    let rustls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(rustls, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
 async fn connect(url: &WsUrl, options: &DialOptions, whom: &str) -> Result<TcpStream, DialError> {

@@ -27,13 +27,26 @@ pub enum TlsError {
     /// The text holds no private key in PEM.
     #[error("there is no private key in PEM in it")]
     NoKey,
-    /// The certificate and the key do not belong together, or either is malformed.
+    /// The certificate and the key do not belong together.
+    #[error("the key is not that of the certificate")]
+    KeyMismatch,
+    /// The certificate or the key is malformed, or of a kind that is not supported.
     #[error("the certificate or its key is unusable: {0}")]
-    Unusable(#[from] rustls::Error),
+    Unusable(rustls::Error),
     /// A development certificate could not be made.
     #[error("a development certificate could not be made: {0}")]
     Generate(#[from] rcgen::Error),
     /// The platform's trusted roots could not be read.
     #[error("the platform's trusted certificates could not be read: {0}")]
     Roots(String),
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's open-ended list")]
+        match error {
+            rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
+            other => Self::Unusable(other),
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
     let warnings = warnings(&survey, &target);
     let scene = Arc::new(Scene { target: target.clone(), survey, max_size, redactor });
 
-    let slots = Semaphore::new(options.concurrency.get());
+    let slots = Semaphore::new(options.concurrency.get().min(Semaphore::MAX_PERMITS));
     let runs = chosen.iter().map(|&check| {
         let (scene, slots, mut probe) = (Arc::clone(&scene), &slots, probe());
         async move {

@@ -12,7 +12,7 @@ pub use write::{Destination, EventWriter};
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The file cannot be opened.
-    #[error("the event log `{path}` cannot be opened: {source}")]
+    #[error("the event log `{path}` cannot be opened")]
     Open {
         /// The file.
         path: String,
@@ -20,7 +20,7 @@ pub enum LogError {
         source: std::io::Error,
     },
     /// The file cannot be read any further.
-    #[error("the event log `{path}` cannot be read: {source}")]
+    #[error("the event log `{path}` cannot be read")]
     Read {
         /// The file.
         path: String,

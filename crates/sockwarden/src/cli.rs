@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::net::SocketAddr;
+
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 
@@ -58,6 +60,17 @@ impl Cli {
             Command::Why(arguments) => commands::why::run(&arguments),
         }
     }
+}
+
+/// Reads an address to listen on.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address with a port is needed, such as 127.0.0.1:8443 or [::]:8443".to_owned())
+}
+
+/// Reads a number that must not be zero.
+pub(crate) fn positive<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "a whole number from 1 up is needed".to_owned())
 }
 
 #[cfg(test)]

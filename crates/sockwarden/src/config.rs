@@ -51,6 +51,7 @@ pub struct EventsConfig {
     /// The file to append to; needed where `to = "file"`.
     pub file: Option<PathBuf>,
     /// The most events that wait to be written; further ones are dropped and counted.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub queue: usize,
 }
 
@@ -103,7 +104,7 @@ impl Config {
 
     /// Names what works but is unsafe.
     pub fn warnings(&self) -> Vec<Problem> {
-        sockwarden_gateway::warnings(&self.listeners, &self.routes)
+        sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits)
     }
 
     /// Tells where events go.

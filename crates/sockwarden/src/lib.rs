@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod complaint;
 pub mod config;
 pub mod demo;
 mod exit;
@@ -12,24 +13,48 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Parser as _, error::ErrorKind};
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            // A reader that went away (a closed pipe) is no error of ours.
-            if error.chain().any(|e| e.downcast_ref::<std::io::Error>().is_some_and(is_closed_pipe)) {
+            // A reader that went away is no error of ours.
+            if exit::is_closed_pipe(&error) {
                 return ExitCode::SUCCESS;
             }
-            anstream::eprintln!("{}error:{} {error:#}", cli::ERROR.render(), cli::ERROR.render_reset());
+            complain(&complaint::of(&error));
             exit::of(&error).into()
         }
     }
 }
 
-fn is_closed_pipe(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::BrokenPipe
+/// Prints the help or the version where one was asked for, else what is wrong with the arguments.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if asked {
+        // Who does not take the help cannot be told so.
+        let _ = error.print();
+        if !error.use_stderr() {
+            return ExitCode::SUCCESS;
+        }
+    } else {
+        complain(&complaint::of_usage(error));
+    }
+    exit::Exit::Usage.into()
+}
+
+fn complain(what: &str) {
+    let style = cli::ERROR;
+    anstream::eprintln!("{style}error:{style:#} {what}");
 }

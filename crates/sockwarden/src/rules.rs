@@ -13,6 +13,31 @@ pub(crate) fn find(id: &str) -> Option<&'static Rule> {
     all().find(|rule| rule.id == id)
 }
 
+/// Finds the id among `known` that was probably meant by `id`; `None` where none is near.
+pub(crate) fn nearest(id: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let enough = (id.chars().count() / 3).max(2);
+    known
+        .map(|known| (distance(known, id), known))
+        .min()
+        .filter(|(edits, _)| *edits <= enough)
+        .map(|(_, k)| k)
+}
+
+/// Counts the edits between two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(100).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -20,6 +45,15 @@ mod tests {
     use sockwarden_model::RuleKind;
 
     use super::*;
+
+    #[test]
+    fn only_an_id_that_is_near_is_suggested() {
+        let check = |id: &str, expected| assert_eq!(nearest(id, all().map(|rule| rule.id)), expected, "{id}");
+        check("origin-polcy", Some("origin-policy"));
+        check("orgin-not-cheked", Some("origin-not-checked"));
+        check("nope", None);
+        check("", None);
+    }
 
     #[test]
     fn ids_are_unique_and_both_kinds_name_each_other() {

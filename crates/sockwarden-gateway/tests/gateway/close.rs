@@ -3,7 +3,7 @@
 use sockwarden_model::{Event, Initiator, Traffic};
 use sockwarden_proto::CloseCode;
 
-use crate::stage::{App, Seen, Stage, closed, route_to, soon, text};
+use crate::stage::{App, Seen, Stage, closed, read_out, route_to, soon, text};
 
 async fn ending(stage: &Stage) -> (u16, Initiator, Traffic, Traffic) {
     soon(async {
@@ -68,4 +68,44 @@ async fn a_client_that_vanishes_is_told_to_the_application() {
     app.wait_for(|seen| (*seen == Seen::Vanished).then_some(())).await;
     let (code, initiator, ..) = ending(&stage).await;
     assert_eq!((code, initiator), (1006, Initiator::Client));
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_tells_both_sides_and_reports_the_end() {
+    let app = App::start().await;
+    let stage = Stage::plain(route_to(app.address)).await;
+    let mut client = stage.greeted().await;
+    client.send_text("before the end").await.unwrap();
+    assert_eq!(text(&mut client).await, "before the end");
+    let mut idle = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+    let address = stage.address;
+    let stopped = async { stage.stop().await };
+    let (events, told) = tokio::join!(stopped, closed(&mut client));
+    assert_eq!(told, (1001, "the gateway stops".to_owned()));
+    assert_eq!(app.close_seen().await, Some((1001, "the gateway stops".to_owned())));
+    let closes: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Close(close) => Some((close.code, close.initiator, close.from_client)),
+            Event::Open(_) | Event::Verdict(_) => None,
+        })
+        .collect();
+    assert_eq!(closes, [(1001, Initiator::Gateway, Traffic { messages: 1, bytes: 14 })]);
+    assert_eq!(read_out(&mut idle).await, b"", "who has not asked yet gets no answer");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_does_not_wait_for_a_client_that_is_silent() {
+    let app = App::start().await;
+    let limits = sockwarden_gateway::LimitsConfig {
+        close_timeout: sockwarden_config::HumanDuration::from_millis(100),
+        ..Default::default()
+    };
+    let stage = Stage::start(route_to(app.address), false, limits).await;
+    // It never reads, so that it never answers the close frame.
+    let silent = stage.greeted().await;
+    let events = stage.stop().await;
+    assert!(matches!(events.last(), Some(Event::Close(close)) if close.code == 1001), "{events:?}");
+    drop(silent);
 }

@@ -159,7 +159,7 @@ async fn echo(stream: Stream, record: &Mutex<Vec<Seen>>) {
 
 /// A gateway with its events.
 pub(crate) struct Stage {
-    _gateway: Gateway,
+    gateway: Gateway,
     pub(crate) address: SocketAddr,
     events: EventReceiver,
     authority: Option<String>,
@@ -193,7 +193,7 @@ impl Stage {
         let (sender, events) = event_channel(1000);
         let gateway = Gateway::start(built, sender).await.unwrap();
         let address = gateway.listening()[0].address;
-        Self { _gateway: gateway, address, events, authority }
+        Self { gateway, address, events, authority }
     }
 
     /// Connects as an ordinary client does.
@@ -224,6 +224,12 @@ impl Stage {
         let mut tcp = TcpStream::connect(self.address).await.unwrap();
         tcp.write_all(bytes).await.unwrap();
         read_out(&mut tcp).await
+    }
+
+    /// Stops the gateway and gives the events that were left.
+    pub(crate) async fn stop(self) -> Vec<Event> {
+        soon(self.gateway.stop()).await;
+        self.events.try_iter().collect()
     }
 
     /// Gives every event so far.

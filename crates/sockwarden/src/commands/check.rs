@@ -12,7 +12,7 @@ use crate::{
     exit::Exit,
 };
 
-/// Exit code 0: it can run, perhaps with warnings. 1: it cannot.
+/// Exit code 0: it can run, perhaps with warnings. 1: it cannot. 2: usage.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The configuration to read

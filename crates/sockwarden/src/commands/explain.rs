@@ -65,24 +65,11 @@ fn list() {
 }
 
 fn unknown(id: &str) -> UsageError {
-    let nearest = rules::all().map(|rule| rule.id).min_by_key(|known| distance(known, id));
-    let hint = nearest.map(|known| format!(": did you mean `{known}`?")).unwrap_or_default();
+    let hint = match rules::nearest(id, rules::all().map(|rule| rule.id)) {
+        Some(known) => format!(": did you mean `{known}`?"),
+        None => ": `sockwarden explain` lists them".to_owned(),
+    };
     UsageError(format!("there is no rule `{}`{hint}", sockwarden_model::printable(id.as_bytes(), 60)))
-}
-
-/// Counts the edits between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(100).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, cb) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// What is known of a rule besides its text, as pairs of a label and a value.

@@ -1,6 +1,6 @@
 //! `sockwarden guard`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use sockwarden_config::Diagnostic;
@@ -11,7 +11,7 @@ use sockwarden_proto::WsUrl;
 use sockwarden_store::EventWriter;
 
 use crate::{
-    cli::{GOOD, WARNING},
+    cli::{GOOD, WARNING, address},
     commands::check,
     config::{Config, EventsConfig, EventsTo, diagnostic},
     exit::{Exit, UsageError},
@@ -23,11 +23,11 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Read everything from a file instead
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "auth", "origin", "tls_cert", "tls_key", "tls_dev", "insecure_plaintext", "upstream_ca", "cleartext_upstream", "limits", "events"])]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "auth", "origin", "tls_cert", "tls_key", "tls_dev", "insecure_plaintext", "upstream_ca", "cleartext_upstream", "limits", "events", "auth_user_header"])]
     config: Option<PathBuf>,
     /// The address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "config")]
-    listen: Option<String>,
+    #[arg(long, value_name = "ADDRESS:PORT", required_unless_present = "config", value_parser = address)]
+    listen: Option<SocketAddr>,
     /// The application, ws:// or wss://
     #[arg(long, value_name = "URL", required_unless_present = "config", value_parser = url)]
     upstream: Option<String>,
@@ -85,9 +85,8 @@ impl std::str::FromStr for Auth {
         match text.split_once(':') {
             None if text == "none" => Ok(Self::None),
             Some(("forward", address)) => url(address).map(Self::Forward),
-            _ => {
-                Err("`none`, or `forward:URL` such as forward:https://127.0.0.1:3000/api/session".to_owned())
-            }
+            _ => Err("write `none`, or `forward:URL` such as forward:https://127.0.0.1:3000/api/session"
+                .to_owned()),
         }
     }
 }
@@ -97,37 +96,40 @@ fn url(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
-    let (config, built) = match &arguments.config {
+    match &arguments.config {
         Some(path) => {
             let Some((config, text)) = check::read(path)? else { return Ok(Exit::Found) };
             let name = path.display().to_string();
             let place = |kind, problems: &[Problem]| {
                 problems.iter().map(|p| diagnostic(kind, &name, &text, p)).collect::<Vec<_>>()
             };
-            check::say(&place(Diagnostic::warning, &config.warnings()));
             match config.build() {
-                Ok(built) => (config, built),
+                Ok(built) => {
+                    let warnings = place(Diagnostic::warning, &config.warnings());
+                    serve(&config, built, || check::say(&warnings))
+                }
                 Err(problems) => {
                     check::say(&place(Diagnostic::error, &problems));
-                    return Ok(Exit::Found);
+                    Ok(Exit::Found)
                 }
             }
         }
         None => {
             let config = from_flags(arguments)?;
-            for warning in config.warnings() {
-                anstream::eprintln!("{WARNING}warning:{WARNING:#} {}", as_flag(&warning));
-            }
             let built = config.build().map_err(|problems| {
                 anyhow::anyhow!("{}", problems.iter().map(as_flag).collect::<Vec<_>>().join("; "))
             })?;
-            (config, built)
+            serve(&config, built, || {
+                for warning in config.warnings() {
+                    anstream::eprintln!("{WARNING}warning:{WARNING:#} {}", as_flag(&warning));
+                }
+            })
         }
-    };
-    serve(&config, built)
+    }
 }
 
-fn serve(config: &Config, built: Built) -> anyhow::Result<Exit> {
+/// Runs the gateway until a signal comes; `warn` is called once it can run, so that an error stands alone.
+fn serve(config: &Config, built: Built, warn: impl FnOnce()) -> anyhow::Result<Exit> {
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
     let writer = EventWriter::start(receiver, &destination)?;
@@ -136,6 +138,7 @@ fn serve(config: &Config, built: Built) -> anyhow::Result<Exit> {
     let authority = built.dev_authority.clone();
     let ended: anyhow::Result<()> = runtime.block_on(async {
         let gateway = Gateway::start(built, sender).await?;
+        warn();
         for listening in gateway.listening() {
             let scheme = if listening.tls { "wss" } else { "ws" };
             anstream::eprintln!("{GOOD}listening{GOOD:#} on {scheme}://{}", listening.address);
@@ -147,8 +150,11 @@ fn serve(config: &Config, built: Built) -> anyhow::Result<Exit> {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         wait_for_signal().await?;
-        gateway.stop().await;
-        Ok(())
+        // A second signal ends the farewell.
+        tokio::select! {
+            () = gateway.stop() => Ok(()),
+            again = wait_for_signal() => Ok(again?),
+        }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     if dropped.dropped() > 0 {
@@ -186,6 +192,9 @@ pub(crate) async fn wait_for_signal() -> std::io::Result<()> {
 fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
     let missing = |flag: &str| UsageError(format!("`{flag}` is missing"));
     let (auth, forward_auth) = match arguments.auth.ok_or_else(|| missing("--auth"))? {
+        Auth::None if arguments.auth_user_header.is_some() => {
+            return Err(UsageError("`--auth-user-header` needs `--auth forward:URL`".to_owned()));
+        }
         Auth::None => (AuthKind::None, None),
         Auth::Forward(url) => {
             let user_header = arguments.auth_user_header;
@@ -209,7 +218,7 @@ fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
     };
     Ok(Config {
         listeners: vec![ListenerConfig {
-            address: arguments.listen.ok_or_else(|| missing("--listen"))?,
+            address: arguments.listen.ok_or_else(|| missing("--listen"))?.to_string(),
             certificate: arguments.tls_cert,
             key: arguments.tls_key,
             tls_dev: arguments.tls_dev,
@@ -222,6 +231,15 @@ fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
         ..Config::default()
     })
 }
+
+/// What keys of the file are called on the command line.
+const FLAGS: [(&str, &str); 5] = [
+    ("`auth = \"forward\"`", "--auth forward:URL"),
+    ("`cleartext_upstream = true`", "--cleartext-upstream"),
+    ("`insecure_plaintext = true`", "--insecure-plaintext"),
+    ("`certificate`", "--tls-cert"),
+    ("`key`", "--tls-key"),
+];
 
 /// Words a problem for someone who gave flags rather than a file.
 fn as_flag(problem: &Problem) -> String {
@@ -238,7 +256,10 @@ fn as_flag(problem: &Problem) -> String {
         _ => &problem.key,
     };
     match &problem.help {
-        Some(help) => format!("{flag}: {} ({help})", problem.message),
+        Some(help) => {
+            let help = FLAGS.iter().fold(help.clone(), |help, (key, flag)| help.replace(key, flag));
+            format!("{flag}: {} ({help})", problem.message)
+        }
         None => format!("{flag}: {}", problem.message),
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use sockwarden_lab::{Config, Flaw, Lab, seed};
 
 use crate::{
-    cli::{FAINT, GOOD, STRONG, WARNING},
+    cli::{FAINT, GOOD, STRONG, WARNING, address},
     exit::Exit,
 };
 
@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FLAW")]
     without: Vec<Flaw>,
     /// Where plain HTTP is served, unless the flaw `cleartext` is left out
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000", value_parser = address)]
     listen: SocketAddr,
     /// Where HTTPS is served
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3443")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3443", value_parser = address)]
     listen_tls: SocketAddr,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     let flaws: Vec<Flaw> = config.flaws.iter().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let lab = Lab::start(config).await?;
+        let lab = Lab::start(config).await.map_err(|error| anyhow::anyhow!("failed to {error}"))?;
         for (scheme, address) in [("http", lab.http_addr()), ("https", lab.tls_addr())] {
             if let Some(address) = address {
                 let socket = if scheme == "http" { "ws" } else { "wss" };

@@ -1,8 +1,7 @@
 //! `sockwarden scan`.
 
 use std::{
-    collections::BTreeMap,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
@@ -22,9 +21,10 @@ use sockwarden_scan::{
 };
 
 use crate::{
-    cli::ERROR,
-    exit::{Exit, UsageError},
-    terminal,
+    cli::{ERROR, positive},
+    complaint,
+    exit::{self, Exit, UsageError},
+    rules, terminal,
 };
 
 /// Scans WebSocket endpoints for flaws and proves each finding with what was said on the wire.
@@ -67,10 +67,10 @@ pub(crate) struct Arguments {
     #[arg(long = "check", value_name = "ID")]
     checks: Vec<String>,
     /// Connections opened in a second
-    #[arg(long, value_name = "N", default_value = "50")]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = positive::<NonZeroU32>)]
     rate: NonZeroU32,
     /// Checks made at a time
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = positive::<NonZeroUsize>)]
     concurrency: NonZeroUsize,
     /// How long the scan of one endpoint may take
     #[arg(long, value_name = "DURATION", default_value = "5m")]
@@ -150,8 +150,20 @@ fn output(text: &str) -> Result<(Format, PathBuf), String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    perform(arguments).or_else(|error| {
+        if error.is::<UsageError>() || exit::is_closed_pipe(&error) {
+            return Err(error);
+        }
+        // What fails on our side is no finding.
+        anstream::eprintln!("{ERROR}error:{ERROR:#} {}", complaint::of(&error));
+        Ok(Exit::Incomplete)
+    })
+}
+
+fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
     let targets = targets(arguments)?;
     let options = options(arguments)?;
+    let outputs = open(&arguments.outputs)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut reports = Vec::new();
     let mut incomplete = false;
@@ -181,7 +193,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             }
         }
     }
-    write(&reports, arguments)?;
+    write(&reports, outputs)?;
     let found = reports.iter().flat_map(|r| &r.findings).any(|finding| finding.severity >= arguments.fail_on);
     Ok(match (found, incomplete) {
         (true, _) => Exit::Found,
@@ -202,6 +214,9 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
         }
     }
     lines.retain(|line| !line.is_empty() && !line.starts_with('#'));
+    if lines.is_empty() {
+        return Err(UsageError("standard input names no endpoint".to_owned()).into());
+    }
     let identities = identities(arguments)?;
     lines
         .iter()
@@ -244,6 +259,7 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
             known = true;
         }
         if !known {
+            let said = printable(said.as_bytes(), 60);
             return Err(UsageError(format!("--same-site {said}: there is no such user (--as)")));
         }
     }
@@ -255,11 +271,22 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
         (_, true) => ClientTls::insecure()?,
         (Some(path), false) => {
             let shown = path.display();
-            let pem = std::fs::read(path).with_context(|| format!("`{shown}` cannot be read"))?;
-            ClientTls::with_roots(&pem).with_context(|| format!("`{shown}`"))?
+            let pem = std::fs::read(path)
+                .map_err(|error| UsageError(format!("--ca: `{shown}` cannot be read: {error}")))?;
+            ClientTls::with_roots(&pem).map_err(|error| UsageError(format!("--ca: `{shown}`: {error}")))?
         }
         (None, false) => ClientTls::platform()?,
     };
+    let known = || sockwarden_scan::checks::ALL.iter().map(|check| check.rule().id);
+    if let Some(id) = arguments.checks.iter().find(|id| !known().any(|known| known == *id)) {
+        let hint = match rules::nearest(id, known()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => "`sockwarden explain` lists them".to_owned(),
+        };
+        return Err(
+            UsageError(format!("there is no check `{}`: {hint}", printable(id.as_bytes(), 60))).into()
+        );
+    }
     let dial = DialOptions { tls, timeout: arguments.timeout.get(), connect_to: None };
     Ok(Options {
         profile: arguments.profile.into(),
@@ -292,23 +319,43 @@ pub(crate) fn scanned(report: &Report) -> Scanned<'_> {
     }
 }
 
-fn write(reports: &[Report], arguments: &Arguments) -> anyhow::Result<()> {
-    let scans: Vec<Scanned<'_>> = reports.iter().map(scanned).collect();
-    let mut by_file: BTreeMap<&Path, Format> = BTreeMap::new();
-    for (format, path) in &arguments.outputs {
-        if by_file.insert(path, *format).is_some() {
-            return Err(UsageError(format!("two reports would be written to `{}`", path.display())).into());
+/// Where one report goes; `None` is standard output.
+struct Output {
+    format: Format,
+    path: PathBuf,
+    file: Option<File>,
+}
+
+/// Opens the files of the reports before anything is scanned; what they hold stays until there is something to write.
+fn open(outputs: &[(Format, PathBuf)]) -> Result<Vec<Output>, UsageError> {
+    let mut opened: Vec<Output> = Vec::new();
+    for (format, path) in outputs {
+        let shown = path.display();
+        if opened.iter().any(|output| output.path == *path) {
+            return Err(UsageError(format!("two reports would be written to `{shown}`")));
         }
-    }
-    let to_stdout = by_file.contains_key(Path::new("-"));
-    for (path, format) in by_file {
-        if path == Path::new("-") {
-            write_one(format, &scans, &mut io::stdout().lock())?;
+        let file = if path == Path::new("-") {
+            None
         } else {
-            let mut file =
-                File::create(path).with_context(|| format!("`{}` cannot be written", path.display()))?;
-            write_one(format, &scans, &mut file)
-                .with_context(|| format!("`{}` cannot be written", path.display()))?;
+            let file = OpenOptions::new().create(true).write(true).truncate(false).open(path);
+            Some(file.map_err(|error| UsageError(format!("`{shown}` cannot be written: {error}")))?)
+        };
+        opened.push(Output { format: *format, path: path.clone(), file });
+    }
+    Ok(opened)
+}
+
+fn write(reports: &[Report], outputs: Vec<Output>) -> anyhow::Result<()> {
+    let scans: Vec<Scanned<'_>> = reports.iter().map(scanned).collect();
+    let to_stdout = outputs.iter().any(|output| output.file.is_none());
+    for Output { format, path, file } in outputs {
+        match file {
+            None => write_one(format, &scans, &mut io::stdout().lock())?,
+            Some(mut file) => file
+                .set_len(0)
+                .or_else(|error| if file.metadata()?.is_file() { Err(error) } else { Ok(()) })
+                .and_then(|()| write_one(format, &scans, &mut file))
+                .with_context(|| format!("`{}` cannot be written", path.display()))?,
         }
     }
     if !to_stdout && !scans.is_empty() {

@@ -11,7 +11,7 @@ use crate::{
     rules,
 };
 
-/// Exit code 0: found. 1: the log has no such event.
+/// Exit code 0: found. 1: the log has no such event, or cannot be read. 2: usage.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The id that the refused peer was told
