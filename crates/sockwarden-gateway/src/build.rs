@@ -9,6 +9,7 @@ use sockwarden_proto::WsUrl;
 use crate::{
     client_address::ProxiesConfig,
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
+    liveness::TimeoutsConfig,
 };
 
 /// What is wrong with a configuration, or unwise about it, and where.
@@ -52,6 +53,7 @@ pub(crate) struct Route {
     pub(crate) upstream_tls: ClientTls,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
     pub(crate) defences: Vec<Configured>,
+    pub(crate) timeouts: TimeoutsConfig,
 }
 
 #[derive(Debug)]
@@ -417,6 +419,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstream_tls: upstream_tls?,
         forward_auth,
         defences: defences.build(),
+        timeouts: config.timeouts.clone(),
     })
 }
 

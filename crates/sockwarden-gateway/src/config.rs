@@ -10,7 +10,7 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 
-use crate::client_address::ProxiesConfig;
+use crate::{client_address::ProxiesConfig, liveness::TimeoutsConfig};
 
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +86,9 @@ pub struct RouteConfig {
     /// Closes on frames and messages beyond the limits.
     #[serde(default)]
     pub frame_limits: FrameLimitsConfig,
+    /// How long a connection may be silent, slow or old.
+    #[serde(default)]
+    pub timeouts: TimeoutsConfig,
 }
 
 fn root_path() -> String {
@@ -108,6 +111,7 @@ impl RouteConfig {
             origin_policy: OriginPolicyConfig::default(),
             upstream_tls: UpstreamTlsConfig::default(),
             frame_limits: FrameLimitsConfig::default(),
+            timeouts: TimeoutsConfig::default(),
         }
     }
 }

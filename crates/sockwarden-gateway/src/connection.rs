@@ -26,6 +26,7 @@ use crate::{
     client_address::{ClientAddress, ProxiesConfig, identify},
     forward_auth,
     journal::Journal,
+    liveness::Liveness,
     pump::{linger, pump},
     relay::Relay,
     stopping::Stopping,
@@ -123,7 +124,7 @@ impl Client {
             self.journal.set_client(SocketAddr::new(from.ip, 0));
         }
         let admitted = self.admit(built, &request, &from).await;
-        let (upstream, chain) = match admitted {
+        let (upstream, chain, liveness) = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => return refuse(stream, &answer, tls).await,
         };
@@ -142,7 +143,7 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return;
         }
-        self.relay(built, stopping, stream, early, upstream, chain).await;
+        self.relay(built, stopping, stream, early, upstream, (chain, liveness)).await;
     }
 
     async fn relay(
@@ -152,11 +153,11 @@ impl Client {
         stream: Stream,
         mut early: Vec<u8>,
         mut upstream: Upstream,
-        chain: Chain,
+        (chain, liveness): (Chain, Liveness),
     ) {
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
-        let mut relay = Relay::new(chain, self.journal, limits, built.limits.close_timeout.get());
+        let mut relay = Relay::new(chain, self.journal, limits, built.limits.close_timeout.get(), liveness);
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
@@ -170,7 +171,7 @@ impl Client {
         built: &Built,
         request: &UpgradeRequest,
         from: &ClientAddress,
-    ) -> Result<(Upstream, Chain), Answer> {
+    ) -> Result<(Upstream, Chain, Liveness), Answer> {
         if request.is_plain_http() {
             let told = if self.tls_offered && !from.tls {
                 "This endpoint speaks WebSocket over TLS: use wss://."
@@ -218,7 +219,7 @@ impl Client {
                 })?;
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
         self.journal.open(report.user, origin, upstream.protocol.clone(), from.tls);
-        Ok((upstream, chain))
+        Ok((upstream, chain, Liveness::new(&route.timeouts)))
     }
 
     async fn judge_handshake(

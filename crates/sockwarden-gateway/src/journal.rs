@@ -100,6 +100,11 @@ impl Journal {
         self.send("gateway", Severity::Info, Mode::Block, Decision::Refuse(status), None, reason.to_owned())
     }
 
+    /// Reports a close that no defence decided: a connection that was slow.
+    pub(crate) fn closed(&self, direction: Direction, code: u16, reason: String) -> EventId {
+        self.send("gateway", Severity::Info, Mode::Block, Decision::Close(code), Some(direction), reason)
+    }
+
     fn send(
         &self,
         rule: &str,

@@ -22,6 +22,9 @@ use crate::{relay::Relay, stopping::Stopping};
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 << 20;
 
+/// Where the timer stands while nothing is due.
+const FAR: Duration = Duration::from_secs(86_400);
+
 thread_local! {
     /// One read buffer for all connections of a worker: an idle connection holds none.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; 64 * 1024].into_boxed_slice());
@@ -40,7 +43,7 @@ pub(crate) async fn pump(
     let mut has_stopped = false;
     let mut client = Socket::new(client);
     let mut server = Socket::new(server);
-    let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(begun));
+    let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(begun + relay.deadline().unwrap_or(FAR)));
     poll_fn(|cx| {
         if !has_stopped && stops.as_mut().poll(cx).is_ready() {
             has_stopped = true;
@@ -56,7 +59,9 @@ pub(crate) async fn pump(
                 return Poll::Ready(());
             }
             if let Some(deadline) = relay.deadline().map(|deadline| begun + deadline) {
-                if timer.deadline() != deadline {
+                // A deadline that moves on, as it does with every message, is not worth a call: the timer fires early then,
+                // and is set anew.
+                if deadline < timer.deadline() || timer.is_elapsed() {
                     timer.as_mut().reset(deadline);
                 }
                 if timer.as_mut().poll(cx).is_ready() {
@@ -100,11 +105,13 @@ struct Socket {
     written: usize,
     unflushed: bool,
     broken: bool,
+    /// What is to be written waits for the peer to read.
+    stalled: bool,
 }
 
 impl Socket {
     const fn new(stream: Stream) -> Self {
-        Self { stream, written: 0, unflushed: false, broken: false }
+        Self { stream, written: 0, unflushed: false, broken: false, stalled: false }
     }
 
     /// Writes what waits and reads once; tells whether anything moved.
@@ -121,13 +128,22 @@ impl Socket {
             return false;
         }
         let wrote = match self.write(relay.output(direction), cx) {
-            Poll::Ready(Ok(moved)) => moved,
+            Poll::Ready(Ok(moved)) => {
+                // Only what waited for the peer to read is a sign of its life: the system takes the rest by itself.
+                if moved && std::mem::take(&mut self.stalled) {
+                    relay.takes(direction, begun.elapsed());
+                }
+                moved
+            }
             Poll::Ready(Err(_)) => {
                 self.broken = true;
                 relay.vanished(direction, begun.elapsed());
                 return true;
             }
-            Poll::Pending => false,
+            Poll::Pending => {
+                self.stalled = true;
+                false
+            }
         };
         let read = relay.wants(direction, write_buffer) && self.read(direction, relay, begun, cx);
         wrote || read

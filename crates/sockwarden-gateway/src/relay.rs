@@ -10,7 +10,10 @@ use sockwarden_model::{Direction, Initiator, Traffic};
 use sockwarden_net::SystemMaskKeys;
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, Limits, Phase, Role, Session};
 
-use crate::journal::Journal;
+use crate::{
+    journal::Journal,
+    liveness::{Due, Liveness},
+};
 
 /// How long the application's answers to what came before a client's offence are still let through.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -22,6 +25,7 @@ pub(crate) struct Relay {
     chain: Chain,
     journal: Journal,
     close_timeout: Duration,
+    liveness: Liveness,
     /// When the close handshake must be over, once it has begun.
     deadline: Option<Duration>,
     /// What a client that offended is told once the application has answered what came before.
@@ -40,7 +44,13 @@ struct Side {
 
 impl Relay {
     /// Joins a client to an application, both handshakes done.
-    pub(crate) fn new(chain: Chain, journal: Journal, limits: Limits, close_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        chain: Chain,
+        journal: Journal,
+        limits: Limits,
+        close_timeout: Duration,
+        liveness: Liveness,
+    ) -> Self {
         let side = |role| Side {
             session: Session::new(role, limits, SystemMaskKeys::new()),
             held: Vec::new(),
@@ -53,6 +63,7 @@ impl Relay {
             chain,
             journal,
             close_timeout,
+            liveness,
             deadline: None,
             sentence: None,
             ended: None,
@@ -61,7 +72,7 @@ impl Relay {
 
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
-        let Self { client, server, chain, journal, .. } = self;
+        let Self { client, server, chain, journal, liveness, .. } = self;
         let (source, target) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
@@ -78,6 +89,7 @@ impl Relay {
                 Fact::Violation(violation) => Observed::Violation { direction: from, violation: *violation },
                 Fact::Data(data) => {
                     forward(data, held, traffic, target);
+                    liveness.forwarded(now);
                     return Flow::Continue;
                 }
                 Fact::Close(close) => {
@@ -89,6 +101,7 @@ impl Relay {
             stopped = observe(chain, journal, &observed, from, now);
             if stopped.is_some() { Flow::Stop } else { Flow::Continue }
         });
+        liveness.heard(from, session.is_inside_message(), now);
         if let Some((code, reason)) = closed {
             self.forward_close(from, code, &reason, now);
         }
@@ -114,17 +127,21 @@ impl Relay {
 
     /// Tells both sides that the gateway stops; who closes already is left to it.
     pub(crate) fn go_away(&mut self, now: Duration) {
-        if self.ended.is_some() {
-            return;
-        }
-        self.end(CloseCode::GOING_AWAY, Initiator::Gateway, now);
-        for direction in [Direction::Client, Direction::Server] {
-            self.side(direction).session.close(Some(CloseCode::GOING_AWAY), "the gateway stops");
-        }
+        self.close_both(CloseCode::GOING_AWAY, "the gateway stops", now);
+    }
+
+    /// Takes note that a peer takes in what it is sent.
+    pub(crate) fn takes(&mut self, to: Direction, now: Duration) {
+        self.liveness.takes(to, now);
     }
 
     /// Takes note that time has passed.
     pub(crate) fn tick(&mut self, now: Duration) {
+        while self.ended.is_none()
+            && let Some(due) = self.liveness.due(now)
+        {
+            self.fall_due(due, now);
+        }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
             self.pass_sentence();
@@ -137,8 +154,8 @@ impl Relay {
     }
 
     /// Tells when [`Relay::tick`] wants to be called.
-    pub(crate) const fn deadline(&self) -> Option<Duration> {
-        self.deadline
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        if self.ended.is_some() { self.deadline } else { self.liveness.deadline() }
     }
 
     /// Tells whether bytes of a peer may be read: its own half is open and the other one's output is not full.
@@ -208,6 +225,38 @@ impl Relay {
                 self.deadline = Some(now + DRAIN.min(self.close_timeout));
             }
             Direction::Client | Direction::Server => self.side(from).session.close(Some(*code), &reason),
+        }
+    }
+
+    fn fall_due(&mut self, due: Due, now: Duration) {
+        match due {
+            Due::Ping(peer) => self.side(peer).session.ping(b""),
+            Due::Silent(peer) => self.vanished(peer, now),
+            Due::SlowMessage(peer, limit) => {
+                let id = self.journal.closed(
+                    peer,
+                    CloseCode::POLICY.0,
+                    format!("a message took longer than {limit:?}"),
+                );
+                self.end(CloseCode::POLICY, Initiator::Gateway, now);
+                self.side(peer).deaf = true;
+                let reason = format!("the message took too long (event {id})");
+                self.side(peer).session.close(Some(CloseCode::POLICY), &reason);
+                self.other(peer).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
+            }
+            Due::Idle(limit) => self.close_both(CloseCode::GOING_AWAY, &format!("idle for {limit:?}"), now),
+            Due::TooOld(limit) => self.close_both(CloseCode::GOING_AWAY, &format!("open for {limit:?}"), now),
+        }
+    }
+
+    /// Closes both sides with the same words; who closes already is left to it.
+    fn close_both(&mut self, code: CloseCode, reason: &str, now: Duration) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.end(code, Initiator::Gateway, now);
+        for direction in [Direction::Client, Direction::Server] {
+            self.side(direction).session.close(Some(code), reason);
         }
     }
 

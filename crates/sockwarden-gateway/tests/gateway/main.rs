@@ -6,6 +6,7 @@
 mod close;
 mod defences;
 mod handshake;
+mod liveness;
 mod proxies;
 mod relay;
 mod stage;
