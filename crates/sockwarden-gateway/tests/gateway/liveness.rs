@@ -35,7 +35,7 @@ async fn a_peer_that_answers_pings_stays_and_one_that_does_not_is_given_up() {
     dead.write_all(format!("{GOOD}\r\n").as_bytes()).await.unwrap();
     assert_eq!(app.close_seen().await.map(|(code, _)| code), Some(1001));
     let answer = read_out(&mut dead).await;
-    assert!(answer.ends_with(b"\x89\x00"), "no ping came before: {answer:?}");
+    assert!(answer.windows(2).any(|w| w == b"\x89\x00"), "no ping came before: {answer:?}");
 }
 
 #[tokio::test]
