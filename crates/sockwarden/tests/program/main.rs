@@ -4,4 +4,5 @@
 mod bad_configuration;
 mod bad_input;
 mod bench;
+mod guard;
 mod run;
