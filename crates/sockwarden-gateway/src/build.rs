@@ -297,9 +297,9 @@ fn build_listener(
             let tls = ServerTls::from_pem(&chain, &private).map_err(|error| {
                 // The file at fault is named, not just the pair.
                 let (name, path) = match &error {
-                    TlsError::NoKey => ("key", private_path),
+                    TlsError::NoKey | TlsError::KeyMismatch => ("key", private_path),
                     TlsError::NoCertificate
-                    | TlsError::KeyMismatch
+                    | TlsError::Malformed
                     | TlsError::Unusable(_)
                     | TlsError::Generate(_)
                     | TlsError::Roots(_) => ("certificate", certificate),

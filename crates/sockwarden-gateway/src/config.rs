@@ -131,6 +131,7 @@ pub enum AuthKind {
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// The most connections at once, those in their handshake included; further ones are dropped at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
     /// How long a client may take from connecting to the end of its request, TLS included.
     pub handshake_timeout: HumanDuration,

@@ -27,6 +27,9 @@ pub enum TlsError {
     /// The text holds no private key in PEM.
     #[error("there is no private key in PEM in it")]
     NoKey,
+    /// The certificate is no X.509 certificate.
+    #[error("the certificate is malformed")]
+    Malformed,
     /// The certificate and the key do not belong together.
     #[error("the key is not that of the certificate")]
     KeyMismatch,
@@ -46,6 +49,7 @@ impl From<rustls::Error> for TlsError {
         #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's open-ended list")]
         match error {
             rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
+            rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding) => Self::Malformed,
             other => Self::Unusable(other),
         }
     }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
+use sockwarden_config::{HumanDuration, HumanDurationError};
+use sockwarden_model::printable;
 
 use crate::{commands, exit::Exit};
 
@@ -66,6 +68,22 @@ impl Cli {
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "an address with a port is needed, such as 127.0.0.1:8443 or [::]:8443".to_owned())
+}
+
+/// Shows an address without the name and password that it may hold.
+pub(crate) fn shown_url(text: &str) -> String {
+    let shown = match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        (None, Some((_, host))) => format!("***@{host}"),
+        (_, None) => text.to_owned(),
+    };
+    printable(shown.as_bytes(), 200)
+}
+
+/// Reads a span of time that must not be none.
+pub(crate) fn some_time(text: &str) -> Result<HumanDuration, String> {
+    let span: HumanDuration = text.parse().map_err(|error: HumanDurationError| error.to_string())?;
+    if span.is_zero() { Err("some time is needed, such as 10s".to_owned()) } else { Ok(span) }
 }
 
 /// Reads a number that must not be zero.

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The arguments whose values hold credentials: they are not repeated.
+/// The arguments whose values hold credentials: they are not repeated, nor is an address with a password.
 const SECRET: [&str; 3] = ["--as", "--header", "--cookie"];
 
 /// Words an error with its causes; a cause that was said already is not said again.
@@ -24,7 +24,8 @@ pub(crate) fn of(error: &anyhow::Error) -> String {
 pub(crate) fn of_usage(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::ValueValidation
         && let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        && SECRET.iter().any(|secret| argument.starts_with(secret))
+        && let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && (SECRET.iter().any(|secret| argument.starts_with(secret)) || value.contains('@'))
     {
         let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
         return one_line(&format!("invalid value for '{argument}': {why}"));

@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 /// Reads a configuration and says everything that is wrong with its form; `None` where something is.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<(Config, String)>> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("`{name}` cannot be read"))?;
+    let bytes = std::fs::read(path).with_context(|| format!("`{name}` cannot be read"))?;
+    let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("`{name}` is no text in UTF-8"))?;
     match Config::read(&name, &text) {
         Ok(config) => Ok(Some((config, text))),
         Err(errors) => {
@@ -55,8 +56,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<(Config, String)>> {
     }
 }
 
-/// Prints diagnostics to standard error, each with its line.
+/// Prints diagnostics to standard error, each with its line, in the order of the file.
 pub(crate) fn say(diagnostics: &[Diagnostic]) {
+    let mut diagnostics: Vec<_> = diagnostics.iter().collect();
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
     for diagnostic in diagnostics {
         let text = format!("{diagnostic:#}");
         let style = match diagnostic.severity {

@@ -21,7 +21,7 @@ use sockwarden_scan::{
 };
 
 use crate::{
-    cli::{ERROR, positive},
+    cli::{ERROR, positive, shown_url, some_time},
     complaint,
     exit::{self, Exit, UsageError},
     rules, terminal,
@@ -67,16 +67,16 @@ pub(crate) struct Arguments {
     #[arg(long = "check", value_name = "ID")]
     checks: Vec<String>,
     /// Connections opened in a second
-    #[arg(long, value_name = "N", default_value = "50", value_parser = positive::<NonZeroU32>)]
+    #[arg(long, value_name = "N", default_value = "50", value_parser = positive::<NonZeroU32>, allow_negative_numbers = true)]
     rate: NonZeroU32,
     /// Checks made at a time
-    #[arg(long, value_name = "N", default_value = "4", value_parser = positive::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = positive::<NonZeroUsize>, allow_negative_numbers = true)]
     concurrency: NonZeroUsize,
     /// How long the scan of one endpoint may take
-    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = some_time)]
     time: HumanDuration,
     /// How long connecting may take
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = some_time)]
     timeout: HumanDuration,
     /// The longest message to send (intrusive)
     #[arg(long, value_name = "SIZE", default_value = "16 MiB")]
@@ -221,9 +221,8 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
     lines
         .iter()
         .map(|line| {
-            let url: WsUrl = line
-                .parse()
-                .map_err(|error| UsageError(format!("`{}`: {error}", printable(line.as_bytes(), 200))))?;
+            let url: WsUrl =
+                line.parse().map_err(|error| UsageError(format!("`{}`: {error}", shown_url(line))))?;
             let mut target = Target::new(url);
             target.origin.clone_from(&arguments.origin);
             target.identities.clone_from(&identities);

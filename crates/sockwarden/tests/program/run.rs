@@ -1,0 +1,100 @@
+//! Running the built program.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Nothing here takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Gives the program, to be run in `folder` without colours.
+pub(crate) fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockwarden"));
+    command.current_dir(folder).env_remove("RUST_BACKTRACE").env("NO_COLOR", "1").stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Waits until the program ends and gives what it printed; fails the test if that takes too long.
+pub(crate) fn finished(mut child: Child) -> Output {
+    let latest = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > latest {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("the program did not end: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// A gateway of the built program.
+pub(crate) struct Guard {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    said: Arc<Mutex<String>>,
+    listener: thread::JoinHandle<()>,
+}
+
+/// What a gateway left behind.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Guard {
+    /// Starts `guard` in `folder` and waits until it listens.
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = program(folder).arg("guard").args(arguments).spawn().unwrap();
+        let said = Arc::new(Mutex::new(String::new()));
+        let (stderr, heard) = (child.stderr.take().unwrap(), Arc::clone(&said));
+        let listener = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                heard.lock().unwrap().push_str(&format!("{}\n", line.unwrap()));
+            }
+        });
+        let address = soon(|| {
+            let text = said.lock().unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("listening on "))?;
+            Some(line.split_once("://")?.1.parse().unwrap())
+        });
+        let address = address.unwrap_or_else(|| panic!("it never listened: {}", said.lock().unwrap()));
+        Self { child, address, said, listener }
+    }
+
+    /// Gives what it has said on standard error so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Ends it by SIGTERM.
+    pub(crate) fn stop(self) -> Ended {
+        let kill = format!("kill {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let output = finished(self.child);
+        self.listener.join().unwrap();
+        let stderr = self.said.lock().unwrap().clone();
+        Ended { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
+    }
+}
+
+/// Asks again and again until there is an answer; `None` when that takes too long.
+pub(crate) fn soon<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let latest = Instant::now() + PATIENCE;
+    while Instant::now() < latest {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
