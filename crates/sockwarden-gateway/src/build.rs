@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use sockwarden_defend::{Configured, Defences, defences::FrameLimitsConfig};
-use sockwarden_net::{ClientTls, DevCertificate, ServerTls, TlsError};
+use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
 use sockwarden_proto::WsUrl;
 
 use crate::{
+    certificates::{CertificateConfig, CertificateFiles},
     client_address::ProxiesConfig,
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     liveness::TimeoutsConfig,
@@ -42,6 +43,8 @@ pub struct Built {
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<ServerTls>,
+    /// The files behind `tls`, where it has any.
+    pub(crate) certificates: Option<CertificateFiles>,
     pub(crate) proxies: Arc<ProxiesConfig>,
 }
 
@@ -247,9 +250,11 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
         handshake_timeout,
         upstream_timeout,
         close_timeout: _,
+        certificate_poll,
         message_memory,
         write_buffer,
     } = limits;
+    refuse("limits.certificate_poll", certificate_poll.is_zero(), "the files would be read without pause");
     refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
     refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
     refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
@@ -285,28 +290,34 @@ fn build_listener(
     });
     let address = problems.take(&key("address"), address)?;
     let loopback = address.ip().to_canonical().is_loopback();
+    if config.certificate.is_none() && !config.more_certificates.is_empty() {
+        problems.add(
+            &key("more_certificates"),
+            "there is no first certificate",
+            Some("add `certificate` and `key`"),
+        );
+    }
+    let mut files_of = None;
     let tls = match (&config.certificate, &config.key) {
         (Some(_), _) | (_, Some(_)) if config.tls_dev => {
             problems.add(&key("tls_dev"), "a certificate is given already", Some("leave out one of them"));
             return None;
         }
-        (Some(certificate), Some(private_path)) => {
-            let chain = problems.read(&key("certificate"), certificate);
-            let private = problems.read(&key("key"), private_path);
-            let (chain, private) = (chain?, private?);
-            let tls = ServerTls::from_pem(&chain, &private).map_err(|error| {
-                // The file at fault is named, not just the pair.
-                let (name, path) = match &error {
-                    TlsError::NoKey | TlsError::KeyMismatch => ("key", private_path),
-                    TlsError::NoCertificate
-                    | TlsError::Malformed
-                    | TlsError::Unusable(_)
-                    | TlsError::Generate(_)
-                    | TlsError::Roots(_) => ("certificate", certificate),
-                };
-                problems.add(&key(name), &format!("`{}`: {error}", path.display()), None);
+        (Some(certificate), Some(private)) => {
+            let first = CertificateConfig { certificate: certificate.clone(), key: private.clone() };
+            let files = std::iter::once(first).chain(config.more_certificates.iter().cloned()).collect();
+            let loaded = CertificateFiles::load(files).map_err(|errors| {
+                for error in errors {
+                    let name = if error.in_key { "key" } else { "certificate" };
+                    let name = match error.index {
+                        0 => name.to_owned(),
+                        more => format!("more_certificates[{}].{name}", more - 1),
+                    };
+                    problems.add(&key(&name), &format!("`{}` {}", error.path.display(), error.why), None);
+                }
             });
-            Some(tls.ok()?)
+            files_of = Some(loaded.ok()?);
+            files_of.as_ref().map(|files| files.tls.clone())
         }
         (Some(_), None) => {
             problems.add(&key("certificate"), "a certificate needs its key", Some("add `key`"));
@@ -336,7 +347,7 @@ fn build_listener(
         }
         (None, None) => None,
     };
-    Some(Listener { address, tls, proxies: Arc::new(config.proxies.clone()) })
+    Some(Listener { address, tls, certificates: files_of, proxies: Arc::new(config.proxies.clone()) })
 }
 
 fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mut Problems) -> Option<Route> {
@@ -476,6 +487,7 @@ mod tests {
             handshake_timeout: HumanDuration::default(),
             upstream_timeout: HumanDuration::default(),
             close_timeout: HumanDuration::default(),
+            certificate_poll: HumanDuration::default(),
             message_memory: ByteSize::default(),
             write_buffer: ByteSize::default(),
         };
@@ -496,6 +508,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "limits.certificate_poll",
                 "limits.connections",
                 "limits.handshake_timeout",
                 "limits.upstream_timeout",

@@ -10,7 +10,7 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 
-use crate::{client_address::ProxiesConfig, liveness::TimeoutsConfig};
+use crate::{certificates::CertificateConfig, client_address::ProxiesConfig, liveness::TimeoutsConfig};
 
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,9 @@ pub struct ListenerConfig {
     /// The certificate's private key in PEM.
     #[serde(default)]
     pub key: Option<PathBuf>,
+    /// Further certificates with their keys; a client gets the first that is for the name it asks for.
+    #[serde(default)]
+    pub more_certificates: Vec<CertificateConfig>,
     /// Whether to make a certificate for development; on a loopback address only.
     #[serde(default)]
     pub tls_dev: bool,
@@ -42,6 +45,7 @@ impl ListenerConfig {
             address: address.to_owned(),
             certificate: None,
             key: None,
+            more_certificates: Vec::new(),
             tls_dev: false,
             insecure_plaintext: false,
             proxies: ProxiesConfig::default(),
@@ -139,6 +143,8 @@ pub struct LimitsConfig {
     pub upstream_timeout: HumanDuration,
     /// How long a peer may take to answer a close frame.
     pub close_timeout: HumanDuration,
+    /// How often the files of certificates are looked at; new ones are taken without a restart.
+    pub certificate_poll: HumanDuration,
     /// The most that one message may hold in memory, whatever the mode of `frame_limits`.
     pub message_memory: ByteSize,
     /// The most that waits to be written to one peer; while more waits, nothing is read for it.
@@ -152,6 +158,7 @@ impl Default for LimitsConfig {
             handshake_timeout: HumanDuration::from_secs(10),
             upstream_timeout: HumanDuration::from_secs(10),
             close_timeout: HumanDuration::from_secs(5),
+            certificate_poll: HumanDuration::from_secs(10),
             message_memory: ByteSize::mib(16),
             write_buffer: ByteSize::kib(256),
         }

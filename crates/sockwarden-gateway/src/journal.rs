@@ -7,8 +7,8 @@ use std::{
 
 use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
 use sockwarden_model::{
-    CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, OpenEvent, Rule, Severity,
-    Traffic, VerdictEvent,
+    CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, Notice, NoticeEvent,
+    OpenEvent, Rule, Severity, Traffic, VerdictEvent,
 };
 use sockwarden_net::random_u64;
 
@@ -130,6 +130,11 @@ impl Journal {
         }));
         id
     }
+}
+
+/// Reports what happened to the gateway itself.
+pub(crate) fn notice(events: &EventSender, notice: Notice, detail: String) {
+    events.send(Event::Notice(NoticeEvent { at_ms: unix_ms(), notice, detail }));
 }
 
 fn unix_ms() -> u64 {

@@ -8,6 +8,7 @@
 //! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is handed.
 
 mod build;
+mod certificates;
 mod client_address;
 mod config;
 mod connection;
@@ -21,6 +22,7 @@ mod stopping;
 mod upstream;
 
 pub use build::{BuildError, Built, Problem, build, warnings};
+pub use certificates::CertificateConfig;
 pub use client_address::{ForwardedHeader, ProxiesConfig};
 pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
 pub use liveness::TimeoutsConfig;

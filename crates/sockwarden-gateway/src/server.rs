@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::{
     build::{Built, Listener},
+    certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
     stopping::Stopping,
 };
@@ -26,6 +27,8 @@ const LONGEST_STOP: Duration = Duration::from_secs(30);
 pub struct Gateway {
     listening: Vec<Listening>,
     tasks: Vec<JoinHandle<()>>,
+    /// Looks at the files of certificates.
+    watcher: JoinHandle<()>,
     stop: watch::Sender<bool>,
     stop_time: Duration,
 }
@@ -71,8 +74,16 @@ impl Gateway {
         let close_timeout = built.limits.close_timeout.get();
         let stop_time = close_timeout.saturating_add(STOP_MARGIN).min(LONGEST_STOP);
         let (stop, stopping) = watch::channel(false);
+        let certificates: Vec<_> = built.listeners.iter().filter_map(|l| l.certificates.clone()).collect();
+        let watcher = watch_certificates(certificates, built.limits.certificate_poll.get(), events.clone());
         let shared = Arc::new(Shared { built, events, stopping: Stopping::new(stopping) });
-        let mut gateway = Self { listening: Vec::new(), tasks: Vec::new(), stop, stop_time };
+        let mut gateway = Self {
+            listening: Vec::new(),
+            tasks: Vec::new(),
+            watcher: tokio::spawn(watcher),
+            stop,
+            stop_time,
+        };
         for (socket, listening, door) in sockets {
             gateway.listening.push(listening);
             let accepting = accept(socket, door, Arc::clone(&shared), Arc::clone(&permits));
@@ -102,6 +113,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        self.watcher.abort();
         for task in &self.tasks {
             task.abort();
         }

@@ -87,6 +87,33 @@ pub enum Event {
     Close(CloseEvent),
     /// A defence decided something other than pass.
     Verdict(VerdictEvent),
+    /// Something happened to the gateway itself.
+    Notice(NoticeEvent),
+}
+
+/// Something happened to the gateway itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoticeEvent {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What happened.
+    pub notice: Notice,
+    /// What it happened to, or why.
+    pub detail: String,
+}
+
+/// What may happen to a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    /// New certificates are in use.
+    CertificateReplaced,
+    /// New certificates cannot be used; the last good ones stay in use.
+    CertificateRejected,
+    /// A new configuration is in use.
+    Reloaded,
+    /// A new configuration cannot be used; the last good one stays in use.
+    ReloadRejected,
 }
 
 /// A connection was let in.

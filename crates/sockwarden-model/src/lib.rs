@@ -13,8 +13,8 @@ mod severity;
 mod threat;
 
 pub use event::{
-    CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, OpenEvent, Traffic,
-    VerdictEvent, event_channel,
+    CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
+    OpenEvent, Traffic, VerdictEvent, event_channel,
 };
 pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;

@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    client::verify_server_name,
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
 
 use crate::TlsError;
 
-/// A certificate with its key, ready to accept TLS 1.2 and 1.3.
+/// Certificates with their keys, ready to accept TLS 1.2 and 1.3; they can be replaced while connections are accepted.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
 }
 
 impl ServerTls {
@@ -19,26 +26,76 @@ impl ServerTls {
     /// # Errors
     /// Either is missing or malformed, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<_, _>>()
-            .ok()
-            .filter(|chain: &Vec<CertificateDer<'_>>| !chain.is_empty())
-            .ok_or(TlsError::NoCertificate)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_no_client_auth()
-                .with_single_cert(chain, key)?;
+        Self::from_pems(&[(chain, key)])
+    }
+
+    /// Reads several certificate chains with their keys; a client gets the first that is for the name it asks for, and
+    /// the very first where it asks for none or for another.
+    ///
+    /// # Errors
+    /// There is none, or one is missing or malformed, or does not belong to its key.
+    pub fn from_pems(pairs: &[(&[u8], &[u8])]) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let certificates = Arc::new(Certificates { keys: ArcSwap::from_pointee(read(pairs)?) });
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         // RFC 6455 runs over HTTP/1.1; a client that insists on h2 must be told here and not after the upgrade failed.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), certificates })
+    }
+
+    /// Replaces the certificates for the connections to come.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_pems`]; then the old ones stay.
+    pub fn replace(&self, pairs: &[(&[u8], &[u8])]) -> Result<(), TlsError> {
+        self.certificates.keys.store(Arc::new(read(pairs)?));
+        Ok(())
     }
 
     /// Gives the acceptor for one listener.
     pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
     }
+}
+
+fn read(pairs: &[(&[u8], &[u8])]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+    if pairs.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let one = |(chain, key): &(&[u8], &[u8])| {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .ok()
+            .filter(|chain: &Vec<CertificateDer<'_>>| !chain.is_empty())
+            .ok_or(TlsError::NoCertificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
+        Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
+    };
+    pairs.iter().map(one).collect()
+}
+
+/// Chooses a certificate by the name that the client asks for (RFC 6066 §3).
+#[derive(Debug)]
+struct Certificates {
+    keys: ArcSwap<Vec<Arc<CertifiedKey>>>,
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let keys = self.keys.load();
+        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let named = name.and_then(|name| keys.iter().find(|key| is_for(key, &name)));
+        named.or_else(|| keys.first()).cloned()
+    }
+}
+
+fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let parsed = key.cert.first().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
+    parsed.is_some_and(|leaf| verify_server_name(&leaf, name).is_ok())
 }
 
 /// A certificate for development on this machine, signed by an authority that exists only in this value.

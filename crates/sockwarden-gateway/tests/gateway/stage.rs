@@ -244,7 +244,7 @@ impl Stage {
                 for event in self.events.try_iter() {
                     match event {
                         Event::Verdict(verdict) => return verdict,
-                        Event::Open(_) | Event::Close(_) => {}
+                        Event::Open(_) | Event::Close(_) | Event::Notice(_) => {}
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
