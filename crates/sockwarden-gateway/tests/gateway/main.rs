@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod close;
+mod control;
 mod defences;
 mod handshake;
 mod liveness;
