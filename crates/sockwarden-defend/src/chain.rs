@@ -4,26 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use sockwarden_model::{Mode, Rule};
 
-use crate::{Defence, Effect, Fact, Guard, Verdict};
+use crate::{Defence, Effect, Fact, Guard, Switch, Verdict};
 
 /// A defence with its mode.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Configured {
     /// The defence.
-    pub defence: Arc<dyn Defence>,
+    pub defence: Box<dyn Defence>,
     /// What it does with what it sees.
-    pub mode: Mode,
+    pub switch: Switch,
 }
 
 /// The guards of one connection.
 pub struct Chain {
-    links: Vec<Link>,
-}
-
-struct Link {
-    rule: &'static Rule,
-    mode: Mode,
-    guard: Box<dyn Guard>,
+    defences: Arc<[Configured]>,
+    /// One for each of the defences, in their order.
+    guards: Box<[Box<dyn Guard>]>,
 }
 
 /// A verdict that is more than a pass, with whose it is.
@@ -54,18 +50,17 @@ pub enum Outcome {
 }
 
 impl Chain {
-    /// Makes the guards of a new connection; a defence that is off makes none.
-    pub fn new(defences: &[Configured]) -> Self {
-        let links = defences
+    /// Makes the guards of a new connection. A defence that is off has one too: its mode may change.
+    pub fn new(defences: &Arc<[Configured]>) -> Self {
+        let guards = defences.iter().map(|configured| configured.defence.guard()).collect();
+        Self { defences: Arc::clone(defences), guards }
+    }
+
+    /// Tells whether a defence that judges messages is off, so that what passes was not wholly inspected.
+    pub fn overlooks_messages(&self) -> bool {
+        self.defences
             .iter()
-            .filter(|configured| configured.mode != Mode::Off)
-            .map(|Configured { defence, mode }| Link {
-                rule: defence.rule(),
-                mode: *mode,
-                guard: defence.guard(),
-            })
-            .collect();
-        Self { links }
+            .any(|configured| configured.defence.judges_messages() && configured.switch.mode() == Mode::Off)
     }
 
     /// Asks every guard about `fact`, in order. Refusals and closes of guards that only observe go to `noted`; what an
@@ -90,7 +85,7 @@ impl Chain {
     }
 
     fn ask_from(&mut self, first: usize, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        for link in first..self.links.len() {
+        for link in first..self.guards.len() {
             match self.ask(link, fact, now, report) {
                 Outcome::Pass => {}
                 stop_or_ask @ (Outcome::Stop(_) | Outcome::Ask { .. }) => return stop_or_ask,
@@ -100,7 +95,15 @@ impl Chain {
     }
 
     fn ask(&mut self, link: usize, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        let Some(Link { rule, mode, guard }) = self.links.get_mut(link) else { return Outcome::Pass };
+        let (Some(Configured { defence, switch }), Some(guard)) =
+            (self.defences.get(link), self.guards.get_mut(link))
+        else {
+            return Outcome::Pass;
+        };
+        let mode = switch.mode();
+        if mode == Mode::Off {
+            return Outcome::Pass;
+        }
         match guard.observe(fact, now) {
             Verdict::Pass => Outcome::Pass,
             Verdict::Identified { user } => {
@@ -109,8 +112,8 @@ impl Chain {
             }
             Verdict::Ask(effect) => Outcome::Ask { link, effect },
             verdict @ (Verdict::Refuse(_) | Verdict::Close(_)) => {
-                let decided = Decided { rule, mode: *mode, verdict };
-                if *mode == Mode::Block {
+                let decided = Decided { rule: defence.rule(), mode, verdict };
+                if mode == Mode::Block {
                     return Outcome::Stop(decided);
                 }
                 report.noted.push(decided);
@@ -127,4 +130,36 @@ pub struct Report {
     pub noted: Vec<Decided>,
     /// Who the application says the caller is.
     pub user: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use sockwarden_model::Direction;
+    use sockwarden_proto::{FrameHeader, Opcode};
+
+    use super::*;
+    use crate::defences::{FrameLimits, FrameLimitsConfig};
+
+    #[test]
+    fn a_change_of_mode_acts_on_guards_that_live_already() {
+        let limits = FrameLimits::new(&FrameLimitsConfig::default());
+        let defences: Arc<[Configured]> =
+            [Configured { defence: Box::new(limits), switch: Switch::new(Mode::Block) }].into();
+        let mut chain = Chain::new(&defences);
+        let header = FrameHeader::new(Opcode::Text, 1 << 30);
+        let mut judge = |mode| {
+            defences[0].switch.set(mode);
+            let mut report = Report::default();
+            let fact = Fact::Frame { direction: Direction::Client, header: &header };
+            let stopped = match chain.observe(&fact, Duration::ZERO, &mut report) {
+                Outcome::Stop(decided) => Some(decided.mode),
+                Outcome::Pass | Outcome::Ask { .. } => None,
+            };
+            (stopped, report.noted.len(), chain.overlooks_messages())
+        };
+        assert_eq!(judge(Mode::Block), (Some(Mode::Block), 0, false));
+        assert_eq!(judge(Mode::Observe), (None, 1, false));
+        assert_eq!(judge(Mode::Off), (None, 0, true));
+        assert_eq!(judge(Mode::Block), (Some(Mode::Block), 0, false));
+    }
 }

@@ -7,11 +7,13 @@
 mod chain;
 pub mod defences;
 mod fact;
+mod switch;
 mod verdict;
 
 pub use chain::{Chain, Configured, Decided, Outcome, Report};
 pub use defences::{Defences, ORDER};
 pub use fact::{Answer, Fact, HandshakeFact, UpstreamFact};
+pub use switch::Switch;
 pub use verdict::{Closure, Effect, Refusal, Verdict};
 
 use std::time::Duration;
@@ -22,6 +24,11 @@ use sockwarden_model::Rule;
 pub trait Defence: std::fmt::Debug + Send + Sync {
     /// Gives its declaration.
     fn rule(&self) -> &'static Rule;
+
+    /// Tells whether it judges what is sent after the upgrade.
+    fn judges_messages(&self) -> bool {
+        false
+    }
 
     /// Makes the guard of a new connection.
     fn guard(&self) -> Box<dyn Guard>;

@@ -10,6 +10,7 @@ use crate::{
     certificates::{CertificateConfig, CertificateFiles},
     client_address::ProxiesConfig,
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
+    counters::RouteTally,
     liveness::TimeoutsConfig,
 };
 
@@ -50,13 +51,14 @@ pub(crate) struct Listener {
 
 #[derive(Debug)]
 pub(crate) struct Route {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) path: String,
     pub(crate) upstream: WsUrl,
     pub(crate) upstream_tls: ClientTls,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
-    pub(crate) defences: Vec<Configured>,
+    pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
+    pub(crate) tally: Arc<RouteTally>,
 }
 
 #[derive(Debug)]
@@ -424,13 +426,14 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         frame_limits: config.frame_limits.clone(),
     };
     Some(Route {
-        name: config.name.clone(),
+        name: config.name.as_str().into(),
         path: config.path.clone(),
         upstream: upstream?,
         upstream_tls: upstream_tls?,
         forward_auth,
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
+        tally: Arc::default(),
     })
 }
 
@@ -531,7 +534,7 @@ mod tests {
         });
         let built = build(&[listener("127.0.0.1:0")], &routes, &LimitsConfig::default()).unwrap();
         let check = |target: &str, expected: &str| {
-            assert_eq!(built.route(target).unwrap().name, expected, "{target}")
+            assert_eq!(&*built.route(target).unwrap().name, expected, "{target}")
         };
         check("/", "/");
         check("/chatter", "/");

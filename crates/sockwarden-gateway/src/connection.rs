@@ -1,6 +1,10 @@
 //! One client's connection from its first byte to the relay.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
@@ -24,10 +28,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
+    counters::Tally,
     forward_auth,
     journal::Journal,
     liveness::Liveness,
+    modes::Modes,
     pump::{linger, pump},
+    registry::Registry,
     relay::Relay,
     stopping::Stopping,
     upstream::{self, Caller, Refused, Upstream},
@@ -42,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) built: Built,
     pub(crate) events: EventSender,
     pub(crate) stopping: Stopping,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) modes: Modes,
+    pub(crate) draining: AtomicBool,
 }
 
 /// How a listener lets connections in.
@@ -54,7 +65,7 @@ pub(crate) struct Door {
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, peer: SocketAddr) {
     let mut client = Client {
-        journal: Journal::new(shared.events.clone(), peer),
+        journal: Journal::new(&shared, peer),
         tls_offered: door.acceptor.is_some(),
         peer,
         proxies: door.proxies,
@@ -93,6 +104,16 @@ struct Client {
     begun: Instant,
 }
 
+/// A request that was let in by everybody.
+struct Admitted<'a> {
+    route: &'a Route,
+    upstream: Upstream,
+    chain: Chain,
+    user: Option<String>,
+    origin: Option<String>,
+    tls: bool,
+}
+
 /// A refusal on its way to the client.
 struct Answer {
     status: u16,
@@ -124,10 +145,11 @@ impl Client {
             self.journal.set_client(SocketAddr::new(from.ip, 0));
         }
         let admitted = self.admit(built, &request, &from).await;
-        let (upstream, chain, liveness) = match admitted {
+        let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => return refuse(stream, &answer, tls).await,
         };
+        let upstream = &admitted.upstream;
         let mut answer = switching_protocols(request.key(), upstream.protocol.as_deref());
         answer.truncate(answer.len() - 2);
         for cookie in &upstream.cookies {
@@ -143,7 +165,7 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return;
         }
-        self.relay(built, stopping, stream, early, upstream, (chain, liveness)).await;
+        self.relay(built, stopping, stream, early, admitted).await;
     }
 
     async fn relay(
@@ -152,12 +174,15 @@ impl Client {
         stopping: Stopping,
         stream: Stream,
         mut early: Vec<u8>,
-        mut upstream: Upstream,
-        (chain, liveness): (Chain, Liveness),
+        admitted: Admitted<'_>,
     ) {
+        let Admitted { route, mut upstream, chain, user, origin, tls } = admitted;
+        let seat = self.journal.open(route, user, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
-        let mut relay = Relay::new(chain, self.journal, limits, built.limits.close_timeout.get(), liveness);
+        let close_timeout = built.limits.close_timeout.get();
+        let liveness = Liveness::new(&route.timeouts);
+        let mut relay = Relay::new(chain, self.journal, seat, limits, close_timeout, liveness);
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
@@ -166,12 +191,12 @@ impl Client {
     }
 
     /// Takes a request through route, defences and the application's own handshake.
-    async fn admit(
+    async fn admit<'a>(
         &mut self,
-        built: &Built,
+        built: &'a Built,
         request: &UpgradeRequest,
         from: &ClientAddress,
-    ) -> Result<(Upstream, Chain, Liveness), Answer> {
+    ) -> Result<Admitted<'a>, Answer> {
         if request.is_plain_http() {
             let told = if self.tls_offered && !from.tls {
                 "This endpoint speaks WebSocket over TLS: use wss://."
@@ -187,7 +212,7 @@ impl Client {
         let Some(route) = built.route(&request.head.target) else {
             return Err(self.refuse_ourselves(404, "no route covers the path", "there is nothing here"));
         };
-        self.journal.set_route(&route.name);
+        self.journal.set_route(route);
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
         self.judge_handshake(route, &mut chain, &mut report, request, from).await?;
@@ -218,8 +243,7 @@ impl Client {
                     }
                 })?;
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
-        self.journal.open(report.user, origin, upstream.protocol.clone(), from.tls);
-        Ok((upstream, chain, Liveness::new(&route.timeouts)))
+        Ok(Admitted { route, upstream, chain, user: report.user, origin, tls: from.tls })
     }
 
     async fn judge_handshake(

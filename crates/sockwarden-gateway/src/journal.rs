@@ -2,55 +2,100 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
 use sockwarden_model::{
     CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, Notice, NoticeEvent,
-    OpenEvent, Rule, Severity, Traffic, VerdictEvent,
+    OpenEvent, Rule, Severity, Traffic, VerdictEvent, printable,
 };
 use sockwarden_net::random_u64;
 
-/// The events of one connection.
+use crate::{
+    build::Route,
+    connection::Shared,
+    counters::{RouteTally, Tally},
+    registry::{About, Registry, Seat},
+};
+
+/// The longest text of a peer that is remembered of a session, in characters.
+const REMEMBERED: usize = 200;
+
+/// The events of one connection, counted as they are reported.
 #[derive(Debug)]
 pub(crate) struct Journal {
     events: EventSender,
     connection: EventId,
     client: SocketAddr,
-    route: String,
+    tally: Arc<Tally>,
+    registry: Arc<Registry>,
+    route: Option<(Arc<str>, Arc<RouteTally>)>,
 }
 
 impl Journal {
-    pub(crate) fn new(events: EventSender, client: SocketAddr) -> Self {
-        Self { events, connection: EventId::from_random(random_u64()), client, route: String::new() }
+    pub(crate) fn new(shared: &Shared, client: SocketAddr) -> Self {
+        Self {
+            events: shared.events.clone(),
+            connection: EventId::from_random(random_u64()),
+            client,
+            tally: Arc::clone(&shared.tally),
+            registry: Arc::clone(&shared.registry),
+            route: None,
+        }
     }
 
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
         self.client = client;
     }
 
-    pub(crate) fn set_route(&mut self, route: &str) {
-        route.clone_into(&mut self.route);
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.route = Some((Arc::clone(&route.name), Arc::clone(&route.tally)));
     }
 
+    /// Reports that the session is established on `route` and enters it among those that are.
     pub(crate) fn open(
         &self,
+        route: &Route,
         user: Option<String>,
         origin: Option<String>,
         subprotocol: Option<String>,
         tls: bool,
-    ) {
+    ) -> Seat {
+        let kept = |text: &Option<String>| {
+            text.as_ref().map(|text| printable(text.as_bytes(), REMEMBERED).into_boxed_str())
+        };
+        let at_ms = unix_ms();
+        let about = About {
+            route: Arc::clone(&route.name),
+            client: self.client,
+            user: kept(&user),
+            origin: origin.as_deref().map(Into::into),
+            subprotocol: kept(&subprotocol),
+            tls,
+            opened_at_ms: at_ms,
+        };
+        let seat = self.registry.seat(self.connection, about, &route.tally);
         self.events.send(Event::Open(OpenEvent {
-            at_ms: unix_ms(),
+            at_ms,
             connection: self.connection,
-            route: self.route.clone(),
+            route: self.route_name(),
             client: self.client.to_string(),
             user,
             origin,
             subprotocol,
             tls,
         }));
+        seat
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn route_name(&self) -> String {
+        self.route.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default()
     }
 
     pub(crate) fn close(
@@ -61,10 +106,11 @@ impl Journal {
         from_client: Traffic,
         from_server: Traffic,
     ) {
+        self.tally.closed(code, initiator);
         self.events.send(Event::Close(CloseEvent {
             at_ms: unix_ms(),
             connection: self.connection,
-            route: self.route.clone(),
+            route: self.route_name(),
             code,
             initiator,
             duration_ms,
@@ -115,11 +161,14 @@ impl Journal {
         reason: String,
     ) -> EventId {
         let id = EventId::from_random(random_u64());
+        if mode == Mode::Block && matches!(decision, Decision::Refuse(_)) {
+            self.tally.refused(self.route.as_ref().map(|(_, tally)| &**tally), rule);
+        }
         self.events.send(Event::Verdict(VerdictEvent {
             at_ms: unix_ms(),
             id,
             connection: self.connection,
-            route: self.route.clone(),
+            route: self.route_name(),
             client: self.client.to_string(),
             rule: rule.to_owned(),
             mode,
@@ -137,7 +186,7 @@ pub(crate) fn notice(events: &EventSender, notice: Notice, detail: String) {
     events.send(Event::Notice(NoticeEvent { at_ms: unix_ms(), notice, detail }));
 }
 
-fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

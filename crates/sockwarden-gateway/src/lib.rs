@@ -5,17 +5,23 @@
 //! accept → TLS → head → route → defences → application's TLS and handshake → 101 → relay → close
 //! ```
 //!
-//! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is handed.
+//! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is
+//! handed, and whoever operates it does so by the [`sockwarden_model::Control`] that [`Gateway::control`] gives.
 
 mod build;
 mod certificates;
 mod client_address;
 mod config;
 mod connection;
+mod control;
+mod counters;
 mod forward_auth;
 mod journal;
 mod liveness;
+mod mailbox;
+mod modes;
 mod pump;
+mod registry;
 mod relay;
 mod server;
 mod stopping;

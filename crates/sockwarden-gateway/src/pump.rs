@@ -5,7 +5,7 @@ use std::{
     future::{Future as _, poll_fn},
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -44,12 +44,20 @@ pub(crate) async fn pump(
     let mut client = Socket::new(client);
     let mut server = Socket::new(server);
     let mut timer: Pin<Box<Sleep>> = Box::pin(sleep_until(begun + relay.deadline().unwrap_or(FAR)));
+    let mut known: Option<Waker> = None;
     poll_fn(|cx| {
+        if known.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            relay.mailbox().wake_me(cx.waker());
+            known = Some(cx.waker().clone());
+        }
         if !has_stopped && stops.as_mut().poll(cx).is_ready() {
             has_stopped = true;
             relay.go_away(begun.elapsed());
         }
         loop {
+            if let Some(order) = relay.mailbox().take() {
+                relay.dismiss(&order, begun.elapsed());
+            }
             let mut moved = client.turn(Direction::Client, &mut relay, write_buffer, begun, cx);
             moved |= server.turn(Direction::Server, &mut relay, write_buffer, begun, cx);
             if relay.is_over()
@@ -78,7 +86,7 @@ pub(crate) async fn pump(
         }
     })
     .await;
-    relay.report_end(begun.elapsed());
+    relay.finish(begun.elapsed());
     tokio::join!(linger(client.stream), linger(server.stream));
 }
 
@@ -187,7 +195,9 @@ impl Socket {
             match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
                 Poll::Pending => false,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    relay.receive(direction, read.filled_mut(), begun.elapsed());
+                    let now = begun.elapsed();
+                    relay.receive(direction, read.filled_mut(), now);
+                    relay.received_in(begun.elapsed().saturating_sub(now));
                     true
                 }
                 Poll::Ready(_) => {

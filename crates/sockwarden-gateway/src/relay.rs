@@ -6,13 +6,15 @@
 use std::time::Duration;
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
-use sockwarden_model::{Direction, Initiator, Traffic};
+use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_net::SystemMaskKeys;
-use sockwarden_proto::{CloseCode, Data, Fact, Flow, Limits, Phase, Role, Session};
+use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, Limits, Opcode, Phase, Role, Session};
 
 use crate::{
     journal::Journal,
     liveness::{Due, Liveness},
+    mailbox::{Dismissal, Mailbox},
+    registry::{LiveTraffic, Seat},
 };
 
 /// How long the application's answers to what came before a client's offence are still let through.
@@ -24,6 +26,7 @@ pub(crate) struct Relay {
     server: Side,
     chain: Chain,
     journal: Journal,
+    seat: Seat,
     close_timeout: Duration,
     liveness: Liveness,
     /// When the close handshake must be over, once it has begun.
@@ -37,7 +40,9 @@ struct Side {
     session: Session<SystemMaskKeys>,
     /// The pieces of a message that is not complete.
     held: Vec<u8>,
-    traffic: Traffic,
+    /// What the message is that has begun, and whether a defence that only observes would have stopped it.
+    class: MessageClass,
+    noted: bool,
     /// Nothing more is read from this peer.
     deaf: bool,
 }
@@ -47,6 +52,7 @@ impl Relay {
     pub(crate) fn new(
         chain: Chain,
         journal: Journal,
+        seat: Seat,
         limits: Limits,
         close_timeout: Duration,
         liveness: Liveness,
@@ -54,7 +60,8 @@ impl Relay {
         let side = |role| Side {
             session: Session::new(role, limits, SystemMaskKeys::new()),
             held: Vec::new(),
-            traffic: Traffic::default(),
+            class: MessageClass::Invalid,
+            noted: false,
             deaf: false,
         };
         Self {
@@ -62,6 +69,7 @@ impl Relay {
             server: side(Role::Client),
             chain,
             journal,
+            seat,
             close_timeout,
             liveness,
             deadline: None,
@@ -72,7 +80,7 @@ impl Relay {
 
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
-        let Self { client, server, chain, journal, liveness, .. } = self;
+        let Self { client, server, chain, journal, seat, liveness, .. } = self;
         let (source, target) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
@@ -80,15 +88,30 @@ impl Relay {
         if source.deaf {
             return;
         }
+        let (tally, live) = (seat.tally(), seat.traffic(from));
+        let overlooked = chain.overlooks_messages();
         let mut closed = None;
         let mut stopped = None;
-        let Side { session, held, traffic, .. } = source;
+        let Side { session, held, class, noted, .. } = source;
         session.receive(bytes, |fact| {
             let observed = match &fact {
-                Fact::Frame(header) => Observed::Frame { direction: from, header },
-                Fact::Violation(violation) => Observed::Violation { direction: from, violation: *violation },
+                Fact::Frame(header) => {
+                    begin(header, class, noted);
+                    Observed::Frame { direction: from, header }
+                }
+                Fact::Violation(violation) => {
+                    *class = MessageClass::Invalid;
+                    Observed::Violation { direction: from, violation: *violation }
+                }
                 Fact::Data(data) => {
-                    forward(data, held, traffic, target);
+                    if let Some(bytes) = forward(data, held, live, target) {
+                        let treatment = if *noted { Treatment::Observe } else { Treatment::Pass };
+                        tally.message(from, *class, treatment);
+                        tally.bytes(from, bytes);
+                        if overlooked {
+                            tally.uninspected(Uninspected::DefenceOff);
+                        }
+                    }
                     liveness.forwarded(now);
                     return Flow::Continue;
                 }
@@ -98,7 +121,18 @@ impl Relay {
                 }
                 Fact::Ping(_) | Fact::Pong(_) => return Flow::Continue,
             };
-            stopped = observe(chain, journal, &observed, from, now);
+            let judged = observe(chain, journal, &observed, from, now);
+            stopped = judged.stopped;
+            let control = match &fact {
+                Fact::Frame(header) => control_class(header.opcode),
+                Fact::Data(_) | Fact::Ping(_) | Fact::Pong(_) | Fact::Close(_) | Fact::Violation(_) => None,
+            };
+            match (&stopped, control) {
+                (Some(_), _) => tally.message(from, control.unwrap_or(*class), Treatment::Block),
+                (None, Some(class)) if judged.noted => tally.message(from, class, Treatment::Observe),
+                (None, Some(class)) => tally.message(from, class, Treatment::Pass),
+                (None, None) => *noted |= judged.noted,
+            }
             if stopped.is_some() { Flow::Stop } else { Flow::Continue }
         });
         liveness.heard(from, session.is_inside_message(), now);
@@ -127,7 +161,7 @@ impl Relay {
 
     /// Tells both sides that the gateway stops; who closes already is left to it.
     pub(crate) fn go_away(&mut self, now: Duration) {
-        self.close_both(CloseCode::GOING_AWAY, "the gateway stops", now);
+        self.go_away_because("the gateway stops", now);
     }
 
     /// Takes note that a peer takes in what it is sent.
@@ -176,11 +210,28 @@ impl Relay {
         self.ended.is_some() && self.sentence.is_none() && done(&self.client) && done(&self.server)
     }
 
-    /// Reports how the connection ended.
-    pub(crate) fn report_end(&self, duration: Duration) {
+    /// Takes note of how long [`Relay::receive`] took.
+    pub(crate) fn received_in(&self, took: Duration) {
+        self.journal.tally().inspected(took);
+    }
+
+    /// Gives where orders from outside arrive.
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        self.seat.mailbox()
+    }
+
+    /// Closes both sides by an order from outside; a connection that is closing already is left to it.
+    pub(crate) fn dismiss(&mut self, order: &Dismissal, now: Duration) {
+        self.close_both(order.code, &order.reason, order.initiator, now);
+    }
+
+    /// Reports how the connection ended, and gives up its seat.
+    pub(crate) fn finish(self, duration: Duration) {
         let (code, initiator) = self.ended.unwrap_or((CloseCode::ABNORMAL, Initiator::Gateway));
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.journal.close(code.0, initiator, duration_ms, self.client.traffic, self.server.traffic);
+        let [from_client, from_server] =
+            [Direction::Client, Direction::Server].map(|from| self.seat.traffic(from).get());
+        self.journal.close(code.0, initiator, duration_ms, from_client, from_server);
     }
 
     const fn side(&mut self, direction: Direction) -> &mut Side {
@@ -244,17 +295,21 @@ impl Relay {
                 self.side(peer).session.close(Some(CloseCode::POLICY), &reason);
                 self.other(peer).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
             }
-            Due::Idle(limit) => self.close_both(CloseCode::GOING_AWAY, &format!("idle for {limit:?}"), now),
-            Due::TooOld(limit) => self.close_both(CloseCode::GOING_AWAY, &format!("open for {limit:?}"), now),
+            Due::Idle(limit) => self.go_away_because(&format!("idle for {limit:?}"), now),
+            Due::TooOld(limit) => self.go_away_because(&format!("open for {limit:?}"), now),
         }
     }
 
+    fn go_away_because(&mut self, reason: &str, now: Duration) {
+        self.close_both(CloseCode::GOING_AWAY, reason, Initiator::Gateway, now);
+    }
+
     /// Closes both sides with the same words; who closes already is left to it.
-    fn close_both(&mut self, code: CloseCode, reason: &str, now: Duration) {
+    fn close_both(&mut self, code: CloseCode, reason: &str, initiator: Initiator, now: Duration) {
         if self.ended.is_some() {
             return;
         }
-        self.end(code, Initiator::Gateway, now);
+        self.end(code, initiator, now);
         for direction in [Direction::Client, Direction::Server] {
             self.side(direction).session.close(Some(code), reason);
         }
@@ -268,27 +323,61 @@ impl Relay {
 
     fn end(&mut self, code: CloseCode, initiator: Initiator, now: Duration) {
         self.ended.get_or_insert((code, initiator));
+        self.seat.is_closing();
         self.deadline.get_or_insert(now + self.close_timeout);
     }
 }
 
-/// Sends a message on once it is complete; one that lies whole in the buffer is not copied aside.
-fn forward(data: &Data<'_>, held: &mut Vec<u8>, traffic: &mut Traffic, target: &mut Side) {
+/// Takes note of what message begins with a frame.
+fn begin(header: &FrameHeader, class: &mut MessageClass, noted: &mut bool) {
+    *class = match header.opcode {
+        Opcode::Text => MessageClass::Text,
+        Opcode::Binary => MessageClass::Binary,
+        Opcode::Continuation | Opcode::Ping | Opcode::Pong | Opcode::Close | Opcode::Reserved(_) => return,
+    };
+    *noted = false;
+}
+
+/// Names a control frame; it may come in the middle of a message.
+const fn control_class(opcode: Opcode) -> Option<MessageClass> {
+    match opcode {
+        Opcode::Ping => Some(MessageClass::Ping),
+        Opcode::Pong => Some(MessageClass::Pong),
+        Opcode::Close => Some(MessageClass::Close),
+        Opcode::Text | Opcode::Binary | Opcode::Continuation | Opcode::Reserved(_) => None,
+    }
+}
+
+/// Sends a message on once it is complete, and tells its length then; one that lies whole in the buffer is not copied aside.
+fn forward(data: &Data<'_>, held: &mut Vec<u8>, live: &LiveTraffic, target: &mut Side) -> Option<u64> {
+    if matches!(target.session.phase(), Phase::CloseSent | Phase::Closed) {
+        // Nothing may follow our close frame (RFC 6455 §5.5.1).
+        *held = Vec::new();
+        return None;
+    }
     let whole = data.begins && data.ends;
     if !whole {
         held.extend_from_slice(data.bytes);
     }
     if !data.ends {
-        return;
+        return None;
     }
     let message = if whole { data.bytes } else { held.as_slice() };
-    traffic.messages += 1;
-    traffic.bytes += message.len() as u64;
+    let length = message.len() as u64;
     target.session.send(data.kind, message);
+    live.add(length);
     if !whole {
         // The memory of a large message is not kept for the next one.
         *held = Vec::new();
     }
+    Some(length)
+}
+
+/// What the chain says of a fact.
+struct Judged {
+    stopped: Option<Decided>,
+    /// Whether a guard that only observes would have stopped it.
+    noted: bool,
 }
 
 /// Asks the chain and reports what guards that only observe have seen.
@@ -298,14 +387,15 @@ fn observe(
     fact: &Observed<'_>,
     from: Direction,
     now: Duration,
-) -> Option<Decided> {
+) -> Judged {
     let mut report = Report::default();
     let outcome = chain.observe(fact, now, &mut report);
     for noted in &report.noted {
         journal.decided(noted, Some(from));
     }
-    match outcome {
+    let stopped = match outcome {
         Outcome::Pass | Outcome::Ask { .. } => None,
         Outcome::Stop(decided) => Some(decided),
-    }
+    };
+    Judged { stopped, noted: !report.noted.is_empty() }
 }

@@ -1,8 +1,16 @@
 //! Listening.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use sockwarden_model::EventSender;
+use sockwarden_model::{Control, EventSender};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -14,6 +22,7 @@ use crate::{
     build::{Built, Listener},
     certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
+    modes::Modes,
     stopping::Stopping,
 };
 
@@ -25,6 +34,7 @@ const LONGEST_STOP: Duration = Duration::from_secs(30);
 /// A gateway that accepts connections.
 #[derive(Debug)]
 pub struct Gateway {
+    shared: Arc<Shared>,
     listening: Vec<Listening>,
     tasks: Vec<JoinHandle<()>>,
     /// Looks at the files of certificates.
@@ -76,10 +86,20 @@ impl Gateway {
         let (stop, stopping) = watch::channel(false);
         let certificates: Vec<_> = built.listeners.iter().filter_map(|l| l.certificates.clone()).collect();
         let watcher = watch_certificates(certificates, built.limits.certificate_poll.get(), events.clone());
-        let shared = Arc::new(Shared { built, events, stopping: Stopping::new(stopping) });
+        let shared = Arc::new(Shared {
+            built,
+            events,
+            stopping: Stopping::new(stopping),
+            registry: Arc::default(),
+            tally: Arc::default(),
+            modes: Modes::default(),
+            draining: AtomicBool::new(false),
+        });
+        let keeper = tokio::spawn(keep_modes(Arc::clone(&shared)));
         let mut gateway = Self {
+            shared: Arc::clone(&shared),
             listening: Vec::new(),
-            tasks: Vec::new(),
+            tasks: vec![keeper],
             watcher: tokio::spawn(watcher),
             stop,
             stop_time,
@@ -97,10 +117,21 @@ impl Gateway {
         &self.listening
     }
 
+    /// Gives what it is operated by.
+    pub fn control(&self) -> Arc<dyn Control> {
+        Arc::clone(&self.shared) as Arc<dyn Control>
+    }
+
+    /// Says by [`Control::readiness`] that it is about to stop; nothing else changes yet.
+    pub fn announce_drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Stops listening, tells both sides of every connection 1001 and waits until they have closed: at most for the time
     /// that a close may take and two seconds, and never longer than half a minute.
     pub async fn stop(mut self) {
         let deadline = Instant::now() + self.stop_time;
+        self.announce_drain();
         let _ = self.stop.send(true);
         for mut task in std::mem::take(&mut self.tasks) {
             if timeout_at(deadline, &mut task).await.is_err() {
@@ -127,6 +158,15 @@ fn door(listener: &Listener) -> Door {
     }
 }
 
+/// Puts changed modes back when their time is over, until the gateway stops.
+async fn keep_modes(shared: Arc<Shared>) {
+    let mut stopping = shared.stopping.clone();
+    tokio::select! {
+        () = stopping.begins() => {}
+        () = shared.modes.keep(&shared.built.routes, &shared.events) => {}
+    }
+}
+
 async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: Arc<Semaphore>) {
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
@@ -146,7 +186,10 @@ async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: A
             }
         };
         while connections.try_join_next().is_some() {}
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            shared.tally.turned_away();
+            continue;
+        };
         let serving = serve(Arc::clone(&shared), door.clone(), tcp, address);
         connections.spawn(async move {
             serving.await;

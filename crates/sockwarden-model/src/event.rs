@@ -1,4 +1,5 @@
-//! What a gateway reports: one record when a connection opens, one when it closes, one per verdict other than pass.
+//! What a gateway reports: one record when a connection opens, one when it closes, one per verdict other than pass, one
+//! per order of an operator.
 //!
 //! Events never hold payloads, cookies, tickets or authorisation headers.
 
@@ -8,22 +9,31 @@ use std::sync::{
     mpsc::{Receiver, SyncSender, sync_channel},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, Mode, Severity};
+use crate::{AuditEvent, Direction, Mode, Severity};
 
 /// A short name for an event that a refused person can quote to an operator.
 ///
 /// Ten characters of Crockford's base 32 (50 random bits).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(u64);
 
 impl EventId {
+    /// How many random bits an id has.
+    pub const BITS: u32 = 50;
+
     const ALPHABET: &'static [u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
     /// Makes an id from the low 50 bits of a random number.
     pub const fn from_random(random: u64) -> Self {
-        Self(random & ((1 << 50) - 1))
+        Self(random & ((1 << Self::BITS) - 1))
+    }
+
+    /// Gives the number; it is less than 2 to the power of [`EventId::BITS`], and ids are ordered as their numbers are.
+    pub const fn number(self) -> u64 {
+        self.0
     }
 }
 
@@ -77,6 +87,20 @@ impl<'de> Deserialize<'de> for EventId {
     }
 }
 
+impl JsonSchema for EventId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EventId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9A-HJKMNP-TV-Z]{10}$",
+            "description": "A short name for an event or a connection.",
+        })
+    }
+}
+
 /// One line of the event log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -89,6 +113,8 @@ pub enum Event {
     Verdict(VerdictEvent),
     /// Something happened to the gateway itself.
     Notice(NoticeEvent),
+    /// Somebody told the gateway to do something, or tried to.
+    Audit(AuditEvent),
 }
 
 /// Something happened to the gateway itself.
@@ -168,10 +194,32 @@ pub enum Initiator {
     Server,
     /// The gateway.
     Gateway,
+    /// An operator, by the control port.
+    Operator,
+}
+
+impl Initiator {
+    /// Every initiator, in the order of their indices.
+    pub const ALL: [Self; 4] = [Self::Client, Self::Server, Self::Gateway, Self::Operator];
+
+    /// Gives its place in [`Initiator::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Names it as events and metrics spell it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Gateway => "gateway",
+            Self::Operator => "operator",
+        }
+    }
 }
 
 /// How much was forwarded one way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Traffic {
     /// Messages.
     pub messages: u64,

@@ -2,6 +2,9 @@
 //!
 //! Nothing here opens, waits or measures: times and random numbers are arguments.
 
+mod audit;
+mod control;
+mod counters;
 mod event;
 mod evidence;
 mod finding;
@@ -12,6 +15,15 @@ mod rule;
 mod severity;
 mod threat;
 
+pub use audit::{Action, AuditEvent, Requester, Role};
+pub use control::{
+    CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope, Readiness, RouteState, Session,
+    SessionPage, SessionQuery, SessionState,
+};
+pub use counters::{
+    CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
+    Uninspected,
+};
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
     OpenEvent, Traffic, VerdictEvent, event_channel,

@@ -179,6 +179,10 @@ impl Defence for FrameLimits {
         &RULE
     }
 
+    fn judges_messages(&self) -> bool {
+        true
+    }
+
     fn guard(&self) -> Box<dyn Guard> {
         Box::new(self.clone())
     }

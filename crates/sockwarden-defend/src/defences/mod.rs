@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use sockwarden_model::{Mode, Rule};
 
-use crate::Configured;
+use crate::{Configured, Switch};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
@@ -57,7 +57,7 @@ pub struct Defences {
 
 impl Defences {
     /// Builds the chain's links in the order of [`ORDER`].
-    pub fn build(&self) -> Vec<Configured> {
+    pub fn build(&self) -> Arc<[Configured]> {
         let mut links = vec![
             configured(TlsRequired, self.tls_required.mode),
             configured(StrictHandshake, self.strict_handshake.mode),
@@ -68,15 +68,16 @@ impl Defences {
         }
         links.extend([
             configured(UpstreamTls::new(self.cleartext_upstream), self.upstream_tls.mode),
-            configured(ProtocolRules, Mode::Block),
+            // Bytes that are no legal frame cannot be passed on, whatever one would like.
+            Configured { defence: Box::new(ProtocolRules), switch: Switch::fixed(Mode::Block) },
             configured(FrameLimits::new(&self.frame_limits), self.frame_limits.mode),
         ]);
-        links
+        links.into()
     }
 }
 
 fn configured(defence: impl crate::Defence + 'static, mode: Mode) -> Configured {
-    Configured { defence: Arc::new(defence), mode }
+    Configured { defence: Box::new(defence), switch: Switch::new(mode) }
 }
 
 #[cfg(test)]

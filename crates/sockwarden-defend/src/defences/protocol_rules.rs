@@ -51,6 +51,10 @@ impl Defence for ProtocolRules {
         &RULE
     }
 
+    fn judges_messages(&self) -> bool {
+        true
+    }
+
     fn guard(&self) -> Box<dyn Guard> {
         Box::new(Self)
     }

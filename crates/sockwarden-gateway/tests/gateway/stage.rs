@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_gateway::{AuthKind, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
-use sockwarden_model::{Event, EventReceiver, VerdictEvent, event_channel};
+use sockwarden_model::{Control, Event, EventReceiver, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
 use tokio::{
@@ -196,6 +196,11 @@ impl Stage {
         Self { gateway, address, events, authority }
     }
 
+    /// Gives what the gateway is operated by.
+    pub(crate) fn control(&self) -> Arc<dyn Control> {
+        self.gateway.control()
+    }
+
     /// Connects as an ordinary client does.
     pub(crate) async fn connect(
         &self,
@@ -244,7 +249,7 @@ impl Stage {
                 for event in self.events.try_iter() {
                     match event {
                         Event::Verdict(verdict) => return verdict,
-                        Event::Open(_) | Event::Close(_) | Event::Notice(_) => {}
+                        Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -31,7 +31,7 @@ impl EventLog {
                 Event::Verdict(verdict) => {
                     verdicts.insert(verdict.id, verdict);
                 }
-                Event::Open(_) | Event::Close(_) | Event::Notice(_) => {}
+                Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
             }
         }
         verdicts.get(&id).cloned()

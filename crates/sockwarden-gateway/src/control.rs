@@ -1,0 +1,73 @@
+//! The gateway's side of the control port.
+
+use std::sync::atomic::Ordering;
+
+use sockwarden_model::{
+    Action, CloseOrder, Control, ControlError, Counters, EventId, Initiator, ModeChange, ModeScope,
+    Readiness, Requester, RouteState, Session, SessionPage, SessionQuery, printable,
+};
+use sockwarden_proto::CloseCode;
+
+use crate::{connection::Shared, mailbox::Dismissal, modes::audit};
+
+impl Control for Shared {
+    fn sessions(&self, query: &SessionQuery) -> SessionPage {
+        let total = self.built.routes.iter().map(|route| route.tally.active()).sum();
+        SessionPage { total, ..self.registry.page(query) }
+    }
+
+    fn session(&self, id: EventId) -> Option<Session> {
+        self.registry.find(id).map(|entry| entry.session())
+    }
+
+    fn close(&self, id: EventId, order: &CloseOrder, by: &Requester) -> Result<(), ControlError> {
+        let code = CloseCode(order.code);
+        if !code.may_be_sent() {
+            return Err(ControlError::CloseCode(order.code));
+        }
+        if order.reason.len() > CloseOrder::REASON || order.reason.chars().any(char::is_control) {
+            return Err(ControlError::CloseReason);
+        }
+        let entry = self.registry.find(id).ok_or(ControlError::NoSession(id))?;
+        let reason = printable(order.reason.as_bytes(), CloseOrder::REASON);
+        audit(&self.events, by, Action::CloseSession { connection: id, code: order.code, reason });
+        let reason = order.reason.clone();
+        entry.mailbox.post(Dismissal { code, reason, initiator: Initiator::Operator });
+        Ok(())
+    }
+
+    fn routes(&self) -> Vec<RouteState> {
+        let routes = self.built.routes.iter().enumerate().map(|(at, route)| RouteState {
+            name: route.name.to_string(),
+            path: route.path.clone(),
+            // Its path and query may hold what only the application is to know.
+            upstream: format!("{}://{}", route.upstream.scheme(), route.upstream.authority()),
+            active: route.tally.active(),
+            defences: self.modes.states(&self.built.routes, at),
+        });
+        routes.collect()
+    }
+
+    fn set_mode(&self, change: &ModeChange, by: &Requester) -> Result<usize, ControlError> {
+        self.modes.set(&self.built.routes, change, by, &self.events)
+    }
+
+    fn restore_modes(&self, scope: &ModeScope, by: &Requester) -> Result<usize, ControlError> {
+        self.modes.restore(&self.built.routes, scope, by, &self.events)
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            routes: self.built.routes.iter().map(|route| route.tally.counters(&route.name)).collect(),
+            refused_without_route: self.tally.refused_without_route(),
+            closes: self.tally.closes(),
+            inspection: self.tally.inspection(),
+            turned_away: self.tally.count_turned_away(),
+            events_dropped: self.events.dropped(),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.draining.load(Ordering::Relaxed) { Readiness::Draining } else { Readiness::Ready }
+    }
+}

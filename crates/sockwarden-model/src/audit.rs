@@ -1,0 +1,98 @@
+//! Who told a gateway to do what.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventId, Mode};
+
+/// Somebody told the gateway to do something, or tried to, or it undid it by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Who.
+    pub by: Requester,
+    /// What.
+    pub action: Action,
+}
+
+/// Who asks a gateway for something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requester {
+    /// By which right.
+    pub role: Role,
+    /// The address and port that the request came from; absent where nobody asked.
+    pub from: Option<String>,
+}
+
+impl Requester {
+    /// The gateway itself, when a stated time is over.
+    pub const TIMER: Self = Self { role: Role::Timer, from: None };
+}
+
+/// What somebody may do with a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Nothing: who it is was not shown.
+    Nobody,
+    /// Looks.
+    Viewer,
+    /// Looks and acts.
+    Operator,
+    /// The gateway's own clock.
+    Timer,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Nobody => "nobody",
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Timer => "timer",
+        })
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A session was told to close.
+    CloseSession {
+        /// Names the connection in all its events.
+        connection: EventId,
+        /// The code that both sides are told.
+        code: u16,
+        /// The reason that both sides are told, escaped.
+        reason: String,
+    },
+    /// The mode of a defence was changed for a time.
+    SetMode {
+        /// The route.
+        route: String,
+        /// The id of the defence.
+        rule: String,
+        /// The mode from now on.
+        mode: Mode,
+        /// For how many seconds.
+        seconds: u64,
+    },
+    /// The mode of a defence went back to what the configuration says.
+    RestoreMode {
+        /// The route.
+        route: String,
+        /// The id of the defence.
+        rule: String,
+        /// The mode from now on.
+        mode: Mode,
+    },
+    /// A request was refused for want of a right.
+    Refused {
+        /// What was asked for, escaped and cut.
+        request: String,
+        /// Why it was refused.
+        reason: String,
+    },
+}
