@@ -34,7 +34,7 @@ pub struct BuildError(pub Vec<Problem>);
 #[derive(Debug)]
 pub struct Built {
     pub(crate) listeners: Vec<Listener>,
-    pub(crate) routes: Vec<Route>,
+    pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) limits: LimitsConfig,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
     pub dev_authority: Option<String>,
@@ -59,6 +59,8 @@ pub(crate) struct Route {
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
     pub(crate) tally: Arc<RouteTally>,
+    /// What it was built from: its configuration and the authorities of its application.
+    made_of: (RouteConfig, Option<Vec<u8>>),
 }
 
 #[derive(Debug)]
@@ -77,8 +79,23 @@ impl Route {
 }
 
 impl Built {
+    /// Takes over from an older gateway the routes that are the same, and the counters of those that are not; gives the
+    /// names of the old routes that are gone or different now.
+    pub(crate) fn adopt(&mut self, old: &Self) -> Vec<Arc<str>> {
+        for route in &mut self.routes {
+            let Some(before) = old.routes.iter().find(|before| before.name == route.name) else { continue };
+            if before.made_of == route.made_of {
+                *route = Arc::clone(before);
+            } else if let Some(route) = Arc::get_mut(route) {
+                route.tally = Arc::clone(&before.tally);
+            }
+        }
+        let lives_on = |before: &&Arc<Route>| self.routes.iter().any(|route| Arc::ptr_eq(route, before));
+        old.routes.iter().filter(|before| !lives_on(before)).map(|before| Arc::clone(&before.name)).collect()
+    }
+
     /// Finds the route with the longest path that covers `target`.
-    pub(crate) fn route(&self, target: &str) -> Option<&Route> {
+    pub(crate) fn route(&self, target: &str) -> Option<&Arc<Route>> {
         let path = target.split('?').next().unwrap_or_default();
         self.routes.iter().filter(|route| route.covers(path)).max_by_key(|route| route.path.len())
     }
@@ -110,7 +127,7 @@ pub fn build(
         let key = |name: &str| format!("listeners[{index}].{name}");
         built_listeners.extend(build_listener(config, &key, &mut dev_authority, &mut problems));
     }
-    let mut built_routes: Vec<Route> = Vec::new();
+    let mut built_routes: Vec<Arc<Route>> = Vec::new();
     for (index, config) in routes.iter().enumerate() {
         let key = |name: &str| format!("routes[{index}].{name}");
         for earlier in &routes[..index] {
@@ -121,7 +138,7 @@ pub fn build(
                 problems.add(&key("name"), "another route has the same name", None);
             }
         }
-        built_routes.extend(build_route(config, &key, &mut problems));
+        built_routes.extend(build_route(config, &key, &mut problems).map(Arc::new));
     }
     refuse_zeros(routes, limits, &mut problems);
     if problems.0.is_empty() {
@@ -370,10 +387,12 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
             Some("use wss://, or say `cleartext_upstream = true`"),
         );
     }
+    let mut authorities = None;
     let upstream_tls = match &config.upstream_ca {
         None => problems.take(&key("upstream"), ClientTls::platform()),
         Some(path) => problems.read(&key("upstream_ca"), path).and_then(|pem| {
             let tls = ClientTls::with_roots(&pem).map_err(|error| format!("`{}`: {error}", path.display()));
+            authorities = Some(pem);
             problems.take(&key("upstream_ca"), tls)
         }),
     };
@@ -434,6 +453,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
         tally: Arc::default(),
+        made_of: (config.clone(), authorities),
     })
 }
 

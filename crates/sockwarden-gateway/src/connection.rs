@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use arc_swap::ArcSwap;
 use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
@@ -46,7 +47,7 @@ const HSTS: &str = "Strict-Transport-Security: max-age=31536000";
 /// What all connections of a gateway share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) built: Built,
+    pub(crate) built: ArcSwap<Built>,
     pub(crate) events: EventSender,
     pub(crate) stopping: Stopping,
     pub(crate) registry: Arc<Registry>,
@@ -62,6 +63,12 @@ pub(crate) struct Door {
     pub(crate) proxies: Arc<ProxiesConfig>,
 }
 
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("tls", &self.acceptor.is_some()).field("proxies", &self.proxies).finish()
+    }
+}
+
 /// Serves one connection until it ends.
 pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, peer: SocketAddr) {
     let mut client = Client {
@@ -71,7 +78,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
         proxies: door.proxies,
         begun: Instant::now(),
     };
-    let deadline = shared.built.limits.handshake_timeout.get();
+    // What is in force when the connection comes stays in force for it.
+    let built = shared.built.load_full();
+    let deadline = built.limits.handshake_timeout.get();
     let asked = async {
         if client.proxies.proxy_protocol.iter().any(|network| network.contains(peer.ip())) {
             client.handed_over(read_proxy_header(&mut tcp).await.ok()?);
@@ -89,7 +98,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     };
     let Ok(Some((stream, head))) = asked else { return };
     match head {
-        Ok((head, early)) => client.asked(&shared.built, stopping, stream, head, early).await,
+        Ok((head, early)) => client.asked(&built, stopping, stream, head, early).await,
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
         Err(Unread::Ended) => {}
     }

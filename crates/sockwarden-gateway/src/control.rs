@@ -12,7 +12,7 @@ use crate::{connection::Shared, mailbox::Dismissal, modes::audit};
 
 impl Control for Shared {
     fn sessions(&self, query: &SessionQuery) -> SessionPage {
-        let total = self.built.routes.iter().map(|route| route.tally.active()).sum();
+        let total = self.built.load().routes.iter().map(|route| route.tally.active()).sum();
         SessionPage { total, ..self.registry.page(query) }
     }
 
@@ -37,28 +37,29 @@ impl Control for Shared {
     }
 
     fn routes(&self) -> Vec<RouteState> {
-        let routes = self.built.routes.iter().enumerate().map(|(at, route)| RouteState {
+        let built = self.built.load();
+        let routes = built.routes.iter().map(|route| RouteState {
             name: route.name.to_string(),
             path: route.path.clone(),
             // Its path and query may hold what only the application is to know.
             upstream: format!("{}://{}", route.upstream.scheme(), route.upstream.authority()),
             active: route.tally.active(),
-            defences: self.modes.states(&self.built.routes, at),
+            defences: self.modes.states(route),
         });
         routes.collect()
     }
 
     fn set_mode(&self, change: &ModeChange, by: &Requester) -> Result<usize, ControlError> {
-        self.modes.set(&self.built.routes, change, by, &self.events)
+        self.modes.set(&self.built.load().routes, change, by, &self.events)
     }
 
     fn restore_modes(&self, scope: &ModeScope, by: &Requester) -> Result<usize, ControlError> {
-        self.modes.restore(&self.built.routes, scope, by, &self.events)
+        self.modes.restore(&self.built.load().routes, scope, by, &self.events)
     }
 
     fn counters(&self) -> Counters {
         Counters {
-            routes: self.built.routes.iter().map(|route| route.tally.counters(&route.name)).collect(),
+            routes: self.built.load().routes.iter().map(|route| route.tally.counters(&route.name)).collect(),
             refused_without_route: self.tally.refused_without_route(),
             closes: self.tally.closes(),
             inspection: self.tally.inspection(),

@@ -1,6 +1,6 @@
 //! Modes that differ from the configuration for a stated time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sockwarden_model::{
     Action, AuditEvent, ControlError, DefenceState, Event, EventSender, Mode, ModeChange, ModeScope,
@@ -20,9 +20,9 @@ pub(crate) struct Modes {
     sooner: Notify,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Changed {
-    route: usize,
+    route: Arc<Route>,
     defence: usize,
     until: Instant,
 }
@@ -31,7 +31,7 @@ impl Modes {
     /// Changes modes for a time; gives how many.
     pub(crate) fn set(
         &self,
-        routes: &[Route],
+        routes: &[Arc<Route>],
         change: &ModeChange,
         by: &Requester,
         events: &EventSender,
@@ -44,9 +44,9 @@ impl Modes {
         let mut list = self.lock();
         let mut count = 0;
         for (route, defence) in chosen {
-            let Route { name, defences, .. } = &routes[route];
+            let Route { name, defences, .. } = &*route;
             let switch = &defences[defence].switch;
-            let was_changed = forget(&mut list, route, defence);
+            let was_changed = forget(&mut list, &route, defence);
             if change.mode == switch.configured() && !was_changed {
                 continue;
             }
@@ -56,7 +56,7 @@ impl Modes {
             let action = if change.mode == switch.configured() {
                 Action::RestoreMode { route: route_name, rule, mode: change.mode }
             } else {
-                list.push(Changed { route, defence, until });
+                list.push(Changed { route: Arc::clone(&route), defence, until });
                 let seconds = change.time.as_secs();
                 Action::SetMode { route: route_name, rule, mode: change.mode, seconds }
             };
@@ -70,7 +70,7 @@ impl Modes {
     /// Puts modes back; gives how many.
     pub(crate) fn restore(
         &self,
-        routes: &[Route],
+        routes: &[Arc<Route>],
         scope: &ModeScope,
         by: &Requester,
         events: &EventSender,
@@ -79,8 +79,8 @@ impl Modes {
         let mut list = self.lock();
         let mut count = 0;
         for (route, defence) in chosen {
-            if forget(&mut list, route, defence) {
-                put_back(routes, route, defence, by, events);
+            if forget(&mut list, &route, defence) {
+                put_back(&route, defence, by, events);
                 count += 1;
             }
         }
@@ -88,7 +88,7 @@ impl Modes {
     }
 
     /// Puts every mode back when its time is over, for as long as it is polled.
-    pub(crate) async fn keep(&self, routes: &[Route], events: &EventSender) {
+    pub(crate) async fn keep(&self, events: &EventSender) {
         loop {
             let next = self.lock().iter().map(|changed| changed.until).min();
             match next {
@@ -103,21 +103,21 @@ impl Modes {
             let now = Instant::now();
             let mut list = self.lock();
             for due in list.extract_if(.., |changed| changed.until <= now) {
-                put_back(routes, due.route, due.defence, &Requester::TIMER, events);
+                put_back(&due.route, due.defence, &Requester::TIMER, events);
             }
         }
     }
 
     /// Tells how each defence of a route stands.
-    pub(crate) fn states(&self, routes: &[Route], route: usize) -> Vec<DefenceState> {
+    pub(crate) fn states(&self, route: &Arc<Route>) -> Vec<DefenceState> {
         let now = Instant::now();
         let list = self.lock();
         let left = |defence| {
-            let changed = list.iter().find(|c| c.route == route && c.defence == defence)?;
+            let changed = list.iter().find(|c| Arc::ptr_eq(&c.route, route) && c.defence == defence)?;
             let left = changed.until.saturating_duration_since(now);
             Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
         };
-        let states = routes[route].defences.iter().enumerate().map(|(at, configured)| DefenceState {
+        let states = route.defences.iter().enumerate().map(|(at, configured)| DefenceState {
             rule: configured.defence.rule().id.to_owned(),
             mode: configured.switch.mode(),
             configured: configured.switch.configured(),
@@ -133,35 +133,37 @@ impl Modes {
 }
 
 /// Finds the defences that a change concerns, as places of routes and of their defences.
-fn chosen(routes: &[Route], scope: &ModeScope) -> Result<Vec<(usize, usize)>, ControlError> {
-    let wanted = |route: &&Route| scope.route.as_deref().is_none_or(|name| name == &*route.name);
+fn chosen(routes: &[Arc<Route>], scope: &ModeScope) -> Result<Vec<(Arc<Route>, usize)>, ControlError> {
+    let wanted = |route: &&Arc<Route>| scope.route.as_deref().is_none_or(|name| name == &*route.name);
     if !routes.iter().any(|route| wanted(&route)) {
         return Err(ControlError::NoRoute);
     }
     let mut chosen = Vec::new();
-    for (at, route) in routes.iter().enumerate().filter(|(_, route)| wanted(route)) {
+    for route in routes.iter().filter(wanted) {
         for (place, configured) in route.defences.iter().enumerate() {
             let switch = &configured.switch;
             match scope.rule.as_deref() {
-                None if !switch.is_fixed() && switch.configured() != Mode::Off => chosen.push((at, place)),
+                None if !switch.is_fixed() && switch.configured() != Mode::Off => {
+                    chosen.push((Arc::clone(route), place))
+                }
                 None => {}
                 Some(rule) if rule != configured.defence.rule().id => {}
                 Some(_) if switch.is_fixed() => return Err(ControlError::Fixed),
-                Some(_) => chosen.push((at, place)),
+                Some(_) => chosen.push((Arc::clone(route), place)),
             }
         }
     }
     if chosen.is_empty() && scope.rule.is_some() { Err(ControlError::NoRule) } else { Ok(chosen) }
 }
 
-fn forget(list: &mut Vec<Changed>, route: usize, defence: usize) -> bool {
+fn forget(list: &mut Vec<Changed>, route: &Arc<Route>, defence: usize) -> bool {
     let before = list.len();
-    list.retain(|changed| (changed.route, changed.defence) != (route, defence));
+    list.retain(|changed| !Arc::ptr_eq(&changed.route, route) || changed.defence != defence);
     list.len() != before
 }
 
-fn put_back(routes: &[Route], route: usize, defence: usize, by: &Requester, events: &EventSender) {
-    let Route { name, defences, .. } = &routes[route];
+fn put_back(route: &Route, defence: usize, by: &Requester, events: &EventSender) {
+    let Route { name, defences, .. } = route;
     let configured = &defences[defence];
     configured.switch.restore();
     let action = Action::RestoreMode {
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
     use crate::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig, build};
 
-    fn routes() -> Vec<Route> {
+    fn routes() -> Vec<Arc<Route>> {
         let listener = ListenerConfig::new("127.0.0.1:0");
         let mut chat = RouteConfig::new("chat", "ws://127.0.0.1:1", AuthKind::None);
         chat.origin_policy.mode = Mode::Off;
@@ -263,11 +265,11 @@ mod tests {
             // A second change of the same defence replaces the first, sooner or later.
             assert_eq!(modes.set(&routes, &change(Some("frame-limits"), 9), &operator(), &sender), Ok(1));
             let limits = |states: Vec<DefenceState>| states.into_iter().find(|s| s.rule == "frame-limits");
-            let state = limits(modes.states(&routes, 1)).unwrap();
+            let state = limits(modes.states(&routes[1])).unwrap();
             assert_eq!((state.mode, state.seconds_left), (Mode::Observe, Some(9)));
             assert_eq!(actions(&events).len(), 6);
             after(10).await;
-            let state = limits(modes.states(&routes, 1)).unwrap();
+            let state = limits(modes.states(&routes[1])).unwrap();
             assert_eq!((state.mode, state.seconds_left), (Mode::Block, None));
             let restored = |rule: &str| Action::RestoreMode {
                 route: "feed".to_owned(),
@@ -284,7 +286,7 @@ mod tests {
         };
         tokio::select! {
             () = acts => {}
-            () = modes.keep(&routes, &sender) => {}
+            () = modes.keep(&sender) => {}
         }
     }
 }

@@ -129,6 +129,20 @@ impl Registry {
         SessionPage { sessions, next, total: 0 }
     }
 
+    /// Gives every session that `wanted` picks.
+    pub(crate) fn pick(&self, wanted: impl Fn(&About) -> bool) -> Vec<Arc<Entry>> {
+        let mut picked = Vec::new();
+        for shard in &self.shards {
+            picked.extend(lock(shard).values().filter(|entry| wanted(&entry.about)).cloned());
+        }
+        picked
+    }
+
+    /// Tells whether there is no session.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| lock(shard).is_empty())
+    }
+
     fn shard(&self, id: EventId) -> MutexGuard<'_, BTreeMap<EventId, Arc<Entry>>> {
         lock(&self.shards[shard_of(id)])
     }

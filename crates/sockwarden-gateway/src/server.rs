@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use sockwarden_model::{Control, EventSender};
+use arc_swap::ArcSwap;
+use sockwarden_model::{Control, EventSender, Notice};
+use sockwarden_proto::CloseCode;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -22,6 +24,8 @@ use crate::{
     build::{Built, Listener},
     certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
+    journal::notice,
+    lifecycle::{ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
     stopping::Stopping,
 };
@@ -35,12 +39,48 @@ const LONGEST_STOP: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    listening: Vec<Listening>,
+    permits: Arc<Semaphore>,
+    listeners: Vec<OpenListener>,
+    /// Listeners that accept no more and whose connections live on, farewells, and the keeper of modes.
     tasks: Vec<JoinHandle<()>>,
     /// Looks at the files of certificates.
     watcher: JoinHandle<()>,
     stop: watch::Sender<bool>,
     stop_time: Duration,
+}
+
+/// A listener and the task that accepts its connections.
+#[derive(Debug)]
+struct OpenListener {
+    /// The address as it was configured, perhaps with port 0.
+    configured: SocketAddr,
+    listening: Listening,
+    door: Arc<ArcSwap<Door>>,
+    retire: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// What a reload has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Routes that are as they were.
+    pub unchanged: usize,
+    /// Routes that are new or different.
+    pub changed: usize,
+    /// Routes that are gone.
+    pub removed: usize,
+    /// Sessions that are being closed.
+    pub closing: usize,
+}
+
+impl std::fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { unchanged, changed, removed, closing } = self;
+        write!(
+            f,
+            "routes: {unchanged} unchanged, {changed} changed, {removed} removed; {closing} sessions closing"
+        )
+    }
 }
 
 /// Where a gateway listens.
@@ -73,48 +113,38 @@ impl Gateway {
     pub async fn start(built: Built, events: EventSender) -> Result<Self, StartError> {
         let mut sockets = Vec::new();
         for listener in &built.listeners {
-            let address = listener.address;
-            let refused = |source| StartError::Listen { address, source };
-            let socket = TcpListener::bind(address).await.map_err(refused)?;
-            let listening =
-                Listening { address: socket.local_addr().map_err(refused)?, tls: listener.tls.is_some() };
-            sockets.push((socket, listening, door(listener)));
+            sockets.push(bind(listener).await?);
         }
-        let permits = Arc::new(Semaphore::new(built.limits.connections as usize));
         let close_timeout = built.limits.close_timeout.get();
-        let stop_time = close_timeout.saturating_add(STOP_MARGIN).min(LONGEST_STOP);
         let (stop, stopping) = watch::channel(false);
-        let certificates: Vec<_> = built.listeners.iter().filter_map(|l| l.certificates.clone()).collect();
-        let watcher = watch_certificates(certificates, built.limits.certificate_poll.get(), events.clone());
-        let shared = Arc::new(Shared {
-            built,
-            events,
-            stopping: Stopping::new(stopping),
-            registry: Arc::default(),
-            tally: Arc::default(),
-            modes: Modes::default(),
-            draining: AtomicBool::new(false),
-        });
-        let keeper = tokio::spawn(keep_modes(Arc::clone(&shared)));
         let mut gateway = Self {
-            shared: Arc::clone(&shared),
-            listening: Vec::new(),
-            tasks: vec![keeper],
-            watcher: tokio::spawn(watcher),
+            permits: Arc::new(Semaphore::new(built.limits.connections as usize)),
+            listeners: Vec::new(),
+            tasks: Vec::new(),
+            watcher: tokio::spawn(certificate_watcher(&built, &events)),
             stop,
-            stop_time,
+            stop_time: close_timeout.saturating_add(STOP_MARGIN).min(LONGEST_STOP),
+            shared: Arc::new(Shared {
+                built: ArcSwap::from_pointee(built),
+                events,
+                stopping: Stopping::new(stopping),
+                registry: Arc::default(),
+                tally: Arc::default(),
+                modes: Modes::default(),
+                draining: AtomicBool::new(false),
+            }),
         };
-        for (socket, listening, door) in sockets {
-            gateway.listening.push(listening);
-            let accepting = accept(socket, door, Arc::clone(&shared), Arc::clone(&permits));
-            gateway.tasks.push(tokio::spawn(accepting));
+        gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
+        let built = gateway.shared.built.load_full();
+        for (listener, socket) in built.listeners.iter().zip(sockets) {
+            gateway.open(listener, socket);
         }
         Ok(gateway)
     }
 
     /// Tells where it listens.
-    pub fn listening(&self) -> &[Listening] {
-        &self.listening
+    pub fn listening(&self) -> Vec<Listening> {
+        self.listeners.iter().map(|listener| listener.listening).collect()
     }
 
     /// Gives what it is operated by.
@@ -122,17 +152,96 @@ impl Gateway {
         Arc::clone(&self.shared) as Arc<dyn Control>
     }
 
-    /// Says by [`Control::readiness`] that it is about to stop; nothing else changes yet.
-    pub fn announce_drain(&self) {
+    /// Takes a new configuration. Sessions of routes that are the same live on; those of changed and removed ones are kept
+    /// or closed with 1012 as `policy` says. Listeners whose address stays keep their socket, and take their new
+    /// certificates and proxies; the most connections at once stays what it was at the start.
+    ///
+    /// # Errors
+    /// A new address cannot be listened on; then nothing has changed.
+    pub async fn reload(&mut self, mut built: Built, policy: &ReloadConfig) -> Result<Reloaded, StartError> {
+        let kept =
+            |listeners: &[OpenListener], address| listeners.iter().any(|open| open.configured == address);
+        let mut sockets = Vec::new();
+        for listener in built.listeners.iter().filter(|l| !kept(&self.listeners, l.address)) {
+            sockets.push((listener.clone(), bind(listener).await?));
+        }
+        // From here on nothing can fail.
+        let old = self.shared.built.load_full();
+        let gone = built.adopt(&old);
+        let names: Vec<Arc<str>> = built.routes.iter().map(|route| Arc::clone(&route.name)).collect();
+        let mut reloaded = Reloaded {
+            unchanged: old.routes.len() - gone.len(),
+            changed: names.len() - (old.routes.len() - gone.len()),
+            removed: gone.iter().filter(|name| !names.contains(name)).count(),
+            closing: 0,
+        };
+        self.watcher.abort();
+        self.watcher = tokio::spawn(certificate_watcher(&built, &self.shared.events));
+        for listener in &built.listeners {
+            if let Some(open) = self.listeners.iter_mut().find(|open| open.configured == listener.address) {
+                open.door.store(Arc::new(door(listener)));
+                open.listening.tls = listener.tls.is_some();
+            }
+        }
+        let stays = |open: &OpenListener| built.listeners.iter().any(|l| l.address == open.configured);
+        let (stay, retired) = std::mem::take(&mut self.listeners).into_iter().partition(stays);
+        self.listeners = stay;
+        self.retire(retired);
+        self.shared.built.store(Arc::new(built));
+        for (listener, socket) in sockets {
+            self.open(&listener, socket);
+        }
+        if policy.changed_routes == ChangedRoutes::Close {
+            let sessions = self.shared.registry.pick(|about| gone.contains(&about.route));
+            reloaded.closing = sessions.len();
+            let window = policy.window.get();
+            self.tasks.retain(|task| !task.is_finished());
+            self.tasks.push(tokio::spawn(dismiss(
+                sessions,
+                window,
+                CloseCode::RESTART,
+                "the configuration changed",
+            )));
+        }
+        notice(&self.shared.events, Notice::Reloaded, reloaded.to_string());
+        Ok(reloaded)
+    }
+
+    /// Reports that a new configuration cannot be used; the old one stays.
+    pub fn reload_rejected(&self, why: String) {
+        notice(&self.shared.events, Notice::ReloadRejected, why);
+    }
+
+    /// Ends in order: withdraws readiness, waits, stops accepting, closes every session within a window, and cuts off what
+    /// has not closed a while after it.
+    pub async fn drain(mut self, config: &DrainConfig) {
         self.shared.draining.store(true, Ordering::Relaxed);
+        if !self.shared.registry.is_empty() {
+            tokio::time::sleep(config.delay.get()).await;
+        }
+        let listeners = std::mem::take(&mut self.listeners);
+        self.retire(listeners);
+        let sessions = self.shared.registry.pick(|_| true);
+        let window = if sessions.is_empty() { Duration::ZERO } else { config.window.get() };
+        dismiss(sessions, window, config.code.code(), "the gateway restarts").await;
+        let grace = Instant::now() + config.grace.get();
+        while !self.shared.registry.is_empty() && Instant::now() < grace {
+            // A handshake that was under way when listening ended may have become a session since.
+            let late = self.shared.registry.pick(|_| true);
+            dismiss(late, Duration::ZERO, config.code.code(), "the gateway restarts").await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.stop().await;
     }
 
     /// Stops listening, tells both sides of every connection 1001 and waits until they have closed: at most for the time
     /// that a close may take and two seconds, and never longer than half a minute.
     pub async fn stop(mut self) {
         let deadline = Instant::now() + self.stop_time;
-        self.announce_drain();
+        self.shared.draining.store(true, Ordering::Relaxed);
         let _ = self.stop.send(true);
+        let listeners = std::mem::take(&mut self.listeners);
+        self.retire(listeners);
         for mut task in std::mem::take(&mut self.tasks) {
             if timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
@@ -140,15 +249,45 @@ impl Gateway {
             }
         }
     }
+
+    fn open(&mut self, listener: &Listener, (socket, listening): (TcpListener, Listening)) {
+        let door = Arc::new(ArcSwap::from_pointee(door(listener)));
+        let (retire, retired) = watch::channel(false);
+        let accepting = accept(
+            socket,
+            Arc::clone(&door),
+            Stopping::new(retired),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.permits),
+        );
+        let task = tokio::spawn(accepting);
+        self.listeners.push(OpenListener { configured: listener.address, listening, door, retire, task });
+    }
+
+    /// Ends the listening of some; their connections live on.
+    fn retire(&mut self, listeners: Vec<OpenListener>) {
+        for listener in listeners {
+            let _ = listener.retire.send(true);
+            self.tasks.push(listener.task);
+        }
+    }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.watcher.abort();
-        for task in &self.tasks {
+        for task in self.listeners.iter().map(|listener| &listener.task).chain(&self.tasks) {
             task.abort();
         }
     }
+}
+
+async fn bind(listener: &Listener) -> Result<(TcpListener, Listening), StartError> {
+    let address = listener.address;
+    let refused = |source| StartError::Listen { address, source };
+    let socket = TcpListener::bind(address).await.map_err(refused)?;
+    let address = socket.local_addr().map_err(refused)?;
+    Ok((socket, Listening { address, tls: listener.tls.is_some() }))
 }
 
 fn door(listener: &Listener) -> Door {
@@ -158,16 +297,27 @@ fn door(listener: &Listener) -> Door {
     }
 }
 
+fn certificate_watcher(built: &Built, events: &EventSender) -> impl Future<Output = ()> + use<> {
+    let certificates = built.listeners.iter().filter_map(|listener| listener.certificates.clone()).collect();
+    watch_certificates(certificates, built.limits.certificate_poll.get(), events.clone())
+}
+
 /// Puts changed modes back when their time is over, until the gateway stops.
 async fn keep_modes(shared: Arc<Shared>) {
     let mut stopping = shared.stopping.clone();
     tokio::select! {
         () = stopping.begins() => {}
-        () = shared.modes.keep(&shared.built.routes, &shared.events) => {}
+        () = shared.modes.keep(&shared.events) => {}
     }
 }
 
-async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: Arc<Semaphore>) {
+async fn accept(
+    socket: TcpListener,
+    door: Arc<ArcSwap<Door>>,
+    mut retired: Stopping,
+    shared: Arc<Shared>,
+    permits: Arc<Semaphore>,
+) {
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
     let mut stopping = shared.stopping.clone();
@@ -175,6 +325,7 @@ async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: A
         let accepted = tokio::select! {
             biased;
             () = stopping.begins() => break,
+            () = retired.begins() => break,
             accepted = socket.accept() => accepted,
         };
         let (tcp, address) = match accepted {
@@ -190,7 +341,7 @@ async fn accept(socket: TcpListener, door: Door, shared: Arc<Shared>, permits: A
             shared.tally.turned_away();
             continue;
         };
-        let serving = serve(Arc::clone(&shared), door.clone(), tcp, address);
+        let serving = serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address);
         connections.spawn(async move {
             serving.await;
             drop(permit);

@@ -11,4 +11,5 @@ mod handshake;
 mod liveness;
 mod proxies;
 mod relay;
+mod reload;
 mod stage;
