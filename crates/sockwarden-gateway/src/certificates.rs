@@ -41,6 +41,7 @@ pub(crate) struct CertificateError {
     /// Whether it is the key's file rather than the certificate's.
     pub(crate) in_key: bool,
     pub(crate) path: PathBuf,
+    /// What follows the path in a sentence.
     pub(crate) why: String,
 }
 
@@ -53,7 +54,7 @@ impl CertificateFiles {
             let mut bytes = |path: &Path, in_key| {
                 std::fs::read(path)
                     .map_err(|error| {
-                        let why = format!("cannot be read: {error}");
+                        let why = format!(" cannot be read: {error}");
                         errors.push(CertificateError { index, in_key, path: path.to_owned(), why });
                     })
                     .ok()
@@ -64,7 +65,7 @@ impl CertificateFiles {
             if let Err(error) = ServerTls::from_pem(&pair.0, &pair.1) {
                 let in_key = matches!(error, TlsError::NoKey | TlsError::KeyMismatch);
                 let path = if in_key { file.key.clone() } else { file.certificate.clone() };
-                errors.push(CertificateError { index, in_key, path, why: error.to_string() });
+                errors.push(CertificateError { index, in_key, path, why: format!(": {error}") });
             }
             read.push(pair);
         }
@@ -75,7 +76,7 @@ impl CertificateFiles {
             Ok(tls) => Ok(Self { tls, files, read }),
             Err(error) => {
                 let path = files.first().map(|file| file.certificate.clone()).unwrap_or_default();
-                Err(vec![CertificateError { index: 0, in_key: false, path, why: error.to_string() }])
+                Err(vec![CertificateError { index: 0, in_key: false, path, why: format!(": {error}") }])
             }
         }
     }

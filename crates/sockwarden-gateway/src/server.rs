@@ -231,7 +231,10 @@ impl Gateway {
             dismiss(late, Duration::ZERO, config.code.code(), "the gateway restarts").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.stop().await;
+        // What is left has had its time: dropping the gateway cuts it off.
+        if self.shared.registry.is_empty() {
+            self.stop().await;
+        }
     }
 
     /// Stops listening, tells both sides of every connection 1001 and waits until they have closed: at most for the time

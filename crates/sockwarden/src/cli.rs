@@ -2,18 +2,11 @@
 
 use std::net::SocketAddr;
 
-use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use sockwarden_config::{HumanDuration, HumanDurationError};
 use sockwarden_model::printable;
 
 use crate::{commands, exit::Exit};
-
-pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const STRONG: Style = Style::new().bold();
-pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// WebSocket security: scans applications for flaws, guards them inline, and shows what happened.
 #[derive(Debug, Parser)]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::Diagnostic;
-use sockwarden_gateway::{AuthKind, Built, LimitsConfig, ListenerConfig, Problem, RouteConfig};
+use sockwarden_gateway::{
+    AuthKind, Built, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig, RouteConfig,
+};
 use sockwarden_store::Destination;
 
 /// The version of the configuration format that this program reads.
@@ -27,6 +29,12 @@ pub struct Config {
     /// Where events are written.
     #[serde(default)]
     pub events: EventsConfig,
+    /// What a new configuration does to live sessions (SIGHUP).
+    #[serde(default)]
+    pub reload: ReloadConfig,
+    /// How the gateway ends (SIGTERM).
+    #[serde(default)]
+    pub drain: DrainConfig,
 }
 
 impl Default for Config {
@@ -38,6 +46,8 @@ impl Default for Config {
             routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None)],
             limits: LimitsConfig::default(),
             events: EventsConfig::default(),
+            reload: ReloadConfig::default(),
+            drain: DrainConfig::default(),
         }
     }
 }

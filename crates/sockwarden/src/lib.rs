@@ -9,6 +9,9 @@ pub mod config;
 pub mod demo;
 mod exit;
 mod rules;
+mod serve;
+mod signals;
+mod style;
 mod terminal;
 
 use std::process::ExitCode;
@@ -55,6 +58,6 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 }
 
 fn complain(what: &str) {
-    let style = cli::ERROR;
+    let style = style::ERROR;
     anstream::eprintln!("{style}error:{style:#} {what}");
 }

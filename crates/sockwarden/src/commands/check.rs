@@ -7,9 +7,9 @@ use clap::Args;
 use sockwarden_config::Diagnostic;
 
 use crate::{
-    cli::{ERROR, GOOD, WARNING},
     config::{Config, diagnostic},
     exit::Exit,
+    style::{ERROR, GOOD, WARNING},
 };
 
 /// Exit code 0: it can run, perhaps with warnings. 1: it cannot. 2: usage.

@@ -50,10 +50,11 @@ async fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
         bar.inc(1);
         bar.set_message(what.to_owned());
     };
+    let mut signals = crate::signals::Signals::to_end()?;
     let shown = tokio::select! {
         shown = demo::run(&stage, &tell) => shown,
         // So that what was put aside is cleared away.
-        _ = super::guard::wait_for_signal() => Err(anyhow::anyhow!("ended by a signal")),
+        _ = signals.end() => Err(anyhow::anyhow!("ended by a signal")),
     };
     bar.finish_and_clear();
     let shown = shown?;
@@ -73,7 +74,7 @@ async fn serve(stage: &Stage) -> anyhow::Result<()> {
     let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
     let directions = demo::directions(stage, &program, authority.path()).await?;
     anstream::print!("\n{directions}");
-    super::guard::wait_for_signal().await?;
+    crate::signals::Signals::to_end()?.end().await;
     Ok(())
 }
 

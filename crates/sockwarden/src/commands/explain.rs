@@ -6,9 +6,10 @@ use clap::Args;
 use sockwarden_model::{Lifecycle, Rule, RuleKind};
 
 use crate::{
-    cli::{FAINT, STRONG},
     exit::{Exit, UsageError},
-    rules, terminal,
+    rules,
+    style::{FAINT, STRONG},
+    terminal,
 };
 
 /// Without an id, lists every rule.

@@ -3,18 +3,17 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use sockwarden_config::Diagnostic;
 use sockwarden_defend::defences::{ForwardAuthConfig, FrameLimitsConfig, OriginPattern};
-use sockwarden_gateway::{AuthKind, Built, Gateway, LimitsConfig, ListenerConfig, Problem, RouteConfig};
-use sockwarden_model::event_channel;
+use sockwarden_gateway::{AuthKind, LimitsConfig, ListenerConfig, Problem, RouteConfig};
 use sockwarden_proto::WsUrl;
-use sockwarden_store::EventWriter;
 
 use crate::{
-    cli::{GOOD, WARNING, address},
+    cli::address,
     commands::check,
-    config::{Config, EventsConfig, EventsTo, diagnostic},
+    config::{Config, EventsConfig, EventsTo},
     exit::{Exit, UsageError},
+    serve::{ConfigFile, serve},
+    style::WARNING,
 };
 
 /// Says what guards an application, by flags for one route or by a file for everything.
@@ -98,95 +97,24 @@ fn url(text: &str) -> Result<String, String> {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match &arguments.config {
         Some(path) => {
-            let Some((config, text)) = check::read(path)? else { return Ok(Exit::Found) };
-            let name = path.display().to_string();
-            let place = |kind, problems: &[Problem]| {
-                problems.iter().map(|p| diagnostic(kind, &name, &text, p)).collect::<Vec<_>>()
-            };
-            match config.build() {
-                Ok(built) => {
-                    let warnings = place(Diagnostic::warning, &config.warnings());
-                    serve(&config, built, || check::say(&warnings))
-                }
-                Err(problems) => {
-                    check::say(&place(Diagnostic::error, &problems));
-                    Ok(Exit::Found)
-                }
-            }
+            let file = ConfigFile { path: path.clone() };
+            let Some((config, built, warnings)) = file.load()? else { return Ok(Exit::Found) };
+            serve(config, built, Some(&file), || check::say(&warnings))?;
         }
         None => {
             let config = from_flags(arguments)?;
             let built = config.build().map_err(|problems| {
                 anyhow::anyhow!("{}", problems.iter().map(as_flag).collect::<Vec<_>>().join("; "))
             })?;
-            serve(&config, built, || {
-                for warning in config.warnings() {
+            let warnings = config.warnings();
+            serve(config, built, None, || {
+                for warning in warnings {
                     anstream::eprintln!("{WARNING}warning:{WARNING:#} {}", as_flag(&warning));
                 }
-            })
+            })?;
         }
     }
-}
-
-/// Runs the gateway until a signal comes; `warn` is called once it can run, so that an error stands alone.
-fn serve(config: &Config, built: Built, warn: impl FnOnce()) -> anyhow::Result<Exit> {
-    let (sender, receiver) = event_channel(config.events.queue);
-    let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
-    let writer = EventWriter::start(receiver, &destination)?;
-    let dropped = sender.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let authority = built.dev_authority.clone();
-    let ended: anyhow::Result<()> = runtime.block_on(async {
-        let gateway = Gateway::start(built, sender).await?;
-        warn();
-        for listening in gateway.listening() {
-            let scheme = if listening.tls { "wss" } else { "ws" };
-            anstream::eprintln!("{GOOD}listening{GOOD:#} on {scheme}://{}", listening.address);
-        }
-        for route in &config.routes {
-            anstream::eprintln!("  route {} {} -> {}", route.name, route.path, route.upstream);
-        }
-        if let Some(authority) = authority {
-            anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
-        }
-        wait_for_signal().await?;
-        // A second signal ends the farewell.
-        tokio::select! {
-            () = gateway.stop() => Ok(()),
-            again = wait_for_signal() => Ok(again?),
-        }
-    });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    if dropped.dropped() > 0 {
-        anstream::eprintln!(
-            "{WARNING}warning:{WARNING:#} {} events were dropped: the queue was full",
-            dropped.dropped()
-        );
-    }
-    drop(dropped);
-    ended?;
-    writer.finish()?;
     Ok(Exit::Clean)
-}
-
-pub(crate) async fn wait_for_signal() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        std::future::poll_fn(|cx| {
-            if interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready() {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
-        Ok(())
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
 
 fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {

@@ -6,8 +6,9 @@ use clap::Args;
 use sockwarden_lab::{Config, Flaw, Lab, seed};
 
 use crate::{
-    cli::{FAINT, GOOD, STRONG, WARNING, address},
+    cli::address,
     exit::Exit,
+    style::{FAINT, GOOD, STRONG, WARNING},
 };
 
 /// Runs Harbor, a small messenger with real flaws, on loopback addresses only.
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
                 account.role
             );
         }
-        super::guard::wait_for_signal().await?;
+        crate::signals::Signals::to_end()?.end().await;
         lab.shutdown().await;
         Ok(Exit::Clean)
     })

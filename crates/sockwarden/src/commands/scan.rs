@@ -21,10 +21,12 @@ use sockwarden_scan::{
 };
 
 use crate::{
-    cli::{ERROR, positive, shown_url, some_time},
+    cli::{positive, shown_url, some_time},
     complaint,
     exit::{self, Exit, UsageError},
-    rules, terminal,
+    rules,
+    style::ERROR,
+    terminal,
 };
 
 /// Scans WebSocket endpoints for flaws and proves each finding with what was said on the wire.

@@ -6,9 +6,9 @@ use clap::Args;
 use sockwarden_model::{Decision, EventId};
 
 use crate::{
-    cli::{FAINT, STRONG},
     exit::Exit,
     rules,
+    style::{FAINT, STRONG},
 };
 
 /// Exit code 0: found. 1: the log has no such event, or cannot be read. 2: usage.

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use sockwarden_lab::seed::{ACCOUNTS, INES, MARA};
 
 use super::Stage;
-use crate::cli::{FAINT, STRONG};
+use crate::style::{FAINT, STRONG};
 
 /// Words the addresses, the accounts, and the command lines by which `program` scans what runs; `authority` is the file
 /// that holds what clients of the gateway must trust.

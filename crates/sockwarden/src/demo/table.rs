@@ -6,7 +6,7 @@ use anstyle::Style;
 use sockwarden_model::printable;
 
 use super::{Outcome, Row, Shown, Sighting};
-use crate::cli::{ERROR, FAINT, GOOD, STRONG, WARNING};
+use crate::style::{ERROR, FAINT, GOOD, STRONG, WARNING};
 
 /// The columns' widths; the last one is as wide as it is.
 const WIDTHS: [usize; 5] = [4, 34, 11, 27, 14];

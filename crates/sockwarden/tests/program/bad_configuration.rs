@@ -69,7 +69,7 @@ error: a.toml:8:1: unknown key `origin_polcy` in `routes[0]`
 error: a.toml:8:1: unknown key `frobnicate` in `routes[0]`
   8 | frobnicate = 1
     | ^
-  help: known keys: `name`, `path`, `upstream`, `upstream_ca`, `cleartext_upstream`, `auth`, `forward_auth`, `tls_required`, `strict_handshake`, `origin_policy`, `upstream_tls`, `frame_limits`
+  help: known keys: `name`, `path`, `upstream`, `upstream_ca`, `cleartext_upstream`, `auth`, `forward_auth`, `tls_required`, `strict_handshake`, `origin_policy`, `upstream_tls`, `frame_limits`, …
 "#,
     );
     check(

@@ -56,23 +56,62 @@ fn started_from_a_file_it_writes_events_to_standard_output() {
 }
 
 #[test]
-fn a_signal_closes_what_is_open_with_1001() {
+fn a_signal_closes_what_is_open() {
+    for (signal, code, reason) in
+        [("INT", 1001, "the gateway stops"), ("TERM", 1012, "the gateway restarts")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let app = format!("ws://{}", application());
+        let guard =
+            Guard::start(folder.path(), &["--listen", "127.0.0.1:0", "--upstream", &app, "--auth", "none"]);
+        let mut client = connect(guard.address);
+        client.send(Message::text("still there")).unwrap();
+        assert_eq!(client.read().unwrap(), Message::text("still there"));
+        let ended = thread::scope(|scope| {
+            let ended = scope.spawn(|| guard.signalled(signal));
+            assert_eq!(close_of(&mut client), (code, reason.to_owned()));
+            ended.join().unwrap()
+        });
+        assert_eq!(ended.code, Some(0));
+        let events = parsed(&ended.stdout);
+        assert_eq!(events.len(), 2, "{}", ended.stdout);
+        assert_eq!((&events[1]["code"], &events[1]["initiator"]), (&code.into(), &"gateway".into()));
+    }
+}
+
+#[test]
+fn a_hangup_takes_the_new_configuration_or_keeps_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let app = format!("ws://{}", application());
-    let guard =
-        Guard::start(folder.path(), &["--listen", "127.0.0.1:0", "--upstream", &app, "--auth", "none"]);
-    let mut client = connect(guard.address);
-    client.send(Message::text("still there")).unwrap();
-    assert_eq!(client.read().unwrap(), Message::text("still there"));
-    let ended = thread::scope(|scope| {
-        let ended = scope.spawn(|| guard.stop());
-        assert_eq!(close_of(&mut client), (1001, "the gateway stops".to_owned()));
-        ended.join().unwrap()
-    });
-    assert_eq!(ended.code, Some(0));
-    let events = parsed(&ended.stdout);
-    assert_eq!(events.len(), 2, "{}", ended.stdout);
-    assert_eq!((&events[1]["code"], &events[1]["initiator"]), (&1001.into(), &"gateway".into()));
+    let write = |limit: &str| {
+        let text = format!(
+            "version = 1\n[[listeners]]\naddress = \"127.0.0.1:0\"\n[[routes]]\nname = \"app\"\n\
+             upstream = \"{app}\"\nauth = \"none\"\nframe_limits = {{ message = {limit} }}\n"
+        );
+        std::fs::write(folder.path().join("a.toml"), text).unwrap();
+    };
+    write("100");
+    let guard = Guard::start(folder.path(), &["-c", "a.toml"]);
+    let mut first = connect(guard.address);
+    write("\"ten\"");
+    guard.signal("HUP");
+    assert!(soon(|| guard.said().contains("the configuration in force stays").then_some(())).is_some());
+    write("10");
+    guard.signal("HUP");
+    let reloaded = soon(|| guard.said().contains("0 unchanged, 1 changed").then_some(()));
+    assert!(reloaded.is_some(), "{}", guard.said());
+    let mut second = connect(guard.address);
+    for (client, passes) in [(&mut first, true), (&mut second, false)] {
+        client.send(Message::text("longer than ten bytes")).unwrap();
+        match client.read().unwrap() {
+            Message::Text(text) => assert!(passes, "{text}"),
+            Message::Close(frame) => assert!(!passes, "{frame:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    drop((first, second));
+    let ended = guard.stop();
+    assert!(ended.stdout.contains("reload-rejected") && ended.stdout.contains("\"reloaded\""), "{}", ended.stdout);
 }
 
 #[test]

@@ -76,10 +76,20 @@ impl Guard {
         self.said.lock().unwrap().clone()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
     /// Ends it by SIGTERM.
     pub(crate) fn stop(self) -> Ended {
-        let kill = format!("kill {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signalled("TERM")
+    }
+
+    /// Ends it by a signal.
+    pub(crate) fn signalled(self, signal: &str) -> Ended {
+        self.signal(signal);
         let output = finished(self.child);
         self.listener.join().unwrap();
         let stderr = self.said.lock().unwrap().clone();
