@@ -64,7 +64,8 @@ impl CertificateFiles {
             if let Err(error) = ServerTls::from_pem(&pair.0, &pair.1) {
                 let in_key = matches!(error, TlsError::NoKey | TlsError::KeyMismatch);
                 let path = if in_key { file.key.clone() } else { file.certificate.clone() };
-                errors.push(CertificateError { index, in_key, path, why: error.to_string() });
+                let why = format!("cannot be used: {error}");
+                errors.push(CertificateError { index, in_key, path, why });
             }
             read.push(pair);
         }
