@@ -11,7 +11,6 @@
 CASES=247
 SUITE=25.10.1
 WS=8.23.0
-GATEWAY=${SOCKWARDEN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/sockwarden}
 
 is_python27() {
     [ -n "$1" ] && "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1
@@ -61,21 +60,9 @@ install_suite() {
     touch "$dir/complete"
 }
 
-install_ws() {
-    local dir=$CACHE/ws-$WS
-    export NODE_MODULES=$dir/node_modules
-    [ -e "$NODE_MODULES/ws/package.json" ] && return 0
-    mkdir -p "$dir"
-    if ! npm install --prefix "$dir" --no-audit --no-fund --no-save "ws@$WS" >"$WORK/npm.log" 2>&1 </dev/null; then
-        tail -n 20 "$WORK/npm.log"
-        skip "node's ws cannot be installed here"
-    fi
-}
-
-need node "no node, which the echo server runs on"
-need npm "no npm to install the echo server's package with"
-install_ws
+npm_packages "ws-$WS" "ws@$WS"
 install_suite
+[ "${1:-}" = --direct ] || need_gateway
 
 start echo node "$E2E/echo-ws.mjs"
 direct=$(wait_for echo '^listening on ' 20) || exit 1
@@ -83,7 +70,6 @@ direct=${direct##* }
 servers="{\"agent\": \"direct\", \"url\": \"$direct\"}"
 
 if [ "${1:-}" != --direct ]; then
-    [ -x "$GATEWAY" ] || { echo "no gateway at ${GATEWAY#"$ROOT"/}: run cargo build --release first"; exit 1; }
     start gateway "$GATEWAY" guard --listen 127.0.0.1:0 --upstream "$direct" --auth none --limits relaxed
     gateway=$(wait_for gateway 'listening on ws://127\.0\.0\.1:[0-9]+' 20) || exit 1
     gateway=$(grep -oE 'ws://127\.0\.0\.1:[0-9]+' <<<"$gateway" | head -n 1)

@@ -7,6 +7,9 @@
 #   finish                        print `N passed, N failed` and exit with 1 if any failed
 #   skip REASON                   exit with 77: it could not be tried here
 #   need COMMAND REASON           skip unless COMMAND can be run
+#   need_gateway                  fail unless the program is there: $SOCKWARDEN, or the release build; sets GATEWAY
+#   npm_packages NAME PACKAGE...  install packages of node into the cache, once; sets NODE_MODULES
+#   pip_packages NAME PACKAGE...  install packages of Python 3 into the cache, once; sets PYTHON
 #
 # Whatever is still running when the script ends, however it ends, is stopped, and $WORK is removed ($E2E_KEEP=1 keeps it).
 
@@ -79,6 +82,42 @@ skip() {
 
 need() {
     command -v "$1" >/dev/null 2>&1 || skip "$2"
+}
+
+need_gateway() {
+    GATEWAY=${SOCKWARDEN:-${CARGO_TARGET_DIR:-$ROOT/target}/release/sockwarden}
+    [ -x "$GATEWAY" ] || { echo "no program at ${GATEWAY#"$ROOT"/}: run cargo build --release first"; exit 1; }
+}
+
+npm_packages() {
+    local dir=$CACHE/$1
+    shift
+    export NODE_MODULES=$dir/node_modules
+    need node "no node, which this runs on"
+    need npm "no npm to install $* with"
+    [ -e "$dir/complete" ] && return 0
+    mkdir -p "$dir"
+    if ! npm install --prefix "$dir" --no-audit --no-fund --no-save "$@" >"$WORK/npm.log" 2>&1 </dev/null; then
+        tail -n 20 "$WORK/npm.log"
+        skip "$* cannot be installed here"
+    fi
+    touch "$dir/complete"
+}
+
+pip_packages() {
+    local dir=$CACHE/$1
+    shift
+    PYTHON=$dir/bin/python
+    [ -e "$dir/complete" ] && "$PYTHON" -c '' >/dev/null 2>&1 && return 0
+    "${PY3:-python3}" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
+        skip "no Python 3 with venv and pip to install $* with"
+    rm -rf "$dir"
+    if ! { "${PY3:-python3}" -m venv "$dir" && "$PYTHON" -m pip install -q --no-cache-dir "$@"; } \
+        >"$WORK/pip.log" 2>&1 </dev/null; then
+        tail -n 20 "$WORK/pip.log"
+        skip "$* cannot be installed here"
+    fi
+    touch "$dir/complete"
 }
 
 cleanup() {

@@ -332,7 +332,7 @@ fn build_listener(
                         0 => name.to_owned(),
                         more => format!("more_certificates[{}].{name}", more - 1),
                     };
-                    problems.add(&key(&name), &format!("`{}`{}", error.path.display(), error.why), None);
+                    problems.add(&key(&name), &format!("`{}` {}", error.path.display(), error.why), None);
                 }
             });
             files_of = Some(loaded.ok()?);

@@ -41,7 +41,6 @@ pub(crate) struct CertificateError {
     /// Whether it is the key's file rather than the certificate's.
     pub(crate) in_key: bool,
     pub(crate) path: PathBuf,
-    /// What follows the path in a sentence.
     pub(crate) why: String,
 }
 
@@ -54,7 +53,7 @@ impl CertificateFiles {
             let mut bytes = |path: &Path, in_key| {
                 std::fs::read(path)
                     .map_err(|error| {
-                        let why = format!(" cannot be read: {error}");
+                        let why = format!("cannot be read: {error}");
                         errors.push(CertificateError { index, in_key, path: path.to_owned(), why });
                     })
                     .ok()
@@ -65,7 +64,8 @@ impl CertificateFiles {
             if let Err(error) = ServerTls::from_pem(&pair.0, &pair.1) {
                 let in_key = matches!(error, TlsError::NoKey | TlsError::KeyMismatch);
                 let path = if in_key { file.key.clone() } else { file.certificate.clone() };
-                errors.push(CertificateError { index, in_key, path, why: format!(": {error}") });
+                let why = format!("cannot be used: {error}");
+                errors.push(CertificateError { index, in_key, path, why });
             }
             read.push(pair);
         }
@@ -76,7 +76,12 @@ impl CertificateFiles {
             Ok(tls) => Ok(Self { tls, files, read }),
             Err(error) => {
                 let path = files.first().map(|file| file.certificate.clone()).unwrap_or_default();
-                Err(vec![CertificateError { index: 0, in_key: false, path, why: format!(": {error}") }])
+                Err(vec![CertificateError {
+                    index: 0,
+                    in_key: false,
+                    path,
+                    why: format!("cannot be used: {error}"),
+                }])
             }
         }
     }

@@ -174,8 +174,9 @@ pub(crate) fn conversation(target: &Target, dice: &mut Dice) -> Vec<Turn> {
     turns
 }
 
-/// Pays the visits: twice without credentials and twice as each identity, with the site's Origin or, where that is refused,
-/// without any.
+/// Pays the visits: twice without credentials, and twice as each identity and once more without credentials where that is
+/// let in; with the site's Origin or, where that is refused, without any. Who comes after an identity sees what the
+/// identity left for everybody, the history of a chat for one.
 pub(crate) struct Surveyor<'a> {
     target: &'a Target,
     dice: Dice,
@@ -198,8 +199,8 @@ impl<'a> Surveyor<'a> {
     }
 
     /// Decides whom to be next, from how the last visit went.
-    fn next_way(&self, last: Option<&Connection>) -> Option<Way> {
-        let (Some(&way), Some(last)) = (self.asked.last(), last) else {
+    fn next_way(&self, exchange: &Exchange) -> Option<Way> {
+        let (Some(&way), Some(last)) = (self.asked.last(), exchange.last()) else {
             return Some(Way { who: Who::Anonymous, origin: true });
         };
         // What does not answer at first will not answer later.
@@ -213,17 +214,32 @@ impl<'a> Surveyor<'a> {
         if !last.is_admitted() && way.origin && visits == 1 {
             return Some(Way { origin: false, ..way });
         }
-        let next = match way.who {
-            Who::Anonymous => 0,
-            Who::Identity(index) => index + 1,
+        if let (Who::Identity(_), Some(back)) = (way.who, self.anonymous_way(exchange)) {
+            return Some(back);
+        }
+        let met = |asked: &Way| match asked.who {
+            Who::Anonymous => None,
+            Who::Identity(index) => Some(index + 1),
         };
+        let next = self.asked.iter().rev().find_map(met).unwrap_or(0);
         (next < self.target.identities.len()).then_some(Way { who: Who::Identity(next), origin: true })
+    }
+}
+
+impl Surveyor<'_> {
+    /// Gives the way by which somebody without credentials was let in.
+    fn anonymous_way(&self, exchange: &Exchange) -> Option<Way> {
+        let visits = self.asked.iter().zip(&exchange.connections);
+        visits
+            .filter(|(way, visit)| way.who == Who::Anonymous && visit.is_admitted())
+            .map(|(&way, _)| way)
+            .next()
     }
 }
 
 impl Machine for Surveyor<'_> {
     fn next(&mut self, exchange: &Exchange) -> Step {
-        let Some(way) = self.next_way(exchange.last()) else { return Conclusion::clean().into() };
+        let Some(way) = self.next_way(exchange) else { return Conclusion::clean().into() };
         self.asked.push(way);
         let handshake = handshake_of(way, self.target, &mut self.dice);
         let name = match way.who {

@@ -8,7 +8,7 @@ use crate::{
     check::{Check, Conclusion, Machine, Scene, Step},
     dice::Dice,
     exchange::Exchange,
-    survey::{Visit, Who},
+    survey::Who,
 };
 
 rule! {
@@ -91,8 +91,8 @@ impl Machine for Judge {
         }
         let visits = &self.scene.survey.visits;
         // The visit that exposes the most: one that carries credentials.
-        let upgraded = |visit: &&Visit| visit.connection.is_upgraded();
-        let exposed = visits.iter().rfind(upgraded);
+        let upgraded = visits.iter().filter(|visit| visit.connection.is_upgraded());
+        let exposed = upgraded.max_by_key(|visit| visit.who != Who::Anonymous);
         let Some(visit) = exposed else {
             return Conclusion::clean().with_remark("no WebSocket was opened without TLS").into();
         };
@@ -127,6 +127,7 @@ mod tests {
         check(&Bench::new("ws://127.0.0.1/", servers::silent()), &[Severity::Medium]);
         check(&Bench::new("ws://app.example/", servers::chat()), &[Severity::Medium]);
         check(&Bench::new("ws://app.example/", servers::correct()).as_mara(), &[Severity::High]);
+        check(&Bench::new("ws://app.example/", servers::echo()).as_mara(), &[Severity::High]);
         check(&Bench::new("wss://app.example/", servers::echo()), &[]);
         check(&Bench::new("wss://app.example/", servers::silent()), &[]);
         check(&Bench::new("wss://app.example/", servers::correct()).as_mara(), &[]);

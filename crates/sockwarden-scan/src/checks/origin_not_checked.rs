@@ -362,6 +362,7 @@ mod tests {
         check(Bench::new(URL, servers::echo()).saying(ASK), &public);
         check(Bench::new(URL, servers::echo()).as_mara().saying(ASK), &public);
         check(Bench::new(URL, servers::chat()).as_mara().saying("hello"), &public);
+        check(Bench::new(URL, servers::guest_book()).as_mara().saying("hello"), &public);
         check(Bench::new(URL, servers::silent()).as_mara().saying(ASK), &public);
         check(Bench::new(URL, servers::silent()), &public);
     }

@@ -98,6 +98,18 @@ pub(crate) fn chat() -> Server {
     }
 }
 
+/// Tells every visitor who the last three were, for everybody to know.
+pub(crate) fn guest_book() -> Server {
+    Server {
+        name: "guest book",
+        greeting: |_, n| {
+            let guests: Vec<_> = (n.saturating_sub(3)..n).map(|n| format!(r#""guest{n}""#)).collect();
+            vec![format!(r#"{{"type":"welcome","history":[{}]}}"#, guests.join(","))]
+        },
+        ..chat()
+    }
+}
+
 /// Gives users their account, and nobody else anything, whatever the Origin of a stranger.
 pub(crate) fn correct() -> Server {
     Server {

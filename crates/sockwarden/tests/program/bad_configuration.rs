@@ -64,12 +64,12 @@ error: a.toml:8:1: unknown key `origin_polcy` in `routes[0]`
 "#,
     );
     check(
-        config(LISTENER, &format!("{ROUTE}\nfrobnicate = 1"), ""),
+        config(LISTENER, ROUTE, "[events]\nfrobnicate = 1"),
         r#"
-error: a.toml:8:1: unknown key `frobnicate` in `routes[0]`
-  8 | frobnicate = 1
+error: a.toml:9:1: unknown key `frobnicate` in `events`
+  9 | frobnicate = 1
     | ^
-  help: known keys: `name`, `path`, `upstream`, `upstream_ca`, `cleartext_upstream`, `auth`, `forward_auth`, `tls_required`, `strict_handshake`, `origin_policy`, `upstream_tls`, `frame_limits`, …
+  help: known keys: `to`, `file`, `queue`
 "#,
     );
     check(

@@ -449,19 +449,19 @@ fn a_gateway_that_cannot_run_is_1() {
     );
     check(
         "--listen 127.0.0.1:0 --tls-cert text.pem --tls-key key.pem",
-        "error: --tls-cert: `text.pem`: there is no certificate in PEM in it",
+        "error: --tls-cert: `text.pem` cannot be used: there is no certificate in PEM in it",
     );
     check(
         "--listen 127.0.0.1:0 --tls-cert broken.pem --tls-key key.pem",
-        "error: --tls-cert: `broken.pem`: the certificate is malformed",
+        "error: --tls-cert: `broken.pem` cannot be used: the certificate is malformed",
     );
     check(
         "--listen 127.0.0.1:0 --tls-cert cert.pem --tls-key text.pem",
-        "error: --tls-key: `text.pem`: there is no private key in PEM in it",
+        "error: --tls-key: `text.pem` cannot be used: there is no private key in PEM in it",
     );
     check(
         "--listen 127.0.0.1:0 --tls-cert cert.pem --tls-key other.pem",
-        "error: --tls-key: `other.pem`: the key is not that of the certificate",
+        "error: --tls-key: `other.pem` cannot be used: the key is not that of the certificate",
     );
     check(
         "--listen 127.0.0.1:0 --auth forward:http://192.0.2.1/session",

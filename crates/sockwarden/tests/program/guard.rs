@@ -57,8 +57,7 @@ fn started_from_a_file_it_writes_events_to_standard_output() {
 
 #[test]
 fn a_signal_closes_what_is_open() {
-    for (signal, code, reason) in
-        [("INT", 1001, "the gateway stops"), ("TERM", 1012, "the gateway restarts")]
+    for (signal, code, reason) in [("INT", 1001, "the gateway stops"), ("TERM", 1012, "the gateway restarts")]
     {
         let folder = tempfile::tempdir().unwrap();
         let app = format!("ws://{}", application());
@@ -111,7 +110,11 @@ fn a_hangup_takes_the_new_configuration_or_keeps_the_old_one() {
     }
     drop((first, second));
     let ended = guard.stop();
-    assert!(ended.stdout.contains("reload-rejected") && ended.stdout.contains("\"reloaded\""), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("reload-rejected") && ended.stdout.contains("\"reloaded\""),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
