@@ -86,8 +86,15 @@ pub(crate) mod samples {
 
     use sockwarden_proto::handshake::{HeadLimits, RequestHead, UpgradeRequest};
 
+    use crate::HandshakeFact;
+
     const GOOD: &str = "GET /x HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+    /// A handshake over TLS for the host that the samples name.
+    pub(crate) fn handshake(request: &UpgradeRequest) -> HandshakeFact<'_> {
+        HandshakeFact { request, tls: true, tls_offered: true, host: Some("app.example") }
+    }
 
     /// A good handshake with further header lines.
     pub(crate) fn request(lines: &str) -> UpgradeRequest {

@@ -188,16 +188,11 @@ impl Guard for OriginPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defences::samples::request;
+    use crate::defences::samples::{self, request};
 
     fn refuses(config: &OriginPolicyConfig, tls: bool, origin: &str) -> bool {
         let request = request(origin);
-        let fact = Fact::Handshake(HandshakeFact {
-            request: &request,
-            tls,
-            tls_offered: tls,
-            host: Some("app.example"),
-        });
+        let fact = Fact::Handshake(HandshakeFact { tls, tls_offered: tls, ..samples::handshake(&request) });
         OriginPolicy::new(config).observe(&fact, Duration::ZERO) != Verdict::Pass
     }
 

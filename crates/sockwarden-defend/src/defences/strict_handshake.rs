@@ -89,18 +89,13 @@ impl Guard for StrictHandshake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defences::samples::request;
+    use crate::defences::samples::{self, request};
 
     #[test]
     fn every_violation_is_refused_with_its_status() {
         let check = |from: &str, to: &str, status: Option<u16>| {
             let request = crate::defences::samples::altered(from, to);
-            let fact = Fact::Handshake(HandshakeFact {
-                request: &request,
-                tls: true,
-                tls_offered: true,
-                host: None,
-            });
+            let fact = Fact::Handshake(samples::handshake(&request));
             let refused = match StrictHandshake.observe(&fact, Duration::ZERO) {
                 Verdict::Refuse(refusal) => Some(refusal.status),
                 Verdict::Pass | Verdict::Identified { .. } | Verdict::Close(_) | Verdict::Ask(_) => None,

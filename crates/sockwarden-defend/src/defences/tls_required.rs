@@ -90,13 +90,13 @@ impl Guard for TlsRequired {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defences::samples::request;
+    use crate::defences::samples::{self, request};
 
     #[test]
     fn cleartext_is_refused_only_where_tls_is_offered() {
         let check = |tls, tls_offered, refused| {
             let request = request("");
-            let fact = Fact::Handshake(HandshakeFact { request: &request, tls, tls_offered, host: None });
+            let fact = Fact::Handshake(HandshakeFact { tls, tls_offered, ..samples::handshake(&request) });
             let verdict = TlsRequired.observe(&fact, Duration::ZERO);
             assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
         };
