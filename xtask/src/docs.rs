@@ -101,6 +101,7 @@ fn generate(ask: &mut impl FnMut(&[&str]) -> anyhow::Result<String>) -> anyhow::
                  | rule | in one sentence |\n|---|---|\n";
     pages.insert(format!("{RULES}/README.md"), page(&format!("{index}{}", rows.join("\n"))));
     pages.insert("docs/sockwarden.schema.json".into(), page(&ask(&["config", "--schema"])?));
+    pages.insert("docs/openapi.json".into(), page(&ask(&["config", "--openapi"])?));
     let example = ask(&["config", "--example"])?;
     let intro = "# Configuration\n\nEvery key of `sockwarden.toml` with what it means and its default: the output of\n\
                  `sockwarden config --example`. `sockwarden check -c FILE` reports what is wrong with a file and where;\n\
@@ -186,6 +187,7 @@ mod tests {
             [
                 "docs/cli.md",
                 "docs/configuration.md",
+                "docs/openapi.json",
                 "docs/rules/README.md",
                 "docs/rules/a-rule.md",
                 "docs/rules/b-rule.md",
@@ -234,7 +236,7 @@ mod tests {
             ["explain", "--list-ids"] => "a-rule\nb-rule\n",
             ["explain", "--markdown", "a-rule"] => "# a-rule\n\nSees a | b.\n\nMore.\n\n\n",
             ["explain", "--markdown", _] => "# b-rule\n\nSees b.",
-            ["config", "--schema"] => "{}",
+            ["config", "--schema" | "--openapi"] => "{}",
             ["config", "--example"] => "version = 1\n",
             ["--help"] => "Commands:\n  guard  Guards\n\nOptions:\n",
             ["guard", "--help"] => "guards",

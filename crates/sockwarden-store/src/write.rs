@@ -7,7 +7,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use sockwarden_model::EventReceiver;
+use sockwarden_model::{Event, EventReceiver};
 
 use crate::LogError;
 
@@ -34,6 +34,18 @@ impl EventWriter {
     /// # Errors
     /// The file cannot be opened for appending.
     pub fn start(events: EventReceiver, destination: &Destination) -> Result<Self, LogError> {
+        Self::start_watched(events, destination, |_| ())
+    }
+
+    /// As [`EventWriter::start`]; `watch` sees each event too, in the thread that writes.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub fn start_watched(
+        events: EventReceiver,
+        destination: &Destination,
+        watch: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<Self, LogError> {
         let sink: Box<dyn Write + Send> = match destination {
             Destination::Stdout => Box::new(io::stdout()),
             Destination::Nowhere => Box::new(io::sink()),
@@ -46,7 +58,7 @@ impl EventWriter {
                 Box::new(options.open(path).map_err(open)?)
             }
         };
-        Ok(Self { thread: std::thread::spawn(move || write(&events, sink)) })
+        Ok(Self { thread: std::thread::spawn(move || write(&events, sink, watch)) })
     }
 
     /// Waits until every event that was queued is written; all senders must be gone.
@@ -58,13 +70,18 @@ impl EventWriter {
     }
 }
 
-fn write(events: &EventReceiver, sink: Box<dyn Write + Send>) -> io::Result<()> {
+fn write(
+    events: &EventReceiver,
+    sink: Box<dyn Write + Send>,
+    mut watch: impl FnMut(&Event),
+) -> io::Result<()> {
     let mut sink = io::BufWriter::new(sink);
     while let Ok(first) = events.recv() {
         // What has gathered meanwhile is written with it, then all of it is flushed at once.
         for event in std::iter::once(first).chain(events.try_iter()) {
             serde_json::to_writer(&mut sink, &event)?;
             sink.write_all(b"\n")?;
+            watch(&event);
         }
         sink.flush()?;
     }

@@ -34,7 +34,7 @@ enum Command {
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
     Check(commands::check::Arguments),
-    /// Print the configuration's schema or a commented example
+    /// Print the configuration's schema or an example, the admin API, or make a token
     Config(commands::config::Arguments),
     /// Explain a rule: what it does, why it matters, how to fix
     Explain(commands::explain::Arguments),

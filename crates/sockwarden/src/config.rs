@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::Diagnostic;
+use sockwarden_console::AdminConfig;
 use sockwarden_gateway::{
     AuthKind, Built, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig, RouteConfig,
 };
 use sockwarden_store::Destination;
+
+use crate::admin;
 
 /// The version of the configuration format that this program reads.
 pub const VERSION: u32 = 1;
@@ -35,6 +38,9 @@ pub struct Config {
     /// How the gateway ends (SIGTERM).
     #[serde(default)]
     pub drain: DrainConfig,
+    /// Where the gateway is watched and operated; without it, nowhere.
+    #[serde(default)]
+    pub admin: Option<AdminConfig>,
 }
 
 impl Default for Config {
@@ -48,6 +54,7 @@ impl Default for Config {
             events: EventsConfig::default(),
             reload: ReloadConfig::default(),
             drain: DrainConfig::default(),
+            admin: None,
         }
     }
 }
@@ -109,12 +116,30 @@ impl Config {
     /// # Errors
     /// Everything that keeps it from running.
     pub fn build(&self) -> Result<Built, Vec<Problem>> {
-        sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits).map_err(|error| error.0)
+        let mut problems = self.admin().err().unwrap_or_default();
+        match sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits) {
+            Ok(built) if problems.is_empty() => Ok(built),
+            Ok(_) => Err(problems),
+            Err(error) => {
+                problems.extend(error.0);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Prepares the admin listener, if there shall be one.
+    ///
+    /// # Errors
+    /// Everything that keeps it from running.
+    pub(crate) fn admin(&self) -> Result<Option<admin::Prepared>, Vec<Problem>> {
+        self.admin.as_ref().map(admin::prepare).transpose()
     }
 
     /// Names what works but is unsafe.
     pub fn warnings(&self) -> Vec<Problem> {
-        sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits)
+        let mut warnings = sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits);
+        warnings.extend(self.admin.iter().flat_map(admin::warnings));
+        warnings
     }
 
     /// Tells where events go.

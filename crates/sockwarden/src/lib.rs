@@ -2,6 +2,7 @@
 //!
 //! Data go to standard output, talk to standard error. This is the only crate where the others meet.
 
+mod admin;
 mod cli;
 mod commands;
 mod complaint;

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use sockwarden_config::Diagnostic;
+use sockwarden_console::{Console, Feed};
 use sockwarden_gateway::{Built, Gateway, Problem};
 use sockwarden_model::event_channel;
 use sockwarden_store::EventWriter;
@@ -52,19 +53,33 @@ pub(crate) fn serve(
 ) -> anyhow::Result<()> {
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
-    let writer = EventWriter::start(receiver, &destination)?;
+    let admin = config.admin().map_err(|problems| {
+        let all: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
+        anyhow::anyhow!("{}", all.join("; "))
+    })?;
+    let feed = Feed::new();
+    let published = feed.clone();
+    let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
     let dropped = sender.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended: anyhow::Result<()> = runtime.block_on(async {
         let mut signals = Signals::to_operate()?;
         let authority = built.dev_authority.clone();
-        let gateway = Gateway::start(built, sender).await?;
+        let gateway = Gateway::start(built, sender.clone()).await?;
+        let console = match admin {
+            Some(admin) => Some(admin.start(&gateway, sender, feed).await?),
+            None => None,
+        };
         warn();
-        introduce(&gateway, &config);
+        introduce(&gateway, console.as_ref(), &config);
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         operate(gateway, config, file, &mut signals).await;
+        // Until here whoever asks is told that the gateway is not ready.
+        if let Some(console) = console {
+            console.stop().await;
+        }
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -80,10 +95,14 @@ pub(crate) fn serve(
     Ok(())
 }
 
-fn introduce(gateway: &Gateway, config: &Config) {
+fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
     for listening in gateway.listening() {
         let scheme = if listening.tls { "wss" } else { "ws" };
         anstream::eprintln!("{GOOD}listening{GOOD:#} on {scheme}://{}", listening.address);
+    }
+    if let Some(console) = console {
+        let scheme = if console.is_tls() { "https" } else { "http" };
+        anstream::eprintln!("{GOOD}administered{GOOD:#} on {scheme}://{}", console.address());
     }
     for route in &config.routes {
         anstream::eprintln!("  route {} {} -> {}", route.name, route.path, route.upstream);
@@ -119,6 +138,9 @@ async fn reload(gateway: &mut Gateway, config: &mut Config, file: &ConfigFile) {
     match file.load() {
         Ok(Some((new, _, _))) if new.events != config.events => {
             rejected(gateway, "`events` cannot be changed without a restart");
+        }
+        Ok(Some((new, _, _))) if new.admin != config.admin => {
+            rejected(gateway, "`admin` cannot be changed without a restart");
         }
         Ok(Some((new, built, warnings))) => match gateway.reload(built, &new.reload).await {
             Ok(reloaded) => {

@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "sockwarden",
         &[
             "sockwarden-config",
+            "sockwarden-console",
             "sockwarden-defend",
             "sockwarden-gateway",
             "sockwarden-lab",
@@ -26,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "sockwarden-gateway",
         &["sockwarden-config", "sockwarden-defend", "sockwarden-model", "sockwarden-net", "sockwarden-proto"],
     ),
+    ("sockwarden-console", &["sockwarden-model"]),
     ("sockwarden-scan", &["sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("sockwarden-report", &["sockwarden-model"]),
     ("sockwarden-store", &["sockwarden-model"]),

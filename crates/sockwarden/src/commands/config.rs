@@ -1,8 +1,11 @@
 //! `sockwarden config`.
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::Args;
 
-use crate::{config::Config, exit::Exit};
+use crate::{config::Config, exit::Exit, style::GOOD};
 
 /// What is printed is made from the same structs that are read.
 #[derive(Debug, Args)]
@@ -20,10 +23,24 @@ struct What {
     /// Print a commented example with every key and its default
     #[arg(long)]
     example: bool,
+    /// Print the OpenAPI document of the admin listener
+    #[arg(long)]
+    openapi: bool,
+    /// Write a fresh token for the admin listener to a new file that only its owner can read
+    #[arg(long, value_name = "FILE")]
+    new_token: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    if arguments.what.schema {
+    let What { schema, example: _, openapi, new_token } = &arguments.what;
+    if let Some(path) = new_token {
+        let random = sockwarden_net::random_array();
+        let written = sockwarden_console::write_new_token(path, random);
+        written.with_context(|| format!("no token was written to `{}`", path.display()))?;
+        anstream::eprintln!("{GOOD}written{GOOD:#} to {}", path.display());
+    } else if *openapi {
+        anstream::println!("{}", serde_json::to_string_pretty(&sockwarden_console::openapi())?);
+    } else if *schema {
         anstream::println!("{}", serde_json::to_string_pretty(&sockwarden_config::schema::<Config>())?);
     } else {
         anstream::print!("{}", sockwarden_config::example::<Config>());

@@ -1,0 +1,177 @@
+//! What an operator says of the admin listener.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    host,
+    token::{Token, TokenError, Tokens},
+};
+
+/// The admin listener: health, metrics and the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The address and port, such as `127.0.0.1:9443`; beyond this machine only with `certificate` and `key`.
+    pub address: String,
+    /// The file with the operators' token: 32 characters or more, readable by its owner only. `sockwarden config --new-token FILE` makes one.
+    pub token_file: PathBuf,
+    /// The file with the token of those who only look.
+    #[serde(default)]
+    pub viewer_token_file: Option<PathBuf>,
+    /// The certificate chain in PEM.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Names besides the listener's own address by which it may be asked for, each with its port unless that is 443, such as `admin.example:9443`.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+impl AdminConfig {
+    /// Makes the configuration of a listener without TLS and viewers.
+    pub fn new(address: &str, token_file: &Path) -> Self {
+        Self {
+            address: address.to_owned(),
+            token_file: token_file.to_owned(),
+            viewer_token_file: None,
+            certificate: None,
+            key: None,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// What is wrong with the configuration of an admin listener, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key within `admin`.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<&'static str>,
+}
+
+/// A configuration of an admin listener that can run.
+#[derive(Debug)]
+pub struct Admin {
+    pub(crate) address: SocketAddr,
+    pub(crate) tokens: Tokens,
+    pub(crate) hosts: Vec<String>,
+    /// Whether whoever starts it must give it an acceptor for TLS.
+    pub needs_tls: bool,
+}
+
+/// Reads the tokens and refuses what is unsafe; the certificate is left to whoever starts the listener.
+///
+/// # Errors
+/// Every problem that was found.
+pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut add = |key, message: String, help| problems.push(Problem { key, message, help });
+    let address = config.address.parse::<SocketAddr>().ok();
+    let needs_tls = match (&config.certificate, &config.key) {
+        (Some(_), Some(_)) => true,
+        (None, None) => false,
+        (Some(_), None) => {
+            add("certificate", "a certificate needs its key".to_owned(), Some("add `key`"));
+            true
+        }
+        (None, Some(_)) => {
+            add("key", "a key needs its certificate".to_owned(), Some("add `certificate`"));
+            true
+        }
+    };
+    match address {
+        None => add(
+            "address",
+            format!("`{}` is no address with a port, such as 127.0.0.1:9443", config.address.escape_debug()),
+            None,
+        ),
+        Some(address) if !needs_tls && !address.ip().to_canonical().is_loopback() => add(
+            "address",
+            "beyond this machine the admin listener needs a certificate".to_owned(),
+            Some("add `certificate` and `key`, or listen on a loopback address"),
+        ),
+        Some(_) => {}
+    }
+    for name in config.hosts.iter().filter(|name| !host::is_authority(name)) {
+        add("hosts", format!("`{}` is no host name with an optional port", name.escape_debug()), None);
+    }
+    let mut read = |key, path: &Path| {
+        Token::read(path)
+            .map_err(|error| {
+                let help = match error {
+                    TokenError::Exposed(_) => Some("take that away: `chmod 600`"),
+                    TokenError::Read(_) | TokenError::Short => {
+                        Some("`sockwarden config --new-token FILE` makes a good one")
+                    }
+                    TokenError::NotAFile | TokenError::Long | TokenError::Characters => None,
+                };
+                add(key, format!("`{}`: {error}", path.display()), help);
+            })
+            .ok()
+    };
+    let operator = read("token_file", &config.token_file);
+    let viewer = config.viewer_token_file.as_deref().map(|path| read("viewer_token_file", path));
+    if let (Some(operator), Some(Some(viewer))) = (&operator, &viewer)
+        && operator.is(viewer)
+    {
+        let message = "viewers have the operators' token".to_owned();
+        add("viewer_token_file", message, Some("make another one"));
+    }
+    match (address, operator) {
+        (Some(address), Some(operator)) if problems.is_empty() => Ok(Admin {
+            address,
+            tokens: Tokens::new(operator, viewer.flatten()),
+            hosts: config.hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            needs_tls,
+        }),
+        _ => Err(problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::write_new;
+
+    #[test]
+    fn what_is_unsafe_or_contradictory_does_not_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, byte| {
+            let path = folder.path().join(name);
+            write_new(&path, [byte; 32]).unwrap();
+            path
+        };
+        let (operator, same, viewer) = (file("operator", 1), file("same", 1), file("viewer", 2));
+        let good = AdminConfig::new("127.0.0.1:0", &operator);
+        let check = |change: &dyn Fn(&mut AdminConfig), expected: &[&str]| {
+            let mut config = good.clone();
+            change(&mut config);
+            let keys: Vec<&str> = build(&config).err().into_iter().flatten().map(|p| p.key).collect();
+            assert_eq!(keys, expected, "{config:?}");
+        };
+        check(&|_| (), &[]);
+        check(&|c| c.address = "[::1]:0".into(), &[]);
+        check(&|c| c.address = "0.0.0.0:0".into(), &["address"]);
+        check(&|c| c.address = "localhost:0".into(), &["address"]);
+        let tls = |c: &mut AdminConfig| (c.certificate, c.key) = (Some("c".into()), Some("k".into()));
+        check(&|c| (tls(c), c.address = "0.0.0.0:0".into()).0, &[]);
+        check(&|c| c.certificate = Some("c".into()), &["certificate"]);
+        check(&|c| c.key = Some("k".into()), &["key"]);
+        check(&|c| c.token_file = "/nonexistent".into(), &["token_file"]);
+        check(&|c| c.viewer_token_file = Some(viewer.clone()), &[]);
+        check(&|c| c.viewer_token_file = Some(same.clone()), &["viewer_token_file"]);
+        check(&|c| c.hosts = vec!["admin.example:9443".into()], &[]);
+        check(&|c| c.hosts = vec!["https://admin.example".into(), "*".into()], &["hosts", "hosts"]);
+    }
+}

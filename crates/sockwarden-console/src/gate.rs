@@ -1,0 +1,234 @@
+//! What every request passes before it is answered.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    extract::{Extension, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use sockwarden_model::{Action, AuditEvent, Control, Event, EventSender, Requester, Role, printable};
+use tokio::{sync::Semaphore, time::Instant};
+
+use crate::{
+    answer::Error,
+    bucket::Bucket,
+    endpoints::BODY,
+    feed::Feed,
+    host::{Names, is_plain_path},
+    token::Tokens,
+};
+
+/// How long a request may take from its head to the head of its answer, its body included.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+/// The longest path of a refused request in an audit event, in characters.
+const REPORTED: usize = 100;
+
+/// What all requests share.
+pub(crate) type Shared = Arc<Gate>;
+
+pub(crate) struct Gate {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) events: EventSender,
+    pub(crate) feed: Feed,
+    pub(crate) tokens: Tokens,
+    /// One permit for each watcher of the events.
+    pub(crate) streams: Arc<Semaphore>,
+    rates: Mutex<Rates>,
+    begun: Instant,
+}
+
+/// The connection that a request came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(crate) names: Arc<Names>,
+}
+
+/// Each kind of requester has a bucket of its own, so that nobody's requests cost another their answer.
+#[derive(Debug)]
+struct Rates {
+    health: Bucket,
+    viewers: Bucket,
+    operators: Bucket,
+    refused: Bucket,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        control: Arc<dyn Control>,
+        events: EventSender,
+        feed: Feed,
+        tokens: Tokens,
+        streams: usize,
+    ) -> Self {
+        let rates = Rates {
+            health: Bucket::new(100, Duration::from_millis(20)),
+            viewers: Bucket::new(100, Duration::from_millis(50)),
+            operators: Bucket::new(100, Duration::from_millis(50)),
+            refused: Bucket::new(20, Duration::from_millis(200)),
+        };
+        let streams = Arc::new(Semaphore::new(streams));
+        Self { control, events, feed, tokens, streams, rates: Mutex::new(rates), begun: Instant::now() }
+    }
+
+    fn take(&self, which: impl Fn(&mut Rates) -> &mut Bucket) -> bool {
+        let now = self.begun.elapsed();
+        which(&mut self.rates.lock().unwrap_or_else(PoisonError::into_inner)).take(now)
+    }
+
+    /// Refuses and reports it, but no more often than there are permits for that.
+    fn refuse(&self, connection: &Connection, role: Role, request: &str, error: Error) -> Response {
+        if !self.take(|rates| &mut rates.refused) {
+            return too_many().into_response();
+        }
+        let by = Requester { role, from: Some(connection.peer.to_string()) };
+        let action = Action::Refused { request: request.to_owned(), reason: error.error.clone() };
+        let at_ms = unix_ms();
+        self.events.send(Event::Audit(AuditEvent { at_ms, by, action }));
+        error.into_response()
+    }
+}
+
+fn too_many() -> Error {
+    Error::new(StatusCode::TOO_MANY_REQUESTS, "there are too many requests; try again later")
+}
+
+fn unix_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Names a request as reports do; its query is left out, for somebody might put a secret there.
+fn named(request: &Request) -> String {
+    printable(format!("{} {}", request.method(), request.uri().path()).as_bytes(), REPORTED)
+}
+
+/// Takes every request, known or not: the path's spelling, Host, Origin, and the time that it may take.
+pub(crate) async fn enter(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = named(&request);
+    let mut response = match judge(&request, &connection.names) {
+        Err(error) => shared.refuse(&connection, Role::Nobody, &name, error),
+        Ok(()) => match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Error::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
+        },
+    };
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn judge(request: &Request, names: &Names) -> Result<(), Error> {
+    if request.uri().authority().is_some() || !is_plain_path(request.uri().path()) {
+        return Err(Error::new(StatusCode::BAD_REQUEST, "the path is not spelled as ours are"));
+    }
+    let headers = request.headers();
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > BODY as u64) {
+        return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+    }
+    let host = match only(headers, &header::HOST) {
+        Some(Some(host)) if names.includes(host) => host,
+        Some(_) | None => {
+            return Err(Error::new(StatusCode::MISDIRECTED_REQUEST, "the Host is not this listener's"));
+        }
+    };
+    let own_origin = match only(headers, &header::ORIGIN) {
+        None => !headers.contains_key(header::ORIGIN),
+        Some(origin) => origin.is_some_and(|origin| names.is_own_origin(origin, host)),
+    };
+    let from_elsewhere = headers
+        .get_all("sec-fetch-site")
+        .iter()
+        .any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    if !own_origin || from_elsewhere {
+        return Err(Error::new(StatusCode::FORBIDDEN, "pages of other origins have no business here"));
+    }
+    Ok(())
+}
+
+/// Gives a header that occurs once: its text, if it is one. `None` where it is absent or repeated.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.to_str().ok()),
+        _ => None,
+    }
+}
+
+/// Takes requests for one endpoint: the token and its role.
+pub(crate) async fn authorise(
+    State((shared, needed)): State<(Shared, Role)>,
+    Extension(connection): Extension<Connection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let role = match only(request.headers(), &header::AUTHORIZATION) {
+        Some(Some(header)) => shared.tokens.role(header.as_bytes()).unwrap_or(Role::Nobody),
+        Some(None) | None => Role::Nobody,
+    };
+    let enough = match (role, needed) {
+        (Role::Operator, _) | (Role::Viewer, Role::Viewer) | (_, Role::Nobody) => true,
+        (Role::Viewer | Role::Nobody | Role::Timer, _) => false,
+    };
+    if !enough {
+        let error = if role == Role::Viewer {
+            Error::new(StatusCode::FORBIDDEN, "this needs an operator's token")
+        } else {
+            Error::new(StatusCode::UNAUTHORIZED, "this needs a token")
+        };
+        return shared.refuse(&connection, role, &named(&request), error);
+    }
+    let may = match needed {
+        Role::Nobody => shared.take(|rates| &mut rates.health),
+        Role::Viewer | Role::Operator | Role::Timer if role == Role::Operator => {
+            shared.take(|rates| &mut rates.operators)
+        }
+        Role::Viewer | Role::Operator | Role::Timer => shared.take(|rates| &mut rates.viewers),
+    };
+    if !may {
+        return too_many().into_response();
+    }
+    let from = Some(connection.peer.to_string());
+    request.extensions_mut().insert(Requester { role, from });
+    next.run(request).await
+}
+
+/// Takes requests for what does not exist.
+pub(crate) async fn nowhere(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    let error = Error::new(StatusCode::NOT_FOUND, "there is nothing here");
+    shared.refuse(&connection, Role::Nobody, &named(&request), error)
+}
+
+/// Takes requests that want something else of an endpoint than it does.
+pub(crate) async fn not_that(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method");
+    shared.refuse(&connection, Role::Nobody, &named(&request), error)
+}

@@ -1,0 +1,250 @@
+//! Counters as Prometheus reads them (OpenMetrics 1.0).
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use sockwarden_model::{Counters, Histogram, Readiness};
+
+use crate::{answer::Error, gate::Shared};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(crate) async fn give(State(shared): State<Shared>) -> Result<Response, Error> {
+    let ready = shared.control.readiness() == Readiness::Ready;
+    let text = text(shared.control.counters(), ready).map_err(|std::fmt::Error| {
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written")
+    })?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}
+
+fn text(counters: Counters, ready: bool) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("sockwarden");
+    registry.register_collector(Box::new(Snapshot { counters, ready }));
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    counters: Counters,
+    ready: bool,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Self { counters, ready } = self;
+        let routes = &counters.routes;
+        let mut out = Out(&mut encoder);
+        out.family(
+            "websocket_connections_active",
+            "WebSocket connections that are established",
+            routes.iter().map(|r| ([("route", r.route.as_str())], gauge(r.active))),
+        )?;
+        out.family(
+            "websocket_connections",
+            "WebSocket connections that were established",
+            routes.iter().map(|r| ([("route", r.route.as_str())], ConstCounter::new(r.opened))),
+        )?;
+        out.family(
+            "websocket_messages",
+            "Messages and control frames by what became of them",
+            routes.iter().flat_map(|r| {
+                r.messages.iter().map(|m| {
+                    let labels = [
+                        ("route", r.route.as_str()),
+                        ("direction", direction(m.direction)),
+                        ("opcode", m.kind.label()),
+                        ("decision", m.treatment.label()),
+                    ];
+                    (labels, ConstCounter::new(m.count))
+                })
+            }),
+        )?;
+        out.family(
+            "websocket_bytes",
+            "Payload bytes of messages that were forwarded",
+            routes.iter().flat_map(|r| {
+                use sockwarden_model::Direction::{Client, Server};
+                [(Client, r.bytes_from_client), (Server, r.bytes_from_server)].map(|(from, bytes)| {
+                    ([("route", r.route.as_str()), ("direction", direction(from))], ConstCounter::new(bytes))
+                })
+            }),
+        )?;
+        let codes: Vec<String> = counters.closes.iter().map(|close| close.code.to_string()).collect();
+        out.family(
+            "websocket_close",
+            "WebSocket connections that ended, by close code and who ended them",
+            counters.closes.iter().zip(&codes).map(|(close, code)| {
+                let labels = [("code", code.as_str()), ("initiator", close.initiator.label())];
+                (labels, ConstCounter::new(close.count))
+            }),
+        )?;
+        out.histogram(
+            "websocket_inspection_duration_seconds",
+            "How long what one read brought took to be parsed, judged and queued",
+            &counters.inspection,
+        )?;
+        out.family(
+            "websocket_uninspected",
+            "Messages that were forwarded without every inspection",
+            routes.iter().flat_map(|r| {
+                let route = ("route", r.route.as_str());
+                r.uninspected
+                    .iter()
+                    .map(move |(why, count)| ([route, ("reason", why.label())], ConstCounter::new(*count)))
+            }),
+        )?;
+        let anywhere = counters.refused_without_route.iter().map(|refused| ("", refused));
+        let on_routes =
+            routes.iter().flat_map(|r| r.refused.iter().map(|refused| (r.route.as_str(), refused)));
+        out.family(
+            "handshakes_refused",
+            "Handshakes that were refused, by the rule that refused them; those without route got to none",
+            anywhere.chain(on_routes).map(|(route, (rule, count))| {
+                ([("route", route), ("rule", rule.as_str())], ConstCounter::new(*count))
+            }),
+        )?;
+        out.one(
+            "connections_turned_away",
+            "Connections that were dropped at once because there were too many",
+            &ConstCounter::new(counters.turned_away),
+        )?;
+        out.one(
+            "events_dropped",
+            "Events that were dropped because the queue was full",
+            &ConstCounter::new(counters.events_dropped),
+        )?;
+        out.one("ready", "Whether new connections are welcome", &gauge(u64::from(*ready)))
+    }
+}
+
+const fn direction(from: sockwarden_model::Direction) -> &'static str {
+    match from {
+        sockwarden_model::Direction::Client => "client",
+        sockwarden_model::Direction::Server => "server",
+    }
+}
+
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+struct Out<'a, 'e>(&'a mut DescriptorEncoder<'e>);
+
+impl Out<'_, '_> {
+    /// Writes one metric with its labels; one that has no values yet is named all the same.
+    fn family<L: EncodeLabelSet, M: EncodeMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Iterator<Item = (L, M)>,
+    ) -> Result<(), std::fmt::Error> {
+        let mut values = values.peekable();
+        let Some((_, first)) = values.peek() else { return Ok(()) };
+        let mut encoder = self.0.encode_descriptor(name, help, None, first.metric_type())?;
+        for (labels, value) in values {
+            value.encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, name: &str, help: &str, value: &impl EncodeMetric) -> Result<(), std::fmt::Error> {
+        value.encode(self.0.encode_descriptor(name, help, None, value.metric_type())?)
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> Result<(), std::fmt::Error> {
+        let bounds = Histogram::BOUNDS.iter().map(|&ns| seconds(ns)).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.buckets).collect();
+        let count = histogram.buckets.iter().sum();
+        let kind = prometheus_client::metrics::MetricType::Histogram;
+        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
+        encoder.encode_histogram::<[(&str, &str); 0]>(seconds(histogram.sum_ns), count, &buckets, None)
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    std::time::Duration::from_nanos(ns).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use sockwarden_model::{
+        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, Treatment,
+        Uninspected,
+    };
+
+    use super::*;
+
+    fn sample() -> Counters {
+        let mut inspection = Histogram { sum_ns: 3_500, ..Histogram::default() };
+        inspection.buckets[0] = 2;
+        inspection.buckets[11] = 1;
+        Counters {
+            routes: vec![RouteCounters {
+                route: "a \"quoted\\\n\" name".to_owned(),
+                opened: 7,
+                active: 3,
+                messages: vec![MessageCount {
+                    direction: Direction::Client,
+                    kind: MessageClass::Text,
+                    treatment: Treatment::Block,
+                    count: 5,
+                }],
+                bytes_from_client: 11,
+                bytes_from_server: 13,
+                refused: vec![("origin-policy".to_owned(), 2)],
+                uninspected: vec![(Uninspected::DefenceOff, 4)],
+            }],
+            refused_without_route: vec![("strict-handshake".to_owned(), 1)],
+            closes: vec![CloseCount { code: CloseClass::of(1009), initiator: Initiator::Gateway, count: 6 }],
+            inspection,
+            turned_away: 8,
+            events_dropped: 9,
+        }
+    }
+
+    #[test]
+    fn every_counter_has_its_name_and_labels() {
+        let text = text(sample(), true).unwrap();
+        let route = r#"route="a \"quoted\\\n\" name""#;
+        for line in [
+            format!("sockwarden_websocket_connections_active{{{route}}} 3"),
+            format!("sockwarden_websocket_connections_total{{{route}}} 7"),
+            format!(
+                "sockwarden_websocket_messages_total{{{route},direction=\"client\",opcode=\"text\",decision=\"block\"}} 5"
+            ),
+            format!("sockwarden_websocket_bytes_total{{{route},direction=\"client\"}} 11"),
+            format!("sockwarden_websocket_bytes_total{{{route},direction=\"server\"}} 13"),
+            "sockwarden_websocket_close_total{code=\"1009\",initiator=\"gateway\"} 6".to_owned(),
+            "sockwarden_websocket_inspection_duration_seconds_count 3".to_owned(),
+            "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"0.000001\"} 2".to_owned(),
+            "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"0.1\"} 2".to_owned(),
+            "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"+Inf\"} 3".to_owned(),
+            format!("sockwarden_websocket_uninspected_total{{{route},reason=\"defence-off\"}} 4"),
+            "sockwarden_handshakes_refused_total{route=\"\",rule=\"strict-handshake\"} 1".to_owned(),
+            format!("sockwarden_handshakes_refused_total{{{route},rule=\"origin-policy\"}} 2"),
+            "sockwarden_connections_turned_away_total 8".to_owned(),
+            "sockwarden_events_dropped_total 9".to_owned(),
+            "sockwarden_ready 1".to_owned(),
+            "# EOF".to_owned(),
+        ] {
+            assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_counted_yet_is_well_formed() {
+        let text = text(Counters::default(), false).unwrap();
+        assert!(text.ends_with("# EOF\n"));
+        assert!(text.contains("\nsockwarden_ready 0\n"), "{text}");
+    }
+}

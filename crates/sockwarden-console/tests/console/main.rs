@@ -1,0 +1,7 @@
+//! The admin listener in front of a real gateway, spoken to in bytes.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail tests")]
+
+mod refusals;
+mod stage;
+mod work;
