@@ -12,6 +12,7 @@ use crate::{
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     liveness::TimeoutsConfig,
+    upstream::{self, Upstreams},
 };
 
 /// What is wrong with a configuration, or unwise about it, and where.
@@ -53,14 +54,14 @@ pub(crate) struct Listener {
 pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) path: String,
-    pub(crate) upstream: WsUrl,
+    pub(crate) upstreams: Upstreams,
     pub(crate) upstream_tls: ClientTls,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
     pub(crate) tally: Arc<RouteTally>,
-    /// What it was built from: its configuration and the authorities of its application.
-    made_of: (RouteConfig, Option<Vec<u8>>),
+    /// What it was built from: its configuration and a hash of the files that it names.
+    made_of: (RouteConfig, u64),
 }
 
 #[derive(Debug)]
@@ -182,15 +183,7 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
                 Some("`auth = \"forward\"` asks the application before the upgrade"),
             );
         }
-        if route.cleartext_upstream
-            && route.upstream.parse::<WsUrl>().is_ok_and(|url| !url.tls && !url.is_loopback())
-        {
-            warn(
-                "cleartext_upstream",
-                "messages to the application can be read and changed on the path (T8)",
-                Some("use `wss://`"),
-            );
-        }
+        upstream::warnings(route, limits, &mut warn);
         if route.origin_policy.allow_null {
             warn(
                 "origin_policy.allow_null",
@@ -233,10 +226,11 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
     problems.0
 }
 
-struct Problems(Vec<Problem>);
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, key: &str, message: &str, help: Option<&str>) {
+    pub(crate) fn add(&mut self, key: &str, message: &str, help: Option<&str>) {
         self.0.push(Problem {
             key: key.to_owned(),
             message: message.to_owned(),
@@ -245,11 +239,11 @@ impl Problems {
     }
 
     /// Gives the value, or notes the error under `key`.
-    fn take<T, E: std::fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
+    pub(crate) fn take<T, E: std::fmt::Display>(&mut self, key: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(key, &error.to_string(), None)).ok()
     }
 
-    fn read(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
+    pub(crate) fn read(&mut self, key: &str, path: &Path) -> Option<Vec<u8>> {
         self.take(
             key,
             std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display())),
@@ -373,29 +367,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     if !config.path.starts_with('/') || config.path.contains(['?', '#']) {
         problems.add(&key("path"), "a path begins with `/` and has no query", None);
     }
-    let upstream =
-        config.upstream.parse::<WsUrl>().map_err(|error| format!("`{}`: {error}", config.upstream));
-    let upstream = problems.take(&key("upstream"), upstream);
-    if let Some(url) = &upstream
-        && !url.tls
-        && !url.is_loopback()
-        && !config.cleartext_upstream
-    {
-        problems.add(
-            &key("upstream"),
-            "a ws:// application beyond this machine can be read and changed on the path",
-            Some("use wss://, or say `cleartext_upstream = true`"),
-        );
-    }
-    let mut authorities = None;
-    let upstream_tls = match &config.upstream_ca {
-        None => problems.take(&key("upstream"), ClientTls::platform()),
-        Some(path) => problems.read(&key("upstream_ca"), path).and_then(|pem| {
-            let tls = ClientTls::with_roots(&pem).map_err(|error| format!("`{}`: {error}", path.display()));
-            authorities = Some(pem);
-            problems.take(&key("upstream_ca"), tls)
-        }),
-    };
+    let upstreams = upstream::build(config, key, problems);
     let forward_auth = match (config.auth, &config.forward_auth) {
         (AuthKind::None, None) => None,
         (AuthKind::None, Some(_)) => {
@@ -444,16 +416,17 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
     };
+    let (upstreams, upstream_tls, files) = upstreams?;
     Some(Route {
         name: config.name.as_str().into(),
         path: config.path.clone(),
-        upstream: upstream?,
-        upstream_tls: upstream_tls?,
+        upstreams,
+        upstream_tls,
         forward_auth,
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
         tally: Arc::default(),
-        made_of: (config.clone(), authorities),
+        made_of: (config.clone(), files),
     })
 }
 

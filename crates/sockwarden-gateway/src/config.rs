@@ -10,7 +10,10 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 
-use crate::{certificates::CertificateConfig, client_address::ProxiesConfig, liveness::TimeoutsConfig};
+use crate::{
+    certificates::CertificateConfig, client_address::ProxiesConfig, liveness::TimeoutsConfig,
+    upstream::UpstreamsConfig,
+};
 
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +70,18 @@ pub struct RouteConfig {
     /// The authorities that may sign the application's certificate, in PEM; the platform's own where none are named.
     #[serde(default)]
     pub upstream_ca: Option<PathBuf>,
+    /// The certificate chain in PEM that the application is shown where it asks for one, the gateway's own certificate first.
+    #[serde(default)]
+    pub upstream_certificate: Option<PathBuf>,
+    /// That certificate's private key in PEM.
+    #[serde(default)]
+    pub upstream_key: Option<PathBuf>,
+    /// Whether every connection to the application begins with a PROXY protocol header (version 2) that names the client. It is sent before TLS begins, so it is readable on the path.
+    #[serde(default)]
+    pub upstream_proxy_protocol: bool,
+    /// Several addresses of one application: which there are, how connections are spread, when one is left alone.
+    #[serde(default)]
+    pub upstreams: UpstreamsConfig,
     /// Whether a `ws://` application beyond this machine is acceptable.
     #[serde(default)]
     pub cleartext_upstream: bool,
@@ -107,6 +122,10 @@ impl RouteConfig {
             path: root_path(),
             upstream: upstream.to_owned(),
             upstream_ca: None,
+            upstream_certificate: None,
+            upstream_key: None,
+            upstream_proxy_protocol: false,
+            upstreams: UpstreamsConfig::default(),
             cleartext_upstream: false,
             auth,
             forward_auth: None,
@@ -139,7 +158,7 @@ pub struct LimitsConfig {
     pub connections: u32,
     /// How long a client may take from connecting to the end of its request, TLS included.
     pub handshake_timeout: HumanDuration,
-    /// How long connecting to the application and its answer to the handshake may take.
+    /// How long connecting to the application may take, all attempts together, and then how long its answer to the handshake may take.
     pub upstream_timeout: HumanDuration,
     /// How long a peer may take to answer a close frame.
     pub close_timeout: HumanDuration,

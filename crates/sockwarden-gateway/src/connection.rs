@@ -4,6 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -11,7 +12,7 @@ use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
 use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
-use sockwarden_net::{ClientTls, DialError, DialOptions, Stream, read_proxy_header};
+use sockwarden_net::{DialError, Stream, read_proxy_header};
 use sockwarden_proto::{
     Limits,
     handshake::{
@@ -38,7 +39,7 @@ use crate::{
     registry::Registry,
     relay::Relay,
     stopping::Stopping,
-    upstream::{self, Caller, Refused, Upstream},
+    upstream::{self, Caller, Lease, Refused, Seeker, Upstream},
 };
 
 /// Tells browsers that have come over TLS once never to come without (RFC 6797).
@@ -76,6 +77,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
         tls_offered: door.acceptor.is_some(),
         peer,
         proxies: door.proxies,
+        reached: None,
         begun: Instant::now(),
     };
     // What is in force when the connection comes stays in force for it.
@@ -110,6 +112,8 @@ struct Client {
     /// Who connected, or for whom a proxy did.
     peer: SocketAddr,
     proxies: Arc<ProxiesConfig>,
+    /// The address of ours that was connected to.
+    reached: Option<SocketAddr>,
     begun: Instant,
 }
 
@@ -117,6 +121,8 @@ struct Client {
 struct Admitted<'a> {
     route: &'a Route,
     upstream: Upstream,
+    /// Counts the connection at its place.
+    lease: Lease,
     chain: Chain,
     user: Option<String>,
     origin: Option<String>,
@@ -147,11 +153,13 @@ impl Client {
         early: Vec<u8>,
     ) {
         let tls = stream.tls_info().is_some();
+        self.reached = stream.local_address();
         let request = UpgradeRequest::judge(head, early.len());
         let from = identify(&self.proxies, self.peer.ip(), tls, &request.head.headers);
         if from.ip != self.peer.ip().to_canonical() {
             // The port is the proxy's, not the client's.
-            self.journal.set_client(SocketAddr::new(from.ip, 0));
+            self.peer = SocketAddr::new(from.ip, 0);
+            self.journal.set_client(self.peer);
         }
         let admitted = self.admit(built, &request, &from).await;
         let admitted = match admitted {
@@ -185,7 +193,7 @@ impl Client {
         mut early: Vec<u8>,
         admitted: Admitted<'_>,
     ) {
-        let Admitted { route, mut upstream, chain, user, origin, tls } = admitted;
+        let Admitted { route, mut upstream, lease, chain, user, origin, tls } = admitted;
         let seat = self.journal.open(route, user, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
@@ -197,6 +205,7 @@ impl Client {
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();
         pump(relay, stream, upstream.stream, write_buffer, stopping, begun).await;
+        drop(lease);
     }
 
     /// Takes a request through route, defences and the application's own handshake.
@@ -225,34 +234,14 @@ impl Client {
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
         self.judge_handshake(route, &mut chain, &mut report, request, from).await?;
-        let options = DialOptions {
-            tls: route.upstream_tls.clone(),
-            timeout: built.limits.upstream_timeout.get(),
-            connect_to: None,
-        };
-        let stream = self.connect(route, options, &mut chain, &mut report).await?;
+        let patience = built.limits.upstream_timeout.get();
+        let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let caller = Caller { request, from, user: report.user.as_deref() };
-        let upstream =
-            upstream::upgrade(stream, &route.upstream, &caller, built.limits.upstream_timeout.get())
-                .await
-                .map_err(|refused| match refused {
-                    // The application's own no is passed on; what would send the client elsewhere is not.
-                    Refused::Status(status @ 400..=599) => self.refuse_ourselves(
-                        status,
-                        &format!("the application answered {status}"),
-                        "the application refused the connection",
-                    ),
-                    Refused::Status(status) => self.refuse_ourselves(
-                        502,
-                        &format!("the application answered {status}"),
-                        "the application did not upgrade",
-                    ),
-                    Refused::Broken(why) => {
-                        self.refuse_ourselves(502, &why, "the application did not upgrade")
-                    }
-                })?;
+        let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
+        let upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
+        lease.succeeded();
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
-        Ok(Admitted { route, upstream, chain, user: report.user, origin, tls: from.tls })
+        Ok(Admitted { route, upstream, lease, chain, user: report.user, origin, tls: from.tls })
     }
 
     async fn judge_handshake(
@@ -306,42 +295,81 @@ impl Client {
     async fn connect(
         &self,
         route: &Route,
-        options: DialOptions,
+        patience: Duration,
         chain: &mut Chain,
         report: &mut Report,
-    ) -> Result<Stream, Answer> {
-        let url = &route.upstream;
-        let dialled = upstream::connect(url, &options).await;
-        let problem = match &dialled {
-            Err(error @ DialError::Certificate(..)) => Some(error.to_string()),
-            Ok(_) | Err(_) => None,
-        };
-        let fact = Fact::Upstream(UpstreamFact {
-            tls: url.tls,
-            loopback: url.is_loopback(),
-            certificate_problem: problem.as_deref(),
-        });
-        let outcome = chain.observe(&fact, self.begun.elapsed(), report);
-        self.note(report);
-        if let Outcome::Stop(decided) = outcome {
-            return Err(self.refused_by(&decided));
-        }
-        let dialled = match (dialled, problem) {
-            (Err(_), Some(_)) => match ClientTls::insecure() {
-                Ok(tls) => upstream::connect(url, &DialOptions { tls, ..options }).await,
-                Err(error) => {
-                    return Err(self.refuse_ourselves(
-                        502,
-                        &error.to_string(),
-                        "the application cannot be reached",
-                    ));
+    ) -> Result<(Stream, Lease), Answer> {
+        let user = report.user.clone();
+        let seeker = Seeker { user: user.as_deref(), client: self.peer, reached: self.reached };
+        let mut search = route.upstreams.search(seeker, patience);
+        while let Some(lease) = search.next().await {
+            let mut fact = UpstreamFact {
+                tls: route.upstreams.url().tls,
+                loopback: lease.member.place.is_local(),
+                certificate_problem: None,
+            };
+            self.judge_way(&fact, chain, report)?;
+            let connected = match search.connect(&lease, true).await {
+                Err(error @ DialError::Certificate(..)) => {
+                    let problem = error.to_string();
+                    fact.certificate_problem = Some(&problem);
+                    if let Err(answer) = self.judge_way(&fact, chain, report) {
+                        // A wrong certificate is told at once: it is no reason to look for a better one in silence.
+                        search.failed(&lease, error);
+                        return Err(answer);
+                    }
+                    search.connect(&lease, false).await
                 }
-            },
-            (dialled, _) => dialled,
-        };
-        dialled.map_err(|error| {
-            self.refuse_ourselves(502, &error.to_string(), "the application cannot be reached")
-        })
+                connected => connected,
+            };
+            match connected {
+                Ok(stream) => return Ok((stream, lease)),
+                Err(error) => search.failed(&lease, error),
+            }
+        }
+        let why = search.give_up();
+        Err(self.refuse_ourselves(why.status(), &why.to_string(), "the application cannot be reached"))
+    }
+
+    fn judge_way(
+        &self,
+        fact: &UpstreamFact<'_>,
+        chain: &mut Chain,
+        report: &mut Report,
+    ) -> Result<(), Answer> {
+        let outcome = chain.observe(&Fact::Upstream(*fact), self.begun.elapsed(), report);
+        self.note(report);
+        match outcome {
+            Outcome::Stop(decided) => Err(self.refused_by(&decided)),
+            Outcome::Pass | Outcome::Ask { .. } => Ok(()),
+        }
+    }
+
+    fn not_upgraded(&self, lease: &Lease, refused: Refused) -> Answer {
+        if refused.is_failure() {
+            lease.failed();
+        } else {
+            lease.succeeded();
+        }
+        match refused {
+            // The application's own no is passed on; what would send the client elsewhere is not.
+            Refused::Status(status @ 400..=599) => self.refuse_ourselves(
+                status,
+                &format!("the application answered {status}"),
+                "the application refused the connection",
+            ),
+            Refused::Status(status) => self.refuse_ourselves(
+                502,
+                &format!("the application answered {status}"),
+                "the application did not upgrade",
+            ),
+            Refused::Broken(why) => self.refuse_ourselves(502, &why, "the application did not upgrade"),
+            Refused::Late(patience) => self.refuse_ourselves(
+                504,
+                &format!("the application did not answer within {patience:?}"),
+                "the application did not answer",
+            ),
+        }
     }
 
     async fn malformed(&self, stream: Stream, violation: HeadViolation) {

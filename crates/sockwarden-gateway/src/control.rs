@@ -42,7 +42,7 @@ impl Control for Shared {
             name: route.name.to_string(),
             path: route.path.clone(),
             // Its path and query may hold what only the application is to know.
-            upstream: format!("{}://{}", route.upstream.scheme(), route.upstream.authority()),
+            upstream: format!("{}://{}", route.upstreams.url().scheme(), route.upstreams.url().authority()),
             active: route.tally.active(),
             defences: self.modes.states(route),
         });

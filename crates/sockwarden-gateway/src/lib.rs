@@ -35,3 +35,4 @@ pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
 pub use server::{Gateway, Listening, Reloaded, StartError};
+pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};

@@ -136,6 +136,7 @@ impl Gateway {
         };
         gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
         let built = gateway.shared.built.load_full();
+        built.routes.iter().for_each(|route| route.upstreams.tend(&gateway.shared.events));
         for (listener, socket) in built.listeners.iter().zip(sockets) {
             gateway.open(listener, socket);
         }
@@ -168,6 +169,10 @@ impl Gateway {
         // From here on nothing can fail.
         let old = self.shared.built.load_full();
         let gone = built.adopt(&old);
+        built.routes.iter().for_each(|route| route.upstreams.tend(&self.shared.events));
+        for route in old.routes.iter().filter(|route| gone.contains(&route.name)) {
+            route.upstreams.leave();
+        }
         let names: Vec<Arc<str>> = built.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let mut reloaded = Reloaded {
             unchanged: old.routes.len() - gone.len(),

@@ -1,15 +1,132 @@
-//! The handshake with the application.
+//! The application: where it is, how it is, and the handshake with it.
 
-use std::time::Duration;
+mod address;
+mod balance;
+mod build;
+mod check;
+mod health;
+mod pool;
+mod resolve;
+mod search;
 
-use sockwarden_net::{DialOptions, Stream, dial, random_array};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_config::HumanDuration;
+use sockwarden_model::EventSender;
+use sockwarden_net::{Stream, random_array};
 use sockwarden_proto::{
     WsUrl,
     handshake::{ClientHandshake, HeadLimits, Headers, ResponseHead, UpgradeRequest},
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::AbortHandle,
+};
 
 use crate::client_address::ClientAddress;
+
+pub use balance::Balance;
+pub use check::CheckConfig;
+pub use health::HealthConfig;
+
+pub(crate) use build::{build, warnings};
+pub(crate) use pool::Lease;
+pub(crate) use search::Seeker;
+
+use pool::Pool;
+use search::Search;
+
+/// Where a route's application is, and which address a connection goes to.
+///
+/// An address that cannot be connected to is followed by the next one. Once the first byte of a request was sent it is never
+/// sent again: no request reaches the application twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamsConfig {
+    /// Where to connect instead of to the host of `upstream`: `HOST:PORT` or `unix:/PATH`. Scheme, name in the certificate and path stay those of `upstream`; a name is every address it resolves to.
+    pub addresses: Vec<String>,
+    /// How connections are spread: least-connections, hash-user or hash-address.
+    pub balance: Balance,
+    /// How long connecting to one address may take, TLS included; then the next is tried.
+    pub connect_timeout: HumanDuration,
+    /// How many addresses are tried for one connection.
+    #[schemars(range(min = 1, max = 16))]
+    pub attempts: u32,
+    /// How often names are asked for anew; while that fails the last good answer stays.
+    pub resolve: HumanDuration,
+    /// When an address that fails is left alone, and for how long.
+    pub health: HealthConfig,
+    /// Asks every address on an interval, whether clients come or not; without it only connections tell.
+    pub check: Option<CheckConfig>,
+}
+
+impl Default for UpstreamsConfig {
+    fn default() -> Self {
+        Self {
+            addresses: Vec::new(),
+            balance: Balance::default(),
+            connect_timeout: HumanDuration::from_secs(3),
+            attempts: 3,
+            resolve: HumanDuration::from_secs(30),
+            health: HealthConfig::default(),
+            check: None,
+        }
+    }
+}
+
+/// The application of one route.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    pool: Arc<Pool>,
+    /// What runs beside the connections; ends with this.
+    tending: OnceLock<Vec<AbortHandle>>,
+}
+
+impl Upstreams {
+    fn new(pool: Pool) -> Self {
+        Self { pool: Arc::new(pool), tending: OnceLock::new() }
+    }
+
+    pub(crate) fn url(&self) -> &WsUrl {
+        &self.pool.way.url
+    }
+
+    /// Begins to ask for names and to check addresses, where there is something to ask; a second call does nothing.
+    pub(crate) fn tend(&self, events: &EventSender) {
+        self.pool.events.get_or_init(|| events.clone());
+        self.tending.get_or_init(|| {
+            let mut tasks = Vec::new();
+            if self.pool.names().next().is_some() {
+                tasks.push(tokio::spawn(resolve::resolve(Arc::clone(&self.pool))).abort_handle());
+            }
+            if let Some(config) = self.pool.config.check.clone() {
+                tasks.push(tokio::spawn(check::check(Arc::clone(&self.pool), config)).abort_handle());
+            }
+            tasks
+        });
+    }
+
+    /// Ends what [`Self::tend`] began: no new connection will come. Those that are made go by what is known.
+    pub(crate) fn leave(&self) {
+        self.tending.get().into_iter().flatten().for_each(AbortHandle::abort);
+    }
+
+    /// Begins a search that ends by itself after `longest`.
+    pub(crate) fn search<'a>(&self, seeker: Seeker<'a>, longest: Duration) -> Search<'a> {
+        Search::new(Arc::clone(&self.pool), seeker, longest)
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
 
 /// What of a client's request is never passed on: what belongs to one hop, what we say ourselves, and what only we may say.
 const HELD_BACK: [&str; 14] = [
@@ -40,12 +157,24 @@ pub(crate) struct Upstream {
     pub(crate) early: Vec<u8>,
 }
 
+impl Refused {
+    /// Tells whether the address is to blame: an answer that is one is a sign of life, whatever its status.
+    pub(crate) const fn is_failure(&self) -> bool {
+        match self {
+            Self::Status(_) => false,
+            Self::Broken(_) | Self::Late(_) => true,
+        }
+    }
+}
+
 /// Why the application did not agree.
 pub(crate) enum Refused {
     /// It answered another status.
     Status(u16),
     /// It answered wrongly or not at all; the text is for the operator.
     Broken(String),
+    /// It did not answer in time.
+    Late(Duration),
 }
 
 /// Who asks, as the application is told.
@@ -53,11 +182,6 @@ pub(crate) struct Caller<'a> {
     pub(crate) request: &'a UpgradeRequest,
     pub(crate) from: &'a ClientAddress,
     pub(crate) user: Option<&'a str>,
-}
-
-/// Connects to the application; certificates are verified unless `options` say otherwise.
-pub(crate) async fn connect(url: &WsUrl, options: &DialOptions) -> Result<Stream, sockwarden_net::DialError> {
-    dial(url, options).await
 }
 
 /// Does the handshake on a connection to the application and verifies its answer.
@@ -92,9 +216,8 @@ pub(crate) async fn upgrade(
             }
         }
     };
-    let (head, early) = tokio::time::timeout(timeout, exchange).await.unwrap_or_else(|_| {
-        Err(Refused::Broken(format!("the application did not answer within {timeout:?}")))
-    })?;
+    let (head, early) =
+        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(Refused::Late(timeout)))?;
     if head.status != 101 {
         return Err(Refused::Status(head.status));
     }

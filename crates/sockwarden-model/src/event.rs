@@ -140,6 +140,10 @@ pub enum Notice {
     Reloaded,
     /// A new configuration cannot be used; the last good one stays in use.
     ReloadRejected,
+    /// An address of an application has failed too often and is left alone for a time.
+    UpstreamEjected,
+    /// An address of an application that was left alone is well again.
+    UpstreamBack,
 }
 
 /// A connection was let in.

@@ -1,12 +1,16 @@
 //! Opening a connection to a WebSocket endpoint.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls_pki_types::ServerName;
 use sockwarden_proto::WsUrl;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
 
-use crate::{CertificateProblem, ClientTls, Stream};
+use crate::{CertificateProblem, ClientTls, Place, Socket, Stream};
 
 /// How to connect.
 #[derive(Clone, Debug)]
@@ -17,6 +21,17 @@ pub struct DialOptions {
     pub timeout: Duration,
     /// Where to connect instead of where the URL's host resolves to; the name in the certificate stays the URL's.
     pub connect_to: Option<SocketAddr>,
+}
+
+/// How to connect to one place for an endpoint that may be at several.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceOptions<'a> {
+    /// How the server's certificate is judged.
+    pub tls: &'a ClientTls,
+    /// How long connecting and the TLS handshake may take together.
+    pub timeout: Duration,
+    /// What is sent before TLS begins, such as a PROXY protocol header; mostly nothing.
+    pub prelude: &'a [u8],
 }
 
 /// Why there is no connection.
@@ -53,26 +68,57 @@ pub async fn dial(url: &WsUrl, options: &DialOptions) -> Result<Stream, DialErro
     let whom = format!("{}:{}", url.host, url.port);
     let attempt = async {
         let tcp = connect(url, options, &whom).await?;
-        // Frames are written whole; waiting for more to send would only delay them.
-        let _ = tcp.set_nodelay(true);
-        if !url.tls {
-            return Ok(Stream::Plain(tcp));
-        }
-        let name =
-            ServerName::try_from(url.host.clone()).map_err(|_| DialError::Resolve(url.host.clone()))?;
-        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::clone(&options.tls.config));
-        match connector.connect(name, tcp).await {
-            Ok(tls) => Ok(Stream::Client(Box::new(tls))),
-            Err(error) => Err(match CertificateProblem::in_error(&error) {
-                Some(problem) => DialError::Certificate(whom.clone(), problem),
-                None if speaks_no_tls(&error) => DialError::NotTls(whom.clone()),
-                None => DialError::Tls(whom.clone(), error),
-            }),
-        }
+        secure(Socket::Tcp(tcp), url, &options.tls, &whom).await
     };
     timeout(options.timeout, attempt)
         .await
         .unwrap_or_else(|_| Err(DialError::Timeout(whom.clone(), options.timeout)))
+}
+
+/// Connects to `place`, over TLS where `url` says `wss`; the name in the certificate is that of the URL's host.
+///
+/// # Errors
+/// The network, time or TLS; each told apart.
+pub async fn dial_place(url: &WsUrl, place: &Place, options: PlaceOptions<'_>) -> Result<Stream, DialError> {
+    let whom = place.to_string();
+    let attempt = async {
+        let socket = match place {
+            Place::Tcp(address) => TcpStream::connect(address).await.map(Socket::Tcp),
+            Place::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+        };
+        let mut socket = socket.map_err(|error| unreached(&whom, error))?;
+        if !options.prelude.is_empty() {
+            let sent = socket.write_all(options.prelude).await;
+            sent.map_err(|error| DialError::Network(whom.clone(), error))?;
+        }
+        secure(socket, url, options.tls, &whom).await
+    };
+    timeout(options.timeout, attempt)
+        .await
+        .unwrap_or_else(|_| Err(DialError::Timeout(whom.clone(), options.timeout)))
+}
+
+async fn secure(socket: Socket, url: &WsUrl, tls: &ClientTls, whom: &str) -> Result<Stream, DialError> {
+    if let Socket::Tcp(tcp) = &socket {
+        // Frames are written whole; waiting for more to send would only delay them.
+        let _ = tcp.set_nodelay(true);
+    }
+    if !url.tls {
+        return Ok(match socket {
+            Socket::Tcp(tcp) => Stream::Plain(tcp),
+            Socket::Unix(unix) => Stream::Unix(unix),
+        });
+    }
+    let name = ServerName::try_from(url.host.clone()).map_err(|_| DialError::Resolve(url.host.clone()))?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+    match connector.connect(name, socket).await {
+        Ok(tls) => Ok(Stream::Client(Box::new(tls))),
+        Err(error) => Err(match CertificateProblem::in_error(&error) {
+            Some(problem) => DialError::Certificate(whom.to_owned(), problem),
+            None if speaks_no_tls(&error) => DialError::NotTls(whom.to_owned()),
+            None => DialError::Tls(whom.to_owned(), error),
+        }),
+    }
 }
 
 /// Tells whether the first bytes of an answer were no TLS record.
@@ -93,11 +139,16 @@ async fn connect(url: &WsUrl, options: &DialOptions, whom: &str) -> Result<TcpSt
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(tcp) => return Ok(tcp),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                last = DialError::Refused(whom.to_owned())
-            }
-            Err(error) => last = DialError::Network(whom.to_owned(), error),
+            Err(error) => last = unreached(whom, error),
         }
     }
     Err(last)
+}
+
+fn unreached(whom: &str, error: io::Error) -> DialError {
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        DialError::Refused(whom.to_owned())
+    } else {
+        DialError::Network(whom.to_owned(), error)
+    }
 }

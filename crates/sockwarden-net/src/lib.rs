@@ -4,6 +4,7 @@
 
 mod client;
 mod dial;
+mod place;
 mod proxy_protocol;
 mod random;
 mod stream;
@@ -11,10 +12,11 @@ mod tls_client;
 mod tls_server;
 
 pub use client::{Client, ClientError, Incoming};
-pub use dial::{DialError, DialOptions, dial};
-pub use proxy_protocol::{ProxyProtocolError, read_proxy_header};
+pub use dial::{DialError, DialOptions, PlaceOptions, dial, dial_place};
+pub use place::Place;
+pub use proxy_protocol::{ProxyProtocolError, proxy_header, read_proxy_header};
 pub use random::{SystemMaskKeys, random_array, random_u64};
-pub use stream::{Stream, TlsInfo};
+pub use stream::{Socket, Stream, TlsInfo};
 pub use tls_client::{CertificateProblem, ClientTls};
 pub use tls_server::{DevCertificate, ServerTls};
 

@@ -1,6 +1,9 @@
 //! The PROXY protocol, versions 1 and 2: a proxy in front tells whose connection it hands over.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use ppp::{v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -37,6 +40,36 @@ pub async fn read_proxy_header(
         b'\r' => read_v2(stream).await,
         _ => Err(ProxyProtocolError::Malformed),
     }
+}
+
+/// Writes a header of version 2 that hands over a connection from the first address to the second; without addresses it says
+/// that the connection is the proxy's own (`LOCAL`), as for a health check.
+pub fn proxy_header(addresses: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let (command, family) = match addresses {
+        None => (v2::Command::Local, v2::Addresses::Unspecified),
+        Some((from, to)) => {
+            let (from, to) = same_family(from, to);
+            (v2::Command::Proxy, (from, to).into())
+        }
+    };
+    let protocol = match family {
+        v2::Addresses::Unspecified => v2::Protocol::Unspecified,
+        v2::Addresses::IPv4(_) | v2::Addresses::IPv6(_) | v2::Addresses::Unix(_) => v2::Protocol::Stream,
+    };
+    let built = v2::Builder::with_addresses(v2::Version::Two | command, protocol, family).build();
+    // Only extensions can make a header too long, and it has none.
+    built.unwrap_or_default()
+}
+
+/// Gives both addresses as IPv4 where both are, else as IPv6: a header has one family for the two.
+fn same_family(from: SocketAddr, to: SocketAddr) -> (SocketAddr, SocketAddr) {
+    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let wide = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(v4) => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    };
+    let (from, to) = (canonical(from), canonical(to));
+    if from.is_ipv4() && to.is_ipv4() { (from, to) } else { (wide(from), wide(to)) }
 }
 
 async fn read_v1(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>, ProxyProtocolError> {
@@ -119,6 +152,22 @@ mod tests {
         check(&v2(0x20, 0x00, &[]), "none").await;
         let with_extension = [&v4[..], &[0x04, 0, 2, 1, 2]].concat();
         check(&v2(0x21, 0x11, &with_extension), "192.0.2.1:56324").await;
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read() {
+        let check = async |from: &str, to: &str, length: usize| {
+            let header = proxy_header(Some((from.parse().unwrap(), to.parse().unwrap())));
+            assert_eq!((read(&header).await, header.len()), ((from.to_owned(), 0), length), "{from} {to}");
+            let library = v2::Header::try_from(header.as_slice()).unwrap();
+            assert_eq!(library.protocol, v2::Protocol::Stream);
+        };
+        check("192.0.2.1:5", "198.51.100.1:443", 28).await;
+        check("[2001:db8::1]:5", "[2001:db8::2]:443", 52).await;
+        check("[2001:db8::1]:5", "198.51.100.1:443", 52).await;
+        check("[::ffff:192.0.2.1]:5", "[2001:db8::2]:443", 52).await;
+        let own = proxy_header(None);
+        assert_eq!((read(&own).await, own.len()), (("none".to_owned(), 0), 16));
     }
 
     #[tokio::test]

@@ -2,8 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use rustls::{CertificateError, ClientConfig, RootCertStore, client::danger};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
+use rustls::{
+    CertificateError, ClientConfig, RootCertStore,
+    client::{Resumption, danger},
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _};
 
 use crate::TlsError;
 
@@ -63,6 +67,44 @@ impl ClientTls {
             .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
     }
+
+    /// Shows the server that asks for it this certificate chain, whose private key is `key`, both in PEM.
+    ///
+    /// # Errors
+    /// Either is missing or malformed, or they do not belong together.
+    pub fn with_certificate(&self, chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let certified = certified_key(chain, key, self.config.crypto_provider())?;
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
+        config.resumption = Resumption::default();
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// Trusts whoever answers and is otherwise the same.
+    #[must_use]
+    pub fn unverified(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        let anyone = TrustAnyone(Arc::clone(config.crypto_provider()));
+        config.dangerous().set_certificate_verifier(Arc::new(anyone));
+        // A session that nobody verified must not be resumed as one that was.
+        config.resumption = Resumption::default();
+        Self { config: Arc::new(config) }
+    }
+}
+
+/// Reads a certificate chain and its private key, both in PEM.
+pub(crate) fn certified_key(
+    chain: &[u8],
+    key: &[u8],
+    provider: &rustls::crypto::CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or(TlsError::NoCertificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
+    Ok(CertifiedKey::from_der(chain, key, provider)?)
 }
 
 /// What is wrong with a server's certificate.

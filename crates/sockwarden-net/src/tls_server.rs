@@ -9,9 +9,9 @@ use rustls::{
     server::{ClientHello, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 
-use crate::TlsError;
+use crate::{TlsError, tls_client::certified_key};
 
 /// Certificates with their keys, ready to accept TLS 1.2 and 1.3; they can be replaced while connections are accepted.
 #[derive(Clone, Debug)]
@@ -66,15 +66,7 @@ fn read(pairs: &[(&[u8], &[u8])]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
         return Err(TlsError::NoCertificate);
     }
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let one = |(chain, key): &(&[u8], &[u8])| {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<_, _>>()
-            .ok()
-            .filter(|chain: &Vec<CertificateDer<'_>>| !chain.is_empty())
-            .ok_or(TlsError::NoCertificate)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::NoKey)?;
-        Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
-    };
+    let one = |(chain, key): &(&[u8], &[u8])| certified_key(chain, key, &provider).map(Arc::new);
     pairs.iter().map(one).collect()
 }
 

@@ -143,7 +143,7 @@ async fn a_silent_client_and_a_silent_application_are_not_waited_for_forever() {
     slow.write_all(b"GET / HT").await.unwrap();
     assert_eq!(soon(slow.read(&mut [0; 100])).await.unwrap_or(0), 0);
     let answer = soon(stage.raw(format!("{GOOD}\r\n").as_bytes())).await;
-    assert_eq!(status(&answer), 502);
+    assert_eq!(status(&answer), 504);
 }
 
 #[tokio::test]

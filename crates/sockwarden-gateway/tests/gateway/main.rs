@@ -13,3 +13,4 @@ mod proxies;
 mod relay;
 mod reload;
 mod stage;
+mod upstreams;

@@ -106,7 +106,7 @@ impl App {
 }
 
 #[expect(clippy::result_large_err, reason = "the library's own signature")]
-async fn echo(stream: Stream, record: &Mutex<Vec<Seen>>) {
+pub(crate) async fn echo(stream: Stream, record: &Mutex<Vec<Seen>>) {
     let note = |seen| record.lock().unwrap().push(seen);
     let callback = |request: &Request, mut response: Response| {
         let headers = request.headers();
