@@ -4,6 +4,7 @@ use std::{collections::VecDeque, io};
 
 use sockwarden_proto::{
     CloseCode, Fact, Flow, Limits, MessageKind, Role, Session, Violation, WsUrl,
+    deflate::InflateLimits,
     handshake::{ClientHandshake, HeadLimits, HeadViolation, ResponseHead, ResponseViolation},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,9 +103,16 @@ impl Client {
             });
         }
         let accepted = handshake.verify(&head).map_err(ClientError::Handshake)?;
+        let mut session = Session::new(Role::Client, limits, SystemMaskKeys::new());
+        if let Some(agreement) = &accepted.deflate {
+            let output = InflateLimits { output: limits.message, ..InflateLimits::default() };
+            session = session
+                .with_inflater(agreement.inflater(Role::Client, output))
+                .with_deflater(agreement.deflater(Role::Client));
+        }
         let mut client = Self {
             stream,
-            session: Session::new(Role::Client, limits, SystemMaskKeys::new()),
+            session,
             incoming: VecDeque::new(),
             partial: Vec::new(),
             protocol: accepted.protocol,

@@ -1,10 +1,11 @@
-//! The WebSocket protocol (RFC 6455) as pure state machines: bytes in, facts and bytes out.
+//! The WebSocket protocol (RFC 6455, RFC 7692) as pure state machines: bytes in, facts and bytes out.
 //!
 //! The codec *represents* whatever a peer sends, legal or not; a strict judge decides afterwards. What a peer did wrong is
 //! data ([`Violation`], [`handshake::RequestViolation`], …) with its section of the RFC and the close code that answers it.
 //! Nothing here waits, opens, reads a clock or draws a random number: mask keys come through [`MaskKeys`].
 //!
 //! - [`handshake`] reads, judges and builds the opening handshake of both roles.
+//! - [`deflate`] negotiates permessage-deflate (RFC 7692), inflates within limits and compresses.
 //! - [`FrameHeader`] is one frame's header, [`RawFrame`] writes any frame whatsoever.
 //! - [`Receiver`] turns bytes into [`Fact`]s; [`Transmitter`] turns messages into bytes; [`Session`] joins both and does
 //!   what every endpoint must: answer pings and finish the close handshake.
@@ -29,6 +30,7 @@
 //! ```
 
 mod close;
+pub mod deflate;
 mod frame;
 pub mod handshake;
 mod mask;

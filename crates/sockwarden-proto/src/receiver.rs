@@ -1,6 +1,12 @@
 //! The receiving half of an endpoint: bytes in, facts out.
 
-use crate::{ClosePayload, FrameHeader, MessageKind, Opcode, Utf8Validator, Violation, apply_mask};
+use crate::{
+    ClosePayload, FrameHeader, MessageKind, Opcode, Utf8Validator, Violation, apply_mask,
+    deflate::{Inflated, Inflater},
+};
+
+/// How much of a compressed message is inflated before it is told.
+const INFLATED_PIECE: usize = 16 * 1024;
 
 /// Which end of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +36,8 @@ impl Default for Limits {
 /// What a peer's bytes say, lent from the buffer that they arrived in.
 ///
 /// The facts do not depend on how the bytes were cut into reads, except for where the payload of a frame is cut into pieces:
-/// joined, the pieces between two other facts are the same.
+/// joined, the pieces between two other facts are the same. (Where a violation ends a compressed message, how much of its
+/// original payload was told before may differ.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// A frame's header has arrived and is legal; its payload follows.
@@ -47,14 +54,17 @@ pub enum Fact<'a> {
     Violation(Violation),
 }
 
-/// A piece of a message, unmasked and, in a text, valid as far as it goes: what precedes a wrong byte is told before the
-/// violation is.
+/// A piece of a message, unmasked, inflated and, in a text, valid as far as it goes: what precedes a wrong byte is told before
+/// the violation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
     /// What the message holds.
     pub kind: MessageKind,
     /// The bytes of the piece; a character of a text may be cut at either end.
     pub bytes: &'a [u8],
+    /// Of a compressed message the original payload, unmasked, from which the piece was inflated, for who forwards it: joined
+    /// over all pieces it is the whole payload. One of the two may be empty where the other is not.
+    pub compressed: Option<&'a [u8]>,
     /// Whether it is the first piece.
     pub begins: bool,
     /// Whether it is the last piece.
@@ -71,11 +81,13 @@ pub enum Flow {
     Stop,
 }
 
-/// Reads frames, unmasks, judges and reassembles, holding no more than a header or a control frame.
+/// Reads frames, unmasks, inflates, judges and reassembles, holding no more than a header or a control frame, and the window
+/// of a peer that compresses.
 #[derive(Debug)]
 pub struct Receiver {
     peer_masks: bool,
     limits: Limits,
+    inflater: Option<Box<Inflater>>,
     state: State,
     message: Option<Message>,
     held: [u8; 125],
@@ -85,7 +97,17 @@ pub struct Receiver {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Header,
-    Payload { header: FrameHeader, done: u64 },
+    Payload {
+        header: FrameHeader,
+        done: u64,
+    },
+    /// Of a frame whose payload has arrived or is about to, something is inflated that has not been told.
+    Inflating {
+        header: FrameHeader,
+        done: u64,
+    },
+    /// What precedes the violation has been told.
+    Failing(Violation),
     Finished,
 }
 
@@ -94,6 +116,7 @@ struct Message {
     kind: MessageKind,
     length: u64,
     begun: bool,
+    compressed: bool,
     utf8: Utf8Validator,
 }
 
@@ -103,11 +126,21 @@ impl Receiver {
         Self {
             peer_masks: matches!(role, Role::Server),
             limits,
+            inflater: None,
             state: State::Header,
             message: None,
             held: [0; 125],
             held_len: 0,
         }
+    }
+
+    /// Lets the peer compress its messages (RFC 7692): RSV1 is then legal in the first frame of a message.
+    ///
+    /// [`Limits`] go on judging the payload as it is on the wire, the inflater's own what it holds.
+    #[must_use]
+    pub fn with_inflater(mut self, inflater: Inflater) -> Self {
+        self.inflater = Some(Box::new(inflater));
+        self
     }
 
     /// Tells whether a close frame or a violation has ended the peer's half.
@@ -125,17 +158,19 @@ impl Receiver {
     /// All bytes are consumed unless the sink stops; once finished, further bytes are consumed and ignored (RFC 6455 §5.5.1).
     pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
         let mut consumed = 0;
+        let mut buffer = Vec::new();
         loop {
             let rest = &mut input[consumed..];
             let (taken, flow) = match self.state {
                 State::Finished => return input.len(),
+                State::Failing(violation) => (0, self.fail(violation, &mut sink)),
                 State::Header if rest.is_empty() => return consumed,
                 State::Header => self.read_header(rest, &mut sink),
-                State::Payload { header, done } => {
+                State::Payload { header, done } if rest.is_empty() && header.length.value > done => {
+                    return consumed;
+                }
+                State::Payload { header, done } | State::Inflating { header, done } => {
                     let missing = header.length.value - done;
-                    if rest.is_empty() && missing > 0 {
-                        return consumed;
-                    }
                     let take = rest.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
                     let bytes = &mut rest[..take];
                     if let Some(key) = header.mask {
@@ -143,6 +178,9 @@ impl Receiver {
                     }
                     if header.opcode.is_control() {
                         (take, self.control(header, done, bytes, &mut sink))
+                    } else if self.message.as_ref().is_some_and(|message| message.compressed) {
+                        buffer.resize(INFLATED_PIECE, 0);
+                        self.inflate(header, done, bytes, &mut buffer, &mut sink)
                     } else {
                         self.data(header, done, bytes, &mut sink)
                     }
@@ -187,7 +225,8 @@ impl Receiver {
 
     /// Judges what the first two bytes of a header say, whether or not the rest has arrived.
     const fn judge_start(&self, start: FrameStart) -> Result<(), Violation> {
-        if start.rsv != 0 {
+        let may_be_compressed = self.inflater.is_some() && begins(start.opcode).is_some();
+        if start.rsv != 0 && !(start.rsv == RSV1 && may_be_compressed) {
             return Err(Violation::ReservedBits { rsv: start.rsv });
         }
         if let Opcode::Reserved(bits) = start.opcode {
@@ -228,12 +267,17 @@ impl Receiver {
             return Err(Violation::FrameTooBig { length, limit: self.limits.frame });
         }
         if let Some(kind) = begins(header.opcode) {
-            self.message = Some(Message { kind, length: 0, begun: false, utf8: Utf8Validator::default() });
+            let compressed = header.rsv == RSV1;
+            let utf8 = Utf8Validator::default();
+            self.message = Some(Message { kind, length: 0, begun: false, compressed, utf8 });
         }
         let Some(message) = self.message.as_mut() else { return Err(Violation::UnexpectedContinuation) };
         message.length = message.length.saturating_add(length);
         if message.length > self.limits.message {
             return Err(Violation::MessageTooBig { length: message.length, limit: self.limits.message });
+        }
+        if let Some(inflater) = self.inflater.as_mut().filter(|_| message.compressed) {
+            inflater.announce(length);
         }
         Ok(())
     }
@@ -310,7 +354,77 @@ impl Receiver {
         if ends {
             self.message = None;
         }
-        (taken, sink(Fact::Data(Data { kind, bytes, begins, ends })))
+        (taken, sink(Fact::Data(Data { kind, bytes, compressed: None, begins, ends })))
+    }
+
+    /// Tells what a piece of a compressed message holds, as much of it as fits the buffer.
+    fn inflate(
+        &mut self,
+        header: FrameHeader,
+        done: u64,
+        payload: &mut [u8],
+        buffer: &mut [u8],
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> (usize, Flow) {
+        let Some(inflater) = self.inflater.as_mut() else {
+            return (payload.len(), self.fail(Violation::CorruptDeflate, sink));
+        };
+        let last = header.fin && done + payload.len() as u64 == header.length.value;
+        let limits = inflater.limits();
+        let violation = match inflater.inflate(payload, last, buffer) {
+            Inflated::Bytes { taken, bytes, done: drained } => {
+                return self.inflated(header, done, (payload, taken), (bytes, drained), last, sink);
+            }
+            Inflated::TooBig => Violation::InflatedTooBig { limit: limits.output },
+            Inflated::RatioExceeded => Violation::RatioExceeded { limit: limits.ratio },
+            Inflated::Corrupt => Violation::CorruptDeflate,
+            Inflated::AfterFinalBlock => Violation::AfterFinalBlock,
+        };
+        (payload.len(), self.fail(violation, sink))
+    }
+
+    fn inflated(
+        &mut self,
+        header: FrameHeader,
+        done: u64,
+        (payload, taken): (&mut [u8], usize),
+        (bytes, drained): (&[u8], bool),
+        last: bool,
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> (usize, Flow) {
+        let Some(message) = self.message.as_mut() else { return (payload.len(), Flow::Continue) };
+        let (compressed, left) = payload.split_at_mut(taken);
+        let done = done + taken as u64;
+        if let Some(key) = header.mask {
+            // They are read again.
+            apply_mask(key, done, left);
+        }
+        let (valid, may_end) = match message.kind {
+            MessageKind::Binary => (bytes.len(), true),
+            MessageKind::Text => (message.utf8.push_valid(bytes), message.utf8.is_complete()),
+        };
+        let ended = drained && last;
+        let wrong = valid < bytes.len() || ended && !may_end;
+        self.state = if wrong {
+            State::Failing(Violation::InvalidUtf8)
+        } else if !drained {
+            State::Inflating { header, done }
+        } else if done < header.length.value {
+            State::Payload { header, done }
+        } else {
+            State::Header
+        };
+        let ends = ended && !wrong;
+        if valid == 0 && taken == 0 && !ends {
+            return (0, Flow::Continue);
+        }
+        let begins = !std::mem::replace(&mut message.begun, true);
+        let kind = message.kind;
+        if ends {
+            self.message = None;
+        }
+        let data = Data { kind, bytes: &bytes[..valid], compressed: Some(compressed), begins, ends };
+        (taken, sink(Fact::Data(data)))
     }
 
     fn fail(&mut self, violation: Violation, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {
@@ -319,6 +433,9 @@ impl Receiver {
         sink(Fact::Violation(violation))
     }
 }
+
+/// The reserved bit that marks a compressed message (RFC 7692 §6).
+const RSV1: u8 = 4;
 
 /// What the first two bytes of a header say, apart from the length.
 #[derive(Clone, Copy)]

@@ -1,6 +1,9 @@
 //! A whole endpoint: both halves, pings answered, the close handshake finished.
 
-use crate::{CloseCode, Fact, Flow, Limits, MaskKeys, MessageKind, Receiver, Role, Transmitter};
+use crate::{
+    CloseCode, Fact, Flow, Limits, MaskKeys, MessageKind, Receiver, Role, Transmitter,
+    deflate::{Deflater, Inflater},
+};
 
 /// How far the close handshake has come (RFC 6455 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,7 @@ pub enum Phase {
 pub struct Session<K> {
     receiver: Receiver,
     transmitter: Transmitter,
+    deflater: Option<Deflater>,
     keys: K,
     phase: Phase,
     output: Vec<u8>,
@@ -33,10 +37,25 @@ impl<K: MaskKeys> Session<K> {
         Self {
             receiver: Receiver::new(role, limits),
             transmitter: Transmitter::new(role),
+            deflater: None,
             keys,
             phase: Phase::Open,
             output: Vec::new(),
         }
+    }
+
+    /// Lets the peer compress its messages (RFC 7692).
+    #[must_use]
+    pub fn with_inflater(mut self, inflater: Inflater) -> Self {
+        self.receiver = self.receiver.with_inflater(inflater);
+        self
+    }
+
+    /// Compresses the messages that are sent from now on (RFC 7692).
+    #[must_use]
+    pub fn with_deflater(mut self, deflater: Deflater) -> Self {
+        self.deflater = Some(deflater);
+        self
     }
 
     /// Tells how far the close handshake has come.
@@ -60,7 +79,7 @@ impl<K: MaskKeys> Session<K> {
     /// The pongs take at most three times the bytes of `input` (empty pings from a server, answered with a mask), so the
     /// output is bounded for a caller who stops reading while it cannot write.
     pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
-        let Self { receiver, transmitter, keys, phase, output } = self;
+        let Self { receiver, transmitter, keys, phase, output, .. } = self;
         receiver.receive(input, |fact| {
             match fact {
                 Fact::Ping(payload) if *phase == Phase::Open => transmitter.pong(payload, keys, output),
@@ -73,10 +92,25 @@ impl<K: MaskKeys> Session<K> {
         })
     }
 
-    /// Queues a message; does nothing once we have sent a close frame.
+    /// Queues a message, compressed where it is to be; does nothing once we have sent a close frame.
     pub fn send(&mut self, kind: MessageKind, payload: &[u8]) {
+        let Self { transmitter, deflater, keys, phase, output, .. } = self;
+        match (*phase, deflater) {
+            (Phase::CloseSent | Phase::Closed, _) => {}
+            (Phase::Open | Phase::CloseReceived, None) => transmitter.message(kind, payload, keys, output),
+            (Phase::Open | Phase::CloseReceived, Some(deflater)) => {
+                let mut compressed = Vec::new();
+                deflater.deflate(payload, &mut compressed);
+                transmitter.compressed(kind, &compressed, keys, output);
+            }
+        }
+    }
+
+    /// Queues a message that is compressed already, as the agreement with this peer has it; does nothing once we have sent
+    /// a close frame.
+    pub fn send_compressed(&mut self, kind: MessageKind, payload: &[u8]) {
         if matches!(self.phase, Phase::Open | Phase::CloseReceived) {
-            self.transmitter.message(kind, payload, &mut self.keys, &mut self.output);
+            self.transmitter.compressed(kind, payload, &mut self.keys, &mut self.output);
         }
     }
 

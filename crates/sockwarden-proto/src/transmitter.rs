@@ -19,6 +19,13 @@ impl Transmitter {
         self.frame(kind.opcode(), true, payload, keys, out);
     }
 
+    /// Appends a whole message in one frame whose payload is compressed (RFC 7692 §6); that permessage-deflate was agreed is
+    /// the caller's part.
+    pub fn compressed(self, kind: MessageKind, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        let header = FrameHeader { rsv: 4, ..FrameHeader::new(kind.opcode(), payload.len() as u64) };
+        self.write(header, payload, keys, out);
+    }
+
     /// Appends a ping; a payload of more than 125 bytes is cut.
     pub fn ping(self, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         self.frame(Opcode::Ping, true, &payload[..payload.len().min(125)], keys, out);
@@ -46,7 +53,11 @@ impl Transmitter {
         keys: &mut impl MaskKeys,
         out: &mut Vec<u8>,
     ) {
-        let mut header = FrameHeader { fin, ..FrameHeader::new(opcode, payload.len() as u64) };
+        let header = FrameHeader { fin, ..FrameHeader::new(opcode, payload.len() as u64) };
+        self.write(header, payload, keys, out);
+    }
+
+    fn write(self, mut header: FrameHeader, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         if self.role == Role::Client {
             header.mask = Some(keys.next_key());
         }

@@ -5,8 +5,9 @@ use crate::CloseCode;
 /// What a peer did wrong after the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Violation {
-    /// A reserved bit is set without an extension that gives it a meaning.
-    #[error("reserved bits {rsv:#05b} are set and no extension was agreed")]
+    /// A reserved bit is set where no extension that was agreed gives it a meaning: RSV1 of permessage-deflate belongs to the
+    /// first frame of a message alone (RFC 7692 §6).
+    #[error("reserved bits {rsv:#05b} are set where no agreed extension gives them a meaning")]
     ReservedBits {
         /// The bits, RSV1 as 4, RSV2 as 2, RSV3 as 1.
         rsv: u8,
@@ -66,14 +67,39 @@ pub enum Violation {
         /// Bytes allowed.
         limit: u64,
     },
+    /// A compressed message is no whole sequence of DEFLATE blocks (RFC 7692 §7.2.2).
+    #[error("a compressed message cannot be inflated")]
+    CorruptDeflate,
+    /// Something follows the final block of a compressed message, which some readers would see and others not
+    /// (RFC 7692 §7.2.3.4).
+    #[error("a compressed message goes on after its final block")]
+    AfterFinalBlock,
+    /// A compressed message holds more than the limit.
+    #[error("a compressed message holds more than the limit of {limit} bytes")]
+    InflatedTooBig {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A compressed message expands beyond the limit.
+    #[error("a compressed message expands to more than {limit} times its size")]
+    RatioExceeded {
+        /// Bytes allowed per byte of payload.
+        limit: u32,
+    },
 }
 
 impl Violation {
-    /// Gives the close code that answers it (RFC 6455 §7.4.1).
+    /// Gives the close code that answers it (RFC 6455 §7.4.1). RFC 7692 names none for a message that cannot be inflated: its
+    /// frames are in order and what they hold is not, which is 1007.
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 => CloseCode::INVALID_DATA,
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => CloseCode::TOO_BIG,
+            Self::InvalidUtf8 | Self::CloseReasonNotUtf8 | Self::CorruptDeflate | Self::AfterFinalBlock => {
+                CloseCode::INVALID_DATA
+            }
+            Self::FrameTooBig { .. }
+            | Self::MessageTooBig { .. }
+            | Self::InflatedTooBig { .. }
+            | Self::RatioExceeded { .. } => CloseCode::TOO_BIG,
             Self::ReservedBits { .. }
             | Self::ReservedOpcode(_)
             | Self::UnmaskedClientFrame
@@ -89,7 +115,32 @@ impl Violation {
         }
     }
 
-    /// Gives the section of RFC 6455 that it breaks.
+    /// Gives the number of the RFC that it breaks.
+    pub const fn rfc(self) -> u16 {
+        match self {
+            Self::CorruptDeflate | Self::AfterFinalBlock => 7692,
+            Self::ReservedBits { .. }
+            | Self::ReservedOpcode(_)
+            | Self::UnmaskedClientFrame
+            | Self::MaskedServerFrame
+            | Self::LengthTopBit
+            | Self::NonMinimalLength
+            | Self::FragmentedControl
+            | Self::OversizeControl
+            | Self::UnexpectedContinuation
+            | Self::InterleavedMessage
+            | Self::InvalidUtf8
+            | Self::ClosePayloadTooShort
+            | Self::InvalidCloseCode(_)
+            | Self::CloseReasonNotUtf8
+            | Self::FrameTooBig { .. }
+            | Self::MessageTooBig { .. }
+            | Self::InflatedTooBig { .. }
+            | Self::RatioExceeded { .. } => 6455,
+        }
+    }
+
+    /// Gives the section of that RFC.
     pub const fn section(self) -> &'static str {
         match self {
             Self::ReservedBits { .. }
@@ -102,7 +153,12 @@ impl Violation {
             Self::InvalidUtf8 => "§8.1",
             Self::ClosePayloadTooShort | Self::CloseReasonNotUtf8 => "§5.5.1",
             Self::InvalidCloseCode(_) => "§7.4",
-            Self::FrameTooBig { .. } | Self::MessageTooBig { .. } => "§10.4",
+            Self::FrameTooBig { .. }
+            | Self::MessageTooBig { .. }
+            | Self::InflatedTooBig { .. }
+            | Self::RatioExceeded { .. } => "§10.4",
+            Self::CorruptDeflate => "§7.2.2",
+            Self::AfterFinalBlock => "§7.2.3.4",
         }
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sockwarden_proto::{
     CloseCode, FrameHeader, LengthForm, Limits, MessageKind, Opcode, PayloadLength, Receiver, Role,
     Transmitter,
+    deflate::{Agreement, InflateLimits},
     handshake::{ClientHandshake, HeadLimits, RequestHead, UpgradeRequest},
 };
 use sockwarden_testkit::{
@@ -180,6 +181,61 @@ proptest! {
         let request = UpgradeRequest::judge(head, 0);
         prop_assert_eq!(&request.violations, &[]);
         prop_assert_eq!(request.protocols(), handshake.protocols);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn what_is_compressed_is_heard_through_any_cuts(
+        role in role(), seed: u64, most in 1..3000usize, apart: bool,
+        lengths in prop::collection::vec(prop_oneof![0..300usize, Just(17_000), Just(40_000)], 1..4), noise in 0..100u32,
+    ) {
+        let mut random = Random::new(seed);
+        let agreement = Agreement { server_no_context_takeover: apart, client_no_context_takeover: apart, ..Agreement::default() };
+        let (transmitter, mut keys, mut out) = (Transmitter::new(role), random.clone(), Vec::new());
+        let mut deflater = agreement.deflater(role);
+        let mut expected = Vec::new();
+        for length in lengths {
+            let byte = random.bits() as u8;
+            let message: Vec<u8> =
+                random.bytes(length).iter().map(|&b| if u32::from(b) % 100 < noise { b } else { byte }).collect();
+            let mut payload = Vec::new();
+            deflater.deflate(&message, &mut payload);
+            transmitter.compressed(MessageKind::Binary, &payload, &mut keys, &mut out);
+            expected.push((MessageKind::Binary, message));
+        }
+        let inflate = InflateLimits { output: LIMITS.message, ratio: 1100, ..InflateLimits::default() };
+        let roomy = Limits { frame: 80_100, message: 80_100 };
+        let receiver = || Receiver::new(peer_of(role), roomy).with_inflater(agreement.inflater(peer_of(role), inflate));
+        let whole = listen(&mut receiver(), &out, Cuts::Whole, |_| false);
+        prop_assert!(whole.messages() == expected);
+        let mut stops = Random::new(seed);
+        let cut = listen(&mut receiver(), &out, Cuts::Random(Random::new(seed), most), |_| stops.percent(30));
+        prop_assert!(cut == whole);
+    }
+
+    #[test]
+    fn mutated_compressed_messages_are_heard_the_same_through_any_cuts(
+        seed: u64, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), length in 0..1500usize,
+    ) {
+        let mut random = Random::new(seed);
+        let mut deflater = Agreement::default().deflater(Role::Client);
+        let (mut keys, mut out, mut last) = (random.clone(), Vec::new(), Vec::new());
+        for kind in [MessageKind::Text, MessageKind::Binary, MessageKind::Text] {
+            last.clear();
+            deflater.deflate(random.text(length).as_bytes(), &mut last);
+            Transmitter::new(Role::Client).compressed(kind, &last, &mut keys, &mut out);
+        }
+        for (at, to) in changes {
+            let index = at.index(out.len());
+            out[index] = to;
+            let index = at.index(last.len());
+            last[index] = to;
+        }
+        parsers::receiver_deflate(&out);
+        parsers::inflater(&last);
     }
 }
 

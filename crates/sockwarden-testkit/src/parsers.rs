@@ -5,20 +5,24 @@
 use sockwarden_proto::{
     ClosePayload, FrameHeader, Limits, MessageKind, OriginHeader, Receiver, Role, Utf8Validator, WsUrl,
     close_payload,
+    deflate::{Agreement, InflateLimits, Inflated, Inflater, Offer, Wishes, extensions, offers},
     handshake::{ClientHandshake, HeadLimits, HeadViolation, RequestHead, ResponseHead, UpgradeRequest},
 };
 
-use crate::{Cuts, Random, Transcript, listen, listen_whole};
+use crate::{Cuts, Random, Transcript, listen};
 
 /// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 9] = [
+pub const ALL: [Parser; 12] = [
     ("close_payload", close),
+    ("extensions", extension_header),
     ("frame_header", frame_header),
+    ("inflater", inflater),
     ("origin", origin),
     ("receiver_client", receiver_client),
+    ("receiver_deflate", receiver_deflate),
     ("receiver_server", receiver_server),
     ("request_head", request_head),
     ("response_head", response_head),
@@ -50,17 +54,94 @@ pub fn receiver_server(bytes: &[u8]) {
     receiver(Role::Server, bytes);
 }
 
+/// A server that agreed to permessage-deflate reads the same facts from any cuts of a client's bytes.
+pub fn receiver_deflate(bytes: &[u8]) {
+    let limits = Limits { frame: 2048, message: 4096 };
+    let inflate = InflateLimits { output: 4096, ratio: 20, ratio_floor: 256 };
+    hear(limits, bytes, || Receiver::new(Role::Server, limits).with_inflater(Inflater::new(true, inflate)));
+}
+
 fn receiver(role: Role, bytes: &[u8]) {
     let limits = Limits { frame: 2048, message: 4096 };
-    let whole = listen_whole(role, limits, bytes);
+    hear(limits, bytes, || Receiver::new(role, limits));
+}
+
+fn hear(limits: Limits, bytes: &[u8], receiver: impl Fn() -> Receiver) {
+    let whole = listen(&mut receiver(), bytes, Cuts::Whole, |_| false);
     check_transcript(&whole, limits);
     let seed = bytes.iter().fold(bytes.len() as u64, |seed, &byte| seed.rotate_left(5) ^ u64::from(byte));
     for cuts in [Cuts::Every(1), Cuts::Every(3), Cuts::Random(Random::new(seed), 40)] {
-        let cut = listen(&mut Receiver::new(role, limits), bytes, cuts, |_| false);
+        let cut = listen(&mut receiver(), bytes, cuts, |_| false);
         assert_eq!(cut, whole);
     }
-    let stopped = listen(&mut Receiver::new(role, limits), bytes, Cuts::Whole, |_| true);
+    let stopped = listen(&mut receiver(), bytes, Cuts::Whole, |_| true);
     assert_eq!(stopped, whole);
+}
+
+/// Any bytes inflate to the same within the limits, twice in one context, however they are cut and whatever room there is.
+pub fn inflater(bytes: &[u8]) {
+    let limits = InflateLimits { output: 5000, ratio: 50, ratio_floor: 1000 };
+    for takeover in [true, false] {
+        let inflate_in = |cut: usize, room: usize| {
+            let mut inflater = Inflater::new(takeover, limits);
+            let first = inflate_message(&mut inflater, bytes, cut, room);
+            (first, inflate_message(&mut inflater, bytes, cut, room))
+        };
+        let whole = inflate_in(bytes.len().max(1), 8192);
+        let most = limits.output.min(1000.max(bytes.len() as u64 * 50)) as usize;
+        for message in [&whole.0, &whole.1] {
+            assert!(message.0.len() <= most);
+        }
+        for (cut, room) in [(1, 8192), (1, 1), (7, 100), (bytes.len().max(1), 1)] {
+            assert_eq!(inflate_in(cut, room), whole, "{cut}/{room}");
+        }
+    }
+}
+
+/// Gives what a message holds, as far as it was inflated, and how it failed.
+fn inflate_message(
+    inflater: &mut Inflater,
+    payload: &[u8],
+    cut: usize,
+    room: usize,
+) -> (Vec<u8>, Option<Inflated<'static>>) {
+    inflater.announce(payload.len() as u64);
+    let (mut held, mut buffer, mut at) = (Vec::new(), vec![0; room], 0);
+    loop {
+        let end = payload.len().min(at + cut);
+        match inflater.inflate(&payload[at..end], end == payload.len(), &mut buffer) {
+            Inflated::Bytes { taken, bytes, done } => {
+                held.extend_from_slice(bytes);
+                at += taken;
+                if done && at == payload.len() {
+                    return (held, None);
+                }
+            }
+            Inflated::TooBig => return (held, Some(Inflated::TooBig)),
+            Inflated::RatioExceeded => return (held, Some(Inflated::RatioExceeded)),
+            Inflated::Corrupt => return (held, Some(Inflated::Corrupt)),
+            Inflated::AfterFinalBlock => return (held, Some(Inflated::AfterFinalBlock)),
+        }
+    }
+}
+
+/// An offer that is read and written is the same offer; it allows what accepts it, and that is read as it was written.
+pub fn extension_header(bytes: &[u8]) {
+    let Ok(found) = extensions([bytes]) else { return };
+    assert!(!found.is_empty());
+    for offer in offers(&found) {
+        let written = offer.to_string();
+        let again = extensions([written.as_bytes()]).map(|again| offers(&again));
+        assert_eq!(again, Ok(vec![offer]));
+        for wishes in [Wishes::NONE, Wishes::NO_CONTEXT] {
+            let answer = offer.accept(&wishes);
+            assert_eq!(offer.allows(&answer), Ok(()));
+            let read = extensions([answer.to_string().as_bytes()]);
+            assert_eq!(read.map(|read| Agreement::verify(&[offer], &read)), Ok(Ok(Some(answer))));
+        }
+    }
+    // A server may answer anything.
+    let _ = Agreement::verify(&[Offer::default()], &found);
 }
 
 /// What any transcript keeps to: texts are UTF-8, messages within the limit, nothing after the end.

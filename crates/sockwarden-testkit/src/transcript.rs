@@ -37,7 +37,7 @@ impl Transcript {
     pub fn hear(&mut self, fact: Fact<'_>) {
         let seen = match fact {
             Fact::Frame(header) => Seen::Frame(header),
-            Fact::Data(Data { kind, bytes, begins, ends }) => {
+            Fact::Data(Data { kind, bytes, begins, ends, compressed: _ }) => {
                 if let Some(Seen::Data { bytes: before, ends: ended, .. }) = self.0.last_mut() {
                     assert!(!begins && !*ended, "a message is continued that was not begun or has ended");
                     before.extend_from_slice(bytes);
@@ -49,7 +49,12 @@ impl Transcript {
             Fact::Ping(payload) => Seen::Ping(payload.to_vec()),
             Fact::Pong(payload) => Seen::Pong(payload.to_vec()),
             Fact::Close(close) => Seen::Close(close.code.map(|code| code.0), close.reason.to_owned()),
-            Fact::Violation(violation) => Seen::Violation(violation),
+            Fact::Violation(violation) => {
+                // Compressed payload that holds nothing yet is told or not, as it was cut.
+                self.0
+                    .pop_if(|last| matches!(last, Seen::Data { bytes, ends: false, .. } if bytes.is_empty()));
+                Seen::Violation(violation)
+            }
         };
         self.0.push(seen);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sockwarden_model::{Rule, rule};
+use sockwarden_proto::CloseCode;
 
 use crate::{Closure, Defence, Fact, Guard, Verdict};
 
@@ -11,7 +12,8 @@ rule! {
     /// Closes both sides at the first frame that breaks RFC 6455, from either peer: reserved bits and opcodes, an unmasked
     /// client frame, a masked server frame, lengths that are malformed or not in the shortest form, control frames that are
     /// fragmented or too long, continuations out of place, text that is not UTF-8 (at the first wrong byte), close frames
-    /// with a bad code or reason. The peer is told 1002 or 1007. It is always on: what cannot be read for certain cannot be
+    /// with a bad code or reason, compressed messages (RFC 7692) that were not agreed on, cannot be inflated, or expand beyond
+    /// the limits. The peer is told 1002, 1007 or 1009. It is always on: what cannot be read for certain cannot be
     /// inspected, and is not forwarded.
     ///
     /// # Why is this bad
@@ -65,8 +67,12 @@ impl Guard for ProtocolRules {
         match fact {
             Fact::Violation { violation, .. } => Verdict::Close(Closure {
                 code: violation.close_code(),
-                reason: format!("{violation} (RFC 6455 {})", violation.section()),
-                told: "the protocol was broken",
+                reason: format!("{violation} (RFC {} {})", violation.rfc(), violation.section()),
+                told: if violation.close_code() == CloseCode::TOO_BIG {
+                    "the message is too big"
+                } else {
+                    "the protocol was broken"
+                },
             }),
             Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Frame { .. } => Verdict::Pass,
         }
@@ -76,7 +82,7 @@ impl Guard for ProtocolRules {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::Direction;
-    use sockwarden_proto::{CloseCode, Violation};
+    use sockwarden_proto::Violation;
 
     use super::*;
 
@@ -89,5 +95,7 @@ mod tests {
         };
         check(Violation::InvalidUtf8, CloseCode::INVALID_DATA);
         check(Violation::UnmaskedClientFrame, CloseCode::PROTOCOL_ERROR);
+        check(Violation::CorruptDeflate, CloseCode::INVALID_DATA);
+        check(Violation::RatioExceeded { limit: 100 }, CloseCode::TOO_BIG);
     }
 }

@@ -1,6 +1,7 @@
 //! Judging a client's handshake (RFC 6455 §4.1, §4.2.1).
 
 use super::{RequestHead, is_token, is_valid_key};
+use crate::deflate::{self, Offer};
 
 /// What is wrong with a client's handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -56,6 +57,9 @@ pub enum RequestViolation {
     /// A sub-protocol is no token, or is offered twice (§4.1 item 10).
     #[error("Sec-WebSocket-Protocol is malformed or names a sub-protocol twice")]
     ProtocolMalformed,
+    /// Sec-WebSocket-Extensions does not conform to its grammar (§9.1).
+    #[error("Sec-WebSocket-Extensions is malformed")]
+    ExtensionsMalformed,
     /// A body is announced, which a GET for an upgrade has no use for (RFC 9112 §6).
     #[error("the request announces a body")]
     Body,
@@ -87,6 +91,7 @@ impl RequestViolation {
             | Self::KeyMalformed
             | Self::VersionMissing
             | Self::ProtocolMalformed
+            | Self::ExtensionsMalformed
             | Self::EarlyData => false,
         }
     }
@@ -109,6 +114,7 @@ impl RequestViolation {
             | Self::VersionRepeated
             | Self::OriginRepeated
             | Self::ProtocolMalformed
+            | Self::ExtensionsMalformed
             | Self::Body
             | Self::EarlyData => 400,
         }
@@ -150,6 +156,13 @@ impl UpgradeRequest {
             .filter(|p| is_token(p))
             .map(|p| p.iter().copied().map(char::from).collect())
             .collect()
+    }
+
+    /// Gives the valid offers of permessage-deflate, the preferred one first; none where the header is malformed.
+    pub fn deflate_offers(&self) -> Vec<Offer> {
+        deflate::extensions(self.head.headers.all("sec-websocket-extensions"))
+            .map(|extensions| deflate::offers(&extensions))
+            .unwrap_or_default()
     }
 }
 
@@ -195,6 +208,7 @@ fn violations(head: &RequestHead, early: usize) -> Vec<RequestViolation> {
     let named_twice = protocols.iter().enumerate().any(|(i, p)| protocols[..i].contains(p));
     let empty = headers.count("sec-websocket-protocol") > 0 && protocols.is_empty();
     note(empty || named_twice || !protocols.iter().all(|p| is_token(p)), V::ProtocolMalformed);
+    note(deflate::extensions(headers.all("sec-websocket-extensions")).is_err(), V::ExtensionsMalformed);
     let length_is_zero =
         headers.count("content-length") == 1 && headers.first("content-length") == Some(b"0");
     let announces = headers.count("content-length") > 0 && !length_is_zero;
@@ -245,10 +259,36 @@ mod tests {
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a b\r\n\r\n", &[V::ProtocolMalformed]);
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: \r\n\r\n", &[V::ProtocolMalformed]);
         check("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a,, b\r\nSec-WebSocket-Protocol: c\r\n\r\n", &[]);
+        let malformed = &[V::ExtensionsMalformed];
+        check("\r\n\r\n", "\r\nSec-WebSocket-Extensions: a; b=\"1\", c\r\n\r\n", &[]);
+        check("\r\n\r\n", "\r\nSec-WebSocket-Extensions: a b\r\n\r\n", malformed);
+        check("\r\n\r\n", "\r\nSec-WebSocket-Extensions: \r\n\r\n", malformed);
         check("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n", &[]);
         check("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n", &[V::Body]);
         check("\r\n\r\n", "\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", &[V::Body]);
         check("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n", &[V::Body]);
+    }
+
+    #[test]
+    fn the_offers_of_all_fields_are_given_in_order_and_only_the_valid_ones() {
+        let check = |fields: &str, expected: &[&str]| {
+            let text = GOOD.replacen("\r\n\r\n", &format!("\r\n{fields}\r\n"), 1);
+            let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+            let offers = UpgradeRequest::judge(head, 0).deflate_offers();
+            assert_eq!(offers.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+        };
+        let (name, bare) = ("Sec-WebSocket-Extensions", "permessage-deflate");
+        check("", &[]);
+        check(
+            &format!("{name}: x; y=1, {bare}; client_max_window_bits\r\n"),
+            &["permessage-deflate; client_max_window_bits"],
+        );
+        check(
+            &format!("{name}: {bare}; server_max_window_bits=9\r\n{name}: {bare}\r\n"),
+            &["permessage-deflate; server_max_window_bits=9", bare],
+        );
+        check(&format!("{name}: {bare}; nonsense\r\n"), &[]);
+        check(&format!("{name}: {bare}\r\n{name}: a b\r\n"), &[]);
     }
 
     #[test]

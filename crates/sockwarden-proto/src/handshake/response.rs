@@ -1,6 +1,7 @@
 //! Judging a server's answer (RFC 6455 §4.1, items 1 to 6 on the response) and building one.
 
 use super::{ClientHandshake, ResponseHead, accept_value};
+use crate::deflate::{self, Agreement, AnswerViolation, Extension, Offer};
 
 /// What is wrong with a server's answer to a handshake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum ResponseViolation {
     /// An extension is answered that was not offered (item 5).
     #[error("an extension is answered that was not offered")]
     ExtensionNotOffered,
+    /// Sec-WebSocket-Extensions does not conform to its grammar (§9.1).
+    #[error("Sec-WebSocket-Extensions is malformed")]
+    ExtensionsMalformed,
+    /// The answer to permessage-deflate does not suit what was offered (RFC 7692 §5.1).
+    #[error("{0}")]
+    Deflate(AnswerViolation),
     /// A sub-protocol is answered that was not offered (item 6).
     #[error("a sub-protocol is answered that was not offered")]
     ProtocolNotOffered,
@@ -45,6 +52,8 @@ pub enum ResponseViolation {
 pub struct AcceptedUpgrade {
     /// The sub-protocol that it chose among those offered.
     pub protocol: Option<String>,
+    /// What it agreed to of permessage-deflate, where it was offered.
+    pub deflate: Option<Agreement>,
 }
 
 impl ClientHandshake {
@@ -77,24 +86,33 @@ impl ClientHandshake {
             }
             _ => note(true, V::AcceptRepeated),
         }
-        let offered = |name: &[u8]| self.extensions.iter().any(|e| extension_name(e.as_bytes()) == name);
-        note(
-            !headers.list("sec-websocket-extensions").map(extension_name).all(offered),
-            V::ExtensionNotOffered,
-        );
+        let deflate = match self.verify_extensions(answer) {
+            Ok(deflate) => deflate,
+            Err(violation) => {
+                note(true, violation);
+                None
+            }
+        };
         note(headers.count("sec-websocket-protocol") > 1, V::ProtocolRepeated);
         let chosen = headers.first("sec-websocket-protocol");
         let protocol = chosen.and_then(|c| self.protocols.iter().find(|p| p.as_bytes() == c)).cloned();
         note(chosen.is_some() && protocol.is_none(), V::ProtocolNotOffered);
         let has_length = headers.all("content-length").any(|length| length != b"0");
         note(has_length || headers.count("transfer-encoding") > 0, V::Body);
-        if found.is_empty() { Ok(AcceptedUpgrade { protocol }) } else { Err(found) }
+        if found.is_empty() { Ok(AcceptedUpgrade { protocol, deflate }) } else { Err(found) }
     }
-}
 
-/// Gives an extension's name without its parameters.
-fn extension_name(extension: &[u8]) -> &[u8] {
-    extension.split(|&b| b == b';').next().unwrap_or_default().trim_ascii()
+    fn verify_extensions(&self, answer: &ResponseHead) -> Result<Option<Agreement>, ResponseViolation> {
+        let answered = deflate::extensions(answer.headers.all("sec-websocket-extensions"))
+            .map_err(|_| ResponseViolation::ExtensionsMalformed)?;
+        let offered = deflate::extensions(self.extensions.iter().map(String::as_bytes)).unwrap_or_default();
+        let was_offered = |extension: &Extension| offered.iter().any(|o| o.name == extension.name);
+        if !answered.iter().all(was_offered) {
+            return Err(ResponseViolation::ExtensionNotOffered);
+        }
+        let offers: Vec<Offer> = deflate::offers(&offered);
+        Agreement::verify(&offers, &answered).map_err(ResponseViolation::Deflate)
+    }
 }
 
 /// Builds the answer that opens a WebSocket for the client's `key`; `protocol` must be one that it offered.
@@ -165,7 +183,7 @@ mod tests {
             let (head, _) = ResponseHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
             handshake.verify(&head)
         };
-        assert_eq!(judge(GOOD), Ok(AcceptedUpgrade { protocol: None }));
+        assert_eq!(judge(GOOD), Ok(AcceptedUpgrade::default()));
         let check = |from: &str, to: &str, expected: &[V]| {
             assert_eq!(
                 judge(&GOOD.replacen(from, to, 1)).err().unwrap_or_default(),
@@ -196,6 +214,48 @@ mod tests {
             "\r\nSec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
             &[V::ProtocolRepeated],
         );
+    }
+
+    #[test]
+    fn an_answer_to_permessage_deflate_is_told_or_each_departure_named() {
+        use ResponseViolation as V;
+        let judge = |offered: &[&str], fields: &str| {
+            let mut handshake = ClientHandshake::new("a.example", "/", "dGhlIHNhbXBsZSBub25jZQ==");
+            handshake.extensions = offered.iter().map(|&offer| offer.to_owned()).collect();
+            let text = GOOD.replacen("\r\n\r\n", &format!("\r\n{fields}\r\n"), 1);
+            let (head, _) = ResponseHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+            handshake.verify(&head).map(|accepted| accepted.deflate.map(|agreement| agreement.to_string()))
+        };
+        let check = |offered: &[&str], answer: &str, expected: Result<Option<&str>, V>| {
+            let expected = expected.map(|told| told.map(str::to_owned)).map_err(|violation| vec![violation]);
+            assert_eq!(judge(offered, answer), expected, "{offered:?} {answer:?}");
+        };
+        let bare = "permessage-deflate";
+        check(&[bare], "", Ok(None));
+        check(&[bare], "Sec-WebSocket-Extensions: permessage-deflate\r\n", Ok(Some(bare)));
+        let limited = "permessage-deflate; server_max_window_bits=10";
+        check(&[bare], &format!("Sec-WebSocket-Extensions: {limited}\r\n"), Ok(Some(limited)));
+        check(&[limited, bare], &format!("Sec-WebSocket-Extensions: {bare}\r\n"), Ok(Some(bare)));
+        let wrong = |violation| Err(V::Deflate(violation));
+        check(
+            &[limited],
+            &format!("Sec-WebSocket-Extensions: {bare}\r\n"),
+            wrong(AnswerViolation::ServerWindowTooLarge),
+        );
+        check(
+            &[bare],
+            &format!("Sec-WebSocket-Extensions: {bare}\r\nSec-WebSocket-Extensions: {bare}\r\n"),
+            wrong(AnswerViolation::Repeated),
+        );
+        check(
+            &[bare],
+            "Sec-WebSocket-Extensions: permessage-deflate; x\r\n",
+            wrong(AnswerViolation::UnknownParameter),
+        );
+        check(&[], "Sec-WebSocket-Extensions: permessage-deflate\r\n", Err(V::ExtensionNotOffered));
+        check(&[bare], "Sec-WebSocket-Extensions: permessage-deflate, x\r\n", Err(V::ExtensionNotOffered));
+        check(&[bare], "Sec-WebSocket-Extensions: permessage-deflate;\r\n", Err(V::ExtensionsMalformed));
+        check(&[bare], "Sec-WebSocket-Extensions: \r\n", Err(V::ExtensionsMalformed));
     }
 
     #[test]

@@ -180,7 +180,11 @@ fn is_in_header(violation: Violation) -> bool {
         | Violation::InvalidCloseCode(_)
         | Violation::CloseReasonNotUtf8
         | Violation::FrameTooBig { .. }
-        | Violation::MessageTooBig { .. } => false,
+        | Violation::MessageTooBig { .. }
+        | Violation::CorruptDeflate
+        | Violation::AfterFinalBlock
+        | Violation::InflatedTooBig { .. }
+        | Violation::RatioExceeded { .. } => false,
     }
 }
 

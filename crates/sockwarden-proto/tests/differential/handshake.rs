@@ -76,7 +76,12 @@ fn a_server_of_theirs_takes_the_same_view_of_a_request_but_for_listed_difference
     check("\r\n\r\n", "\r\nX: a\x0c\r\n\r\n", Same);
     check("\r\n\r\n", "\r\nno colon\r\n\r\n", Same);
     check("\r\n\r\n", "\r\nX: \u{e9}\r\n\r\n", Same);
-    check("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; a=\"b,c\"\r\n\r\n", Same);
+    check("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate; a=\"b\"\r\n\r\n", Same);
+    check(
+        "\r\n\r\n",
+        "\r\nSec-WebSocket-Extensions: permessage-deflate; a=\"b,c\"\r\n\r\n",
+        Laxer("§9.1: what is in the quotes must be a token; ours"),
+    );
     check(
         "/chat",
         "http://evil/chat",

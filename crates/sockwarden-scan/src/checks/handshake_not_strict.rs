@@ -178,12 +178,15 @@ impl Class {
             ResponseViolation::AcceptMissing
             | ResponseViolation::AcceptRepeated
             | ResponseViolation::AcceptWrong => Self::Accept,
-            ResponseViolation::ExtensionNotOffered | ResponseViolation::ProtocolNotOffered => Self::Offer,
+            ResponseViolation::ExtensionNotOffered
+            | ResponseViolation::ProtocolNotOffered
+            | ResponseViolation::Deflate(_) => Self::Offer,
             ResponseViolation::Status(_)
             | ResponseViolation::HttpVersion
             | ResponseViolation::Upgrade
             | ResponseViolation::Connection
             | ResponseViolation::ProtocolRepeated
+            | ResponseViolation::ExtensionsMalformed
             | ResponseViolation::Body => Self::Form,
         }
     }

@@ -1,0 +1,226 @@
+//! What a client proposes (RFC 7692 §5.1, §7.1).
+
+use super::{Agreement, AnswerViolation, Extension, NAME, WindowBits, Wishes};
+
+/// A valid offer of permessage-deflate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Offer {
+    /// Whether the server must compress each message on its own (§7.1.1.1).
+    pub server_no_context_takeover: bool,
+    /// Whether the client hints that it will do so itself (§7.1.1.2).
+    pub client_no_context_takeover: bool,
+    /// The largest window that the server may use, where it is limited (§7.1.2.1).
+    pub server_max_window_bits: Option<WindowBits>,
+    /// The largest window that the client would use; where this is absent the server may not limit it (§7.1.2.2). An offer
+    /// of the parameter without a value is one of 15.
+    pub client_max_window_bits: Option<WindowBits>,
+}
+
+/// Why an offer is declined (RFC 7692 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum OfferError {
+    /// It is another extension.
+    #[error("the extension is not permessage-deflate")]
+    OtherExtension,
+    /// It has a parameter that is not defined.
+    #[error("a parameter of permessage-deflate is unknown")]
+    UnknownParameter,
+    /// It names a parameter twice.
+    #[error("a parameter of permessage-deflate is named twice")]
+    RepeatedParameter,
+    /// A parameter has a value that is not allowed, or lacks one.
+    #[error("a parameter of permessage-deflate has a wrong value")]
+    WrongValue,
+}
+
+/// Gives the valid offers among the extensions of a request, in the client's order of preference.
+pub fn offers(extensions: &[Extension]) -> Vec<Offer> {
+    extensions.iter().filter_map(|extension| Offer::read(extension).ok()).collect()
+}
+
+impl Offer {
+    /// Reads an extension as an offer.
+    ///
+    /// # Errors
+    /// It is declined, and why.
+    pub fn read(extension: &Extension) -> Result<Self, OfferError> {
+        let four = Four::read(extension)?;
+        Ok(Self {
+            server_no_context_takeover: four.server_no_context_takeover,
+            client_no_context_takeover: four.client_no_context_takeover,
+            server_max_window_bits: four.server_max_window_bits,
+            client_max_window_bits: four.client_max_window_bits.map(|bits| bits.unwrap_or(WindowBits::MAX)),
+        })
+    }
+
+    /// Gives the agreement that accepts this offer and comes as near to a server's wishes as the offer lets it.
+    ///
+    /// A client that did not offer to limit its own window is left with 32 KiB (§7.1.2.2).
+    pub fn accept(&self, wishes: &Wishes) -> Agreement {
+        let limited = |bits: WindowBits| Some(bits).filter(|bits| *bits < WindowBits::MAX);
+        Agreement {
+            server_no_context_takeover: self.server_no_context_takeover || wishes.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover || wishes.client_no_context_takeover,
+            server_max_window_bits: match self.server_max_window_bits {
+                Some(offered) => Some(offered.min(wishes.server_max_window_bits)),
+                None => limited(wishes.server_max_window_bits),
+            },
+            client_max_window_bits: self
+                .client_max_window_bits
+                .and_then(|offered| limited(offered.min(wishes.client_max_window_bits))),
+        }
+    }
+
+    /// Tells whether an agreement answers this offer.
+    ///
+    /// # Errors
+    /// What of the answer the offer does not allow: the client must fail the connection (§5.1).
+    pub fn allows(&self, answer: &Agreement) -> Result<(), AnswerViolation> {
+        if self.server_no_context_takeover && !answer.server_no_context_takeover {
+            return Err(AnswerViolation::ServerContextKept);
+        }
+        let stated = answer.server_max_window_bits;
+        if self.server_max_window_bits.is_some_and(|offered| stated.is_none_or(|stated| stated > offered)) {
+            return Err(AnswerViolation::ServerWindowTooLarge);
+        }
+        match (self.client_max_window_bits, answer.client_max_window_bits) {
+            (_, None) => Ok(()),
+            (None, Some(_)) => Err(AnswerViolation::ClientWindowNotOffered),
+            (Some(offered), Some(answered)) if answered > offered => {
+                Err(AnswerViolation::ClientWindowTooLarge)
+            }
+            (Some(_), Some(_)) => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            f.write_str("; server_no_context_takeover")?;
+        }
+        if self.client_no_context_takeover {
+            f.write_str("; client_no_context_takeover")?;
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            write!(f, "; server_max_window_bits={bits}")?;
+        }
+        match self.client_max_window_bits {
+            None => Ok(()),
+            Some(WindowBits::MAX) => f.write_str("; client_max_window_bits"),
+            Some(bits) => write!(f, "; client_max_window_bits={bits}"),
+        }
+    }
+}
+
+/// The four parameters as they stand in an offer or an answer; of the last one, a missing value is told.
+#[derive(Default)]
+pub(super) struct Four {
+    pub(super) server_no_context_takeover: bool,
+    pub(super) client_no_context_takeover: bool,
+    pub(super) server_max_window_bits: Option<WindowBits>,
+    pub(super) client_max_window_bits: Option<Option<WindowBits>>,
+}
+
+impl Four {
+    pub(super) fn read(extension: &Extension) -> Result<Self, OfferError> {
+        if extension.name != NAME {
+            return Err(OfferError::OtherExtension);
+        }
+        let mut four = Self::default();
+        for parameter in &extension.parameters {
+            let value = parameter.value.as_deref();
+            let bits =
+                || value.map(|value| WindowBits::parse(value).ok_or(OfferError::WrongValue)).transpose();
+            let repeated = match parameter.name.as_str() {
+                "server_no_context_takeover" => set(&mut four.server_no_context_takeover, value)?,
+                "client_no_context_takeover" => set(&mut four.client_no_context_takeover, value)?,
+                "server_max_window_bits" => {
+                    let bits = bits()?.ok_or(OfferError::WrongValue)?;
+                    four.server_max_window_bits.replace(bits).is_some()
+                }
+                "client_max_window_bits" => four.client_max_window_bits.replace(bits()?).is_some(),
+                _ => return Err(OfferError::UnknownParameter),
+            };
+            if repeated {
+                return Err(OfferError::RepeatedParameter);
+            }
+        }
+        Ok(four)
+    }
+}
+
+/// Sets a parameter that has no value and tells whether it was set before.
+fn set(flag: &mut bool, value: Option<&str>) -> Result<bool, OfferError> {
+    if value.is_some() { Err(OfferError::WrongValue) } else { Ok(std::mem::replace(flag, true)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::extensions, *};
+
+    fn read(text: &str) -> Result<Offer, OfferError> {
+        let found = extensions([text.as_bytes()]).unwrap();
+        assert_eq!(found.len(), 1);
+        Offer::read(&found[0])
+    }
+
+    #[test]
+    fn a_valid_offer_is_read_and_written() {
+        let check = |text: &str, written: &str| {
+            let offer = read(text).unwrap();
+            assert_eq!(offer.to_string(), written);
+            assert_eq!(read(written), Ok(offer));
+        };
+        check("permessage-deflate", "permessage-deflate");
+        // What browsers send.
+        check("permessage-deflate; client_max_window_bits", "permessage-deflate; client_max_window_bits");
+        check("permessage-deflate;client_max_window_bits=15", "permessage-deflate; client_max_window_bits");
+        check(
+            "permessage-deflate; client_max_window_bits=\"8\"; server_max_window_bits=9",
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits=8",
+        );
+        check(
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        );
+        check(
+            "permessage-deflate; server_max_window_bits=15",
+            "permessage-deflate; server_max_window_bits=15",
+        );
+    }
+
+    #[test]
+    fn an_offer_that_is_not_understood_is_declined_by_name() {
+        use OfferError as E;
+        let check = |text: &str, expected| assert_eq!(read(text), Err(expected), "{text}");
+        check("x-webkit-deflate-frame", E::OtherExtension);
+        check("Permessage-Deflate", E::OtherExtension);
+        check("permessage-deflate; x", E::UnknownParameter);
+        check("permessage-deflate; Server_no_context_takeover", E::UnknownParameter);
+        check("permessage-deflate; server_no_context_takeover=1", E::WrongValue);
+        check("permessage-deflate; client_no_context_takeover=true", E::WrongValue);
+        check("permessage-deflate; server_max_window_bits", E::WrongValue);
+        for value in ["7", "16", "08", "0", "x", "+9"] {
+            check(&format!("permessage-deflate; server_max_window_bits={value}"), E::WrongValue);
+            check(&format!("permessage-deflate; client_max_window_bits={value}"), E::WrongValue);
+        }
+        for name in ["server_no_context_takeover", "client_no_context_takeover", "client_max_window_bits"] {
+            check(&format!("permessage-deflate; {name}; {name}"), E::RepeatedParameter);
+        }
+        check("permessage-deflate; server_max_window_bits=9; server_max_window_bits=9", E::RepeatedParameter);
+        check("permessage-deflate; client_max_window_bits; client_max_window_bits=9", E::RepeatedParameter);
+    }
+
+    #[test]
+    fn declined_offers_leave_the_others_in_their_order() {
+        let found = extensions([
+            &b"x, permessage-deflate; nonsense, permessage-deflate; server_max_window_bits=9"[..],
+            b"permessage-deflate",
+        ])
+        .unwrap();
+        let written: Vec<String> = offers(&found).iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["permessage-deflate; server_max_window_bits=9", "permessage-deflate"]);
+    }
+}
