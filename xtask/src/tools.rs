@@ -36,6 +36,22 @@ const NEEDS: &[Need] = &[
         probe: &["python3", "-c", "import ensurepip, venv"],
         packages: &["python3", "python3-venv"],
     },
+    Need {
+        purpose: "end-to-end tests behind proxies",
+        // Not on everybody's path.
+        probe: &["/usr/sbin/nginx", "-v"],
+        packages: &["nginx-light"],
+    },
+    Need {
+        purpose: "end-to-end tests behind proxies",
+        probe: &["/usr/sbin/haproxy", "-v"],
+        packages: &["haproxy"],
+    },
+    Need {
+        purpose: "end-to-end tests with certificates that change",
+        probe: &["openssl", "version"],
+        packages: &["openssl"],
+    },
 ];
 
 /// How long a package manager may take.
@@ -89,6 +105,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        assert_eq!(packages_of(&all), ["gcc", "libc6-dev", "nodejs", "npm", "python3", "python3-venv"]);
+        let packages = "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv";
+        assert_eq!(packages_of(&all).join(" "), packages);
     }
 }
