@@ -214,11 +214,12 @@ fn a_target_that_goes_away_is_not_called_clean() {
     one.checks.push("frame-rules-broken".to_owned());
     let report = run(target(address), &one).unwrap();
     server.join().unwrap();
+    // A connection that the system had already accepted for the listener ends without an answer instead.
     let result = result_of(&report, "frame-rules-broken");
-    let CheckResult::NotTested(Skip::Halted(Halt::Unreachable(why))) = result else {
+    let CheckResult::NotTested(Skip::Halted(Halt::Unreachable(why) | Halt::Overloaded(why))) = result else {
         panic!("{result:?}");
     };
-    assert!(why.starts_with("connection refused"), "{why}");
+    assert!(why.starts_with("connection refused") || why == "the handshake was not answered", "{why}");
 }
 
 #[test]
