@@ -131,12 +131,20 @@ async fn a_session_is_listed_shown_and_closed() {
         }
     })
     .await;
-    let log = stage.log.lock().unwrap().clone();
-    let ended = log.iter().find_map(|event| match event {
-        Event::Close(close) => Some((close.connection.to_string(), close.code, close.initiator)),
-        Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
-    });
-    assert_eq!(ended, Some((id, 4007, Initiator::Operator)));
+    let ended = soon(async {
+        loop {
+            let found = stage.log.lock().unwrap().iter().find_map(|event| match event {
+                Event::Close(close) => Some((close.connection.to_string(), close.code, close.initiator)),
+                Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
+            });
+            if let Some(found) = found {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(ended, (id, 4007, Initiator::Operator));
     stage.stop().await;
 }
 
