@@ -49,8 +49,9 @@ use search::Search;
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamsConfig {
     /// Where to connect instead of to the host of `upstream`: `HOST:PORT` or `unix:/PATH`. Scheme, name in the certificate and path stay those of `upstream`; a name is every address it resolves to.
+    #[schemars(example = ["10.0.0.1:8443", "unix:/run/app.sock"])]
     pub addresses: Vec<String>,
-    /// How connections are spread: least-connections, hash-user or hash-address.
+    /// How connections are spread over the addresses.
     pub balance: Balance,
     /// How long connecting to one address may take, TLS included; then the next is tried.
     pub connect_timeout: HumanDuration,
@@ -102,7 +103,9 @@ impl Upstreams {
         self.tending.get_or_init(|| {
             let mut tasks = Vec::new();
             if self.pool.names().next().is_some() {
-                tasks.push(tokio::spawn(resolve::resolve(Arc::clone(&self.pool))).abort_handle());
+                tasks.push(
+                    tokio::spawn(resolve::resolve(Arc::clone(&self.pool), resolve::look_up)).abort_handle(),
+                );
             }
             if let Some(config) = self.pool.config.check.clone() {
                 tasks.push(tokio::spawn(check::check(Arc::clone(&self.pool), config)).abort_handle());

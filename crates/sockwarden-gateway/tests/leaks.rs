@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use sockwarden_config::HumanDuration;
 use sockwarden_gateway::{
-    AuthKind, CheckConfig, Gateway, HealthConfig, LimitsConfig, ListenerConfig, RouteConfig, build,
+    AuthKind, ChangedRoutes, CheckConfig, Gateway, HealthConfig, LimitsConfig, ListenerConfig, ReloadConfig,
+    RouteConfig, build,
 };
 use sockwarden_model::event_channel;
 use sockwarden_proto::handshake::accept_value;
@@ -37,6 +38,8 @@ enum Manner {
     Reset,
     /// Agrees, and vanishes in the middle of a frame.
     Killed,
+    /// Agrees and stays.
+    Right,
 }
 
 const MANNERS: [Manner; 6] =
@@ -67,6 +70,10 @@ async fn behave(mut tcp: TcpStream, manner: Manner) {
         accept_value(key.as_bytes())
     );
     match manner {
+        Manner::Right => {
+            let _ = tcp.write_all(right.as_bytes()).await;
+            while tcp.read_buf(&mut Vec::with_capacity(1024)).await.is_ok_and(|n| n > 0) {}
+        }
         Manner::Hung => while tcp.read_buf(&mut Vec::with_capacity(1024)).await.is_ok_and(|n| n > 0) {},
         Manner::Slow => {
             for byte in right.bytes() {
@@ -86,7 +93,7 @@ async fn behave(mut tcp: TcpStream, manner: Manner) {
     }
 }
 
-/// The routes: one to an address where nothing listens, one to each manner of failing, and one to all of them.
+/// The routes: one to an address where nothing listens, one to each manner of failing, one to all of them, and last one to an address that works.
 async fn routes() -> Vec<RouteConfig> {
     let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut addresses = vec![("Refusing".to_owned(), refusing)];
@@ -109,21 +116,25 @@ async fn routes() -> Vec<RouteConfig> {
         path: "/Nameless".to_owned(),
         ..RouteConfig::new("Nameless", "wss://nobody.invalid", AuthKind::None)
     });
+    routes.push(route("Right", vec![server(Manner::Right).await.to_string()]));
     routes
 }
 
 /// Asks for an upgrade and reads until the end; gives the status.
 async fn ask(gateway: SocketAddr, path: &str) -> u16 {
     let mut tcp = TcpStream::connect(gateway).await.unwrap();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
-    tcp.write_all(request.as_bytes()).await.unwrap();
+    tcp.write_all(request(path).as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(20), tcp.read_to_end(&mut answer)).await;
     assert!(read.is_ok(), "{path}: the gateway keeps a connection whose application is gone");
     String::from_utf8_lossy(&answer).get(9..12).and_then(|s| s.parse().ok()).unwrap_or(0)
+}
+
+fn request(path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
 }
 
 /// How much memory is resident, in bytes of pages of 4 KiB.
@@ -165,24 +176,27 @@ async fn settles(before: (usize, usize)) -> (usize, usize) {
 async fn failures_of_applications_leave_no_socket_and_no_task_behind() {
     let repetitions: usize =
         std::env::var("SOCKWARDEN_REPETITIONS").ok().map_or(200, |text| text.parse().unwrap());
-    let routes = routes().await;
+    let mut routes = routes().await;
     let limits =
         LimitsConfig { upstream_timeout: MS(100), close_timeout: MS(100), ..LimitsConfig::default() };
     let before_gateway = held();
-    let built = build(&[ListenerConfig::new("127.0.0.1:0")], &routes, &limits).unwrap();
+    let listener = ListenerConfig::new("127.0.0.1:0");
+    let keep = ReloadConfig { changed_routes: ChangedRoutes::Keep, ..ReloadConfig::default() };
+    let built = build(std::slice::from_ref(&listener), &routes, &limits).unwrap();
     let (sender, events) = event_channel(1_000);
-    let gateway = Gateway::start(built, sender).await.unwrap();
+    let mut gateway = Gateway::start(built, sender).await.unwrap();
     let address = gateway.listening()[0].address;
     let idle = least_held().await;
     let memory_before = memory();
     let mut asking = JoinSet::new();
     let mut statuses: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+    let failing = routes.len() - 1;
     for round in 0..repetitions {
         if asking.len() >= AT_ONCE {
             let (path, status) = asking.join_next().await.unwrap().unwrap();
             statuses.entry(path).or_default().push(status);
         }
-        let path = routes[round % routes.len()].path.clone();
+        let path = routes[round % failing].path.clone();
         asking.spawn(async move {
             let status = ask(address, &path).await;
             (path, status)
@@ -209,6 +223,19 @@ async fn failures_of_applications_leave_no_socket_and_no_task_behind() {
     let grown = memory().saturating_sub(memory_before);
     assert!(grown < MOST_GROWTH, "{grown} bytes more than before");
     assert!(after.0 <= idle.0 && after.1 <= idle.1, "files and tasks: {after:?}, and {idle:?} before");
+    // A session that goes on keeps its route's past alive, but nothing that runs beside it.
+    let mut session = TcpStream::connect(address).await.unwrap();
+    session.write_all(request("/Right").as_bytes()).await.unwrap();
+    assert!(session.read_buf(&mut Vec::with_capacity(1024)).await.unwrap() > 0);
+    for times in 1..=5 {
+        routes.iter_mut().for_each(|route| route.upstreams.connect_timeout = MS(1_000 + times));
+        let built = build(std::slice::from_ref(&listener), &routes, &limits).unwrap();
+        assert_eq!(gateway.reload(built, &keep).await.unwrap().changed, routes.len());
+    }
+    // Two sockets and the tasks of a session here and at the application.
+    let after = settles((idle.0 + 4, idle.1 + 2)).await;
+    assert!(after.0 <= idle.0 + 4 && after.1 <= idle.1 + 2, "{after:?} after reloads, and {idle:?} before");
+    drop(session);
     gateway.stop().await;
     assert_eq!(settles(before_gateway).await, before_gateway, "files and tasks, with the gateway gone");
 }

@@ -23,6 +23,7 @@ const AT_ONCE: usize = 8;
 #[serde(deny_unknown_fields, default)]
 pub struct CheckConfig {
     /// The path that is asked for with GET and must be answered 2xx; where there is none, a connection is enough, with its TLS handshake.
+    #[schemars(example = "/healthz")]
     pub path: Option<String>,
     /// How long after a round of checks the next one begins.
     pub interval: HumanDuration,

@@ -26,6 +26,8 @@ pub(crate) struct Search<'a> {
     pool: Arc<Pool>,
     seeker: Seeker<'a>,
     deadline: Instant,
+    /// How long one connection may take where none came before it.
+    full: Duration,
     tried: Vec<Place>,
     failures: Vec<DialError>,
     /// Every place was ejected before any was tried.
@@ -64,7 +66,8 @@ impl<'a> Search<'a> {
     pub(super) fn new(pool: Arc<Pool>, seeker: Seeker<'a>, longest: Duration) -> Self {
         let was_out = pool.is_out();
         let deadline = Instant::now() + longest;
-        Self { pool, seeker, deadline, tried: Vec::new(), failures: Vec::new(), was_out }
+        let full = pool.config.connect_timeout.get().min(longest);
+        Self { pool, seeker, deadline, full, tried: Vec::new(), failures: Vec::new(), was_out }
     }
 
     /// Gives the next place to try; `None` where all were, the attempts are used up or the time is.
@@ -107,9 +110,8 @@ impl<'a> Search<'a> {
 
     /// Takes note that a place took no connection.
     pub(crate) fn failed(&mut self, lease: &Lease, error: DialError) {
-        // Who was given less time than usual, because others had used it up, is not to blame for it.
-        let is_unfair = matches!(error, DialError::Timeout(_, given) if given < self.pool.config.connect_timeout.get())
-            && self.tried.len() > 1;
+        // Who was given much less time than usual, because others had used it up, is not to blame for it.
+        let is_unfair = matches!(error, DialError::Timeout(_, given) if given < self.full / 2);
         self.failures.push(error);
         if !is_unfair {
             lease.failed();
@@ -140,7 +142,7 @@ impl<'a> Search<'a> {
 
     /// Gives how long one connection may take.
     fn patience(&self) -> Duration {
-        self.pool.config.connect_timeout.get().min(self.left())
+        self.full.min(self.left())
     }
 
     fn left(&self) -> Duration {
