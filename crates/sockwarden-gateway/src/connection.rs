@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use sockwarden_defend::{
 use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
 use sockwarden_net::{DialError, Stream, read_proxy_header};
 use sockwarden_proto::{
-    Limits,
+    CloseCode, Limits,
     handshake::{
         HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, http_response,
         switching_protocols,
@@ -33,6 +36,7 @@ use crate::{
     counters::Tally,
     forward_auth,
     journal::Journal,
+    lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
     pump::{linger, pump},
@@ -200,6 +204,10 @@ impl Client {
         let close_timeout = built.limits.close_timeout.get();
         let liveness = Liveness::new(&route.timeouts);
         let mut relay = Relay::new(chain, self.journal, seat, limits, close_timeout, liveness);
+        if route.is_closed.load(Ordering::Acquire) {
+            // A reload ended the route's sessions while this one was in its handshake.
+            relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
+        }
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
