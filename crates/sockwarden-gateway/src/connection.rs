@@ -15,7 +15,7 @@ use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
 use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
-use sockwarden_net::{DialError, Stream, read_proxy_header};
+use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
     handshake::{
@@ -89,7 +89,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     let deadline = built.limits.handshake_timeout.get();
     let asked = async {
         if client.proxies.proxy_protocol.iter().any(|network| network.contains(peer.ip())) {
-            client.handed_over(read_proxy_header(&mut tcp).await.ok()?);
+            match read_proxy_header(&mut tcp).await {
+                Ok(from) => client.handed_over(from),
+                Err(ProxyProtocolError::Malformed) => {
+                    return Some((Stream::Plain(tcp), Err(Unread::NotHandedOver)));
+                }
+                Err(ProxyProtocolError::Io(_)) => return None,
+            }
         }
         let mut stream = accept(tcp, door.acceptor).await.ok()?;
         let head = read_head(&mut stream).await;
@@ -106,6 +112,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     match head {
         Ok((head, early)) => client.asked(&built, stopping, stream, head, early).await,
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
+        Err(Unread::NotHandedOver) => client.not_handed_over(stream).await,
         Err(Unread::Ended) => {}
     }
 }
@@ -380,6 +387,13 @@ impl Client {
         }
     }
 
+    /// Tells a proxy that its duty is to say whom it connects.
+    async fn not_handed_over(&self, stream: Stream) {
+        let why = ProxyProtocolError::Malformed.to_string();
+        let answer = self.refuse_ourselves(400, &why, &why);
+        refuse(stream, &answer, false).await;
+    }
+
     async fn malformed(&self, stream: Stream, violation: HeadViolation) {
         let tls = stream.tls_info().is_some();
         let rule = &defences::STRICT_HANDSHAKE;
@@ -456,6 +470,7 @@ async fn accept(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Str
 
 enum Unread {
     Malformed(HeadViolation),
+    NotHandedOver,
     Ended,
 }
 
