@@ -162,6 +162,8 @@ function cases() {
   const refused = { ...malformed, client: "127.0.0.1" };
   add("PROXY version 1 of a proxy whose headers alone are believed", { ...unlisted, before: V1 }, refused);
   add("PROXY version 2 of a proxy whose headers alone are believed", { ...unlisted, before: V2 }, refused);
+  const silent = { port: at("TAKES_PROXY"), from: "127.0.0.1", headers: publicly("http") };
+  add("a proxy without the PROXY header that is its duty", silent, { ...refused, rule: "gateway" });
   return list;
 }
 
@@ -198,14 +200,12 @@ async function clients() {
   };
   for (const [index, one] of cases().entries()) count(one.name, await wrong(one, `/${index}`));
 
+  // What the last cases leave to come, then two rounds of HAProxy's health checks, which connect and say nothing.
+  await sleep(500);
   const before = events().length;
-  const silent = { port: Number(process.env.TAKES_PROXY), from: "127.0.0.1", headers: { Host: "app.example" } };
-  const status = await visit(silent, "/without");
-  count("a proxy without the PROXY header that is its duty", status === null ? undefined : `status ${status}`);
-  // Two rounds of HAProxy's health checks, which connect and say nothing.
   await sleep(1_000);
-  const sessions = events().slice(before).filter(({ event }) => event === "open");
-  count("health checks open no session", sessions.length ? JSON.stringify(sessions) : undefined);
+  const noise = events().slice(before);
+  count("health checks are no events", noise.length ? JSON.stringify(noise) : undefined);
   console.log(`${results.passed} passed, ${results.failed} failed`);
   process.exitCode = results.failed ? 1 : 0;
 }

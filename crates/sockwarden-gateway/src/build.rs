@@ -1,6 +1,10 @@
 //! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use sockwarden_defend::{Configured, Defences, defences::FrameLimitsConfig};
 use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
@@ -60,6 +64,8 @@ pub(crate) struct Route {
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
     pub(crate) tally: Arc<RouteTally>,
+    /// Whether a reload has ended its sessions: who becomes one later, having begun before, is told so at once.
+    pub(crate) is_closed: AtomicBool,
     /// What it was built from: its configuration and a hash of the files that it names.
     made_of: (RouteConfig, u64),
 }
@@ -81,8 +87,8 @@ impl Route {
 
 impl Built {
     /// Takes over from an older gateway the routes that are the same, and the counters of those that are not; gives the
-    /// names of the old routes that are gone or different now.
-    pub(crate) fn adopt(&mut self, old: &Self) -> Vec<Arc<str>> {
+    /// old routes that are gone or different now.
+    pub(crate) fn adopt(&mut self, old: &Self) -> Vec<Arc<Route>> {
         for route in &mut self.routes {
             let Some(before) = old.routes.iter().find(|before| before.name == route.name) else { continue };
             if before.made_of == route.made_of {
@@ -92,7 +98,7 @@ impl Built {
             }
         }
         let lives_on = |before: &&Arc<Route>| self.routes.iter().any(|route| Arc::ptr_eq(route, before));
-        old.routes.iter().filter(|before| !lives_on(before)).map(|before| Arc::clone(&before.name)).collect()
+        old.routes.iter().filter(|before| !lives_on(before)).cloned().collect()
     }
 
     /// Finds the route with the longest path that covers `target`.
@@ -426,6 +432,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
         tally: Arc::default(),
+        is_closed: AtomicBool::new(false),
         made_of: (config.clone(), files),
     })
 }

@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,9 +15,9 @@ use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
 use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
-use sockwarden_net::{DialError, Stream, read_proxy_header};
+use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
-    Limits,
+    CloseCode, Limits,
     handshake::{
         HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, http_response,
         switching_protocols,
@@ -33,6 +36,7 @@ use crate::{
     counters::Tally,
     forward_auth,
     journal::Journal,
+    lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
     pump::{linger, pump},
@@ -85,7 +89,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     let deadline = built.limits.handshake_timeout.get();
     let asked = async {
         if client.proxies.proxy_protocol.iter().any(|network| network.contains(peer.ip())) {
-            client.handed_over(read_proxy_header(&mut tcp).await.ok()?);
+            match read_proxy_header(&mut tcp).await {
+                Ok(from) => client.handed_over(from),
+                Err(ProxyProtocolError::Malformed) => {
+                    return Some((Stream::Plain(tcp), Err(Unread::NotHandedOver)));
+                }
+                Err(ProxyProtocolError::Io(_)) => return None,
+            }
         }
         let mut stream = accept(tcp, door.acceptor).await.ok()?;
         let head = read_head(&mut stream).await;
@@ -102,6 +112,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     match head {
         Ok((head, early)) => client.asked(&built, stopping, stream, head, early).await,
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
+        Err(Unread::NotHandedOver) => client.not_handed_over(stream).await,
         Err(Unread::Ended) => {}
     }
 }
@@ -200,6 +211,10 @@ impl Client {
         let close_timeout = built.limits.close_timeout.get();
         let liveness = Liveness::new(&route.timeouts);
         let mut relay = Relay::new(chain, self.journal, seat, limits, close_timeout, liveness);
+        if route.is_closed.load(Ordering::Acquire) {
+            // A reload ended the route's sessions while this one was in its handshake.
+            relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
+        }
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
@@ -372,6 +387,13 @@ impl Client {
         }
     }
 
+    /// Tells a proxy that its duty is to say whom it connects.
+    async fn not_handed_over(&self, stream: Stream) {
+        let why = ProxyProtocolError::Malformed.to_string();
+        let answer = self.refuse_ourselves(400, &why, &why);
+        refuse(stream, &answer, false).await;
+    }
+
     async fn malformed(&self, stream: Stream, violation: HeadViolation) {
         let tls = stream.tls_info().is_some();
         let rule = &defences::STRICT_HANDSHAKE;
@@ -448,6 +470,7 @@ async fn accept(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Str
 
 enum Unread {
     Malformed(HeadViolation),
+    NotHandedOver,
     Ended,
 }
 

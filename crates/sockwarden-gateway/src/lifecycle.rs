@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{mailbox::Dismissal, registry::Entry};
 
+/// What sessions are told that a reload ends.
+pub(crate) const CONFIGURATION_CHANGED: &str = "the configuration changed";
+
 /// What a reload does to the sessions of routes that it changes or removes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -96,9 +99,13 @@ pub(crate) async fn dismiss(
     let moments = spread(sessions.len(), window, random_u64);
     for (session, moment) in sessions.into_iter().zip(moments) {
         sleep_until(begun + moment).await;
-        let dismissal = Dismissal { code, reason: reason.to_owned(), initiator: Initiator::Gateway };
-        session.mailbox.post(dismissal);
+        session.mailbox.post(dismissal(code, reason));
     }
+}
+
+/// The order that closes a session because the gateway is operated.
+pub(crate) fn dismissal(code: CloseCode, reason: &str) -> Dismissal {
+    Dismissal { code, reason: reason.to_owned(), initiator: Initiator::Gateway }
 }
 
 /// Gives `count` moments within `window`, in order: one in each of as many equal parts, anywhere in it.

@@ -25,7 +25,7 @@ use crate::{
     certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
     journal::notice,
-    lifecycle::{ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
+    lifecycle::{CONFIGURATION_CHANGED, ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
     stopping::Stopping,
 };
@@ -170,14 +170,12 @@ impl Gateway {
         let old = self.shared.built.load_full();
         let gone = built.adopt(&old);
         built.routes.iter().for_each(|route| route.upstreams.tend(&self.shared.events));
-        for route in old.routes.iter().filter(|route| gone.contains(&route.name)) {
-            route.upstreams.leave();
-        }
+        gone.iter().for_each(|route| route.upstreams.leave());
         let names: Vec<Arc<str>> = built.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let mut reloaded = Reloaded {
             unchanged: old.routes.len() - gone.len(),
             changed: names.len() - (old.routes.len() - gone.len()),
-            removed: gone.iter().filter(|name| !names.contains(name)).count(),
+            removed: gone.iter().filter(|route| !names.contains(&route.name)).count(),
             closing: 0,
         };
         self.watcher.abort();
@@ -197,7 +195,9 @@ impl Gateway {
             self.open(&listener, socket);
         }
         if policy.changed_routes == ChangedRoutes::Close {
-            let sessions = self.shared.registry.pick(|about| gone.contains(&about.route));
+            // Before the sessions are picked: who is entered later finds it.
+            gone.iter().for_each(|route| route.is_closed.store(true, Ordering::Release));
+            let sessions = self.shared.registry.pick(|about| gone.iter().any(|r| r.name == about.route));
             reloaded.closing = sessions.len();
             let window = policy.window.get();
             self.tasks.retain(|task| !task.is_finished());
@@ -205,7 +205,7 @@ impl Gateway {
                 sessions,
                 window,
                 CloseCode::RESTART,
-                "the configuration changed",
+                CONFIGURATION_CHANGED,
             )));
         }
         notice(&self.shared.events, Notice::Reloaded, reloaded.to_string());

@@ -2,8 +2,9 @@
 
 use sockwarden_gateway::{LimitsConfig, ListenerConfig, ProxiesConfig};
 use sockwarden_model::Event;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::stage::{App, GOOD, Seen, Stage, route_to, status};
+use crate::stage::{App, GOOD, Seen, Stage, read_out, route_to, status};
 
 const LOOPBACK: &str = "127.0.0.0/8";
 
@@ -42,9 +43,25 @@ async fn a_proxy_header_counts_from_listed_networks_only() {
     let header = "PROXY TCP4 192.0.2.7 198.51.100.1 5 443\r\n";
     check(&[LOOPBACK], header, (101, "192.0.2.7", "192.0.2.7")).await;
     check(&[LOOPBACK], "PROXY UNKNOWN\r\n", (101, "127.0.0.1", "127.0.0.1")).await;
-    check(&[LOOPBACK], "", (0, "", "")).await;
+    check(&[LOOPBACK], "", (400, "127.0.0.1", "")).await;
+    check(&[LOOPBACK], "PROXY TCP4 192.0.2.256 198.51.100.1 5 443\r\n", (400, "127.0.0.1", "")).await;
     check(&[], header, (400, "127.0.0.1", "")).await;
     check(&["10.0.0.0/8"], header, (400, "127.0.0.1", "")).await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_only_looks_whether_we_are_there_is_no_event() {
+    let app = App::start().await;
+    let proxies = ProxiesConfig { proxy_protocol: networks(&[LOOPBACK]), ..ProxiesConfig::default() };
+    let listener = ListenerConfig { proxies, ..ListenerConfig::new("127.0.0.1:0") };
+    let stage = Stage::listening(listener, route_to(app.address), LimitsConfig::default()).await;
+    for check in ["", "PROXY TC", "PROXY UNKNOWN\r\n"] {
+        let mut tcp = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+        tcp.write_all(check.as_bytes()).await.unwrap();
+        tcp.shutdown().await.unwrap();
+        assert_eq!(read_out(&mut tcp).await, b"", "{check:?}");
+    }
+    assert_eq!(stage.events(), []);
 }
 
 #[tokio::test]

@@ -71,6 +71,30 @@ async fn sessions_of_unchanged_routes_live_on_and_new_rules_hold_for_new_ones() 
 }
 
 #[tokio::test]
+async fn a_handshake_under_way_does_not_outlive_the_route_that_it_began_with() {
+    let app = App::start().await;
+    let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = RouteConfig { upstream: format!("ws://{}", door.local_addr().unwrap()), ..at("/slow", &app) };
+    let (sender, _events) = event_channel(100);
+    let mut gateway = Gateway::start(built("127.0.0.1:0", &[slow]), sender).await.unwrap();
+    let address = gateway.listening()[0].address;
+    let knocking = tokio::spawn(connect(address, "/slow"));
+    let (mut knock, _) = soon(door.accept()).await.unwrap();
+
+    let close = ReloadConfig { changed_routes: ChangedRoutes::Close, window: HumanDuration::from_millis(10) };
+    gateway.reload(built("127.0.0.1:0", &[at("/slow", &app)]), &close).await.unwrap();
+    let mut inside = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let relaying = async {
+        let _ = tokio::io::copy_bidirectional(&mut knock, &mut inside).await;
+    };
+    let dismissed = async {
+        let mut client = soon(knocking).await.unwrap();
+        assert_eq!(closed(&mut client).await, (1012, "the configuration changed".to_owned()));
+    };
+    tokio::join!(relaying, dismissed);
+}
+
+#[tokio::test]
 async fn ten_reloads_under_traffic_lose_and_reorder_nothing() {
     let app = App::start().await;
     let (sender, _events) = event_channel(10_000);
