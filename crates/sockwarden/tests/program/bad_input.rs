@@ -85,7 +85,10 @@ fn a_command_line_that_makes_no_sense_is_2() {
         "guard -c a.toml --auth-user-header X-User",
         "error: the argument '--config <FILE>' cannot be used with '--auth-user-header <HEADER>'",
     );
-    check("config", "error: the following required arguments were not provided: <--schema|--example|--openapi|--new-token <FILE>>");
+    check(
+        "config",
+        "error: the following required arguments were not provided: <--schema|--example|--openapi|--new-token <FILE>>",
+    );
     check("config --schema --example", "error: the argument '--schema' cannot be used with '--example'");
     check(
         "explain no-such-rule-at-all",
