@@ -17,6 +17,7 @@ use crate::{
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     liveness::TimeoutsConfig,
+    routing::{self, Asked, Matcher, Unrouted},
     upstream::{self, Upstreams},
 };
 
@@ -41,6 +42,8 @@ pub struct BuildError(pub Vec<Problem>);
 pub struct Built {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) routes: Vec<Arc<Route>>,
+    /// The places of the routes, the most specific first.
+    order: Vec<usize>,
     pub(crate) limits: LimitsConfig,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
     pub dev_authority: Option<String>,
@@ -59,6 +62,7 @@ pub(crate) struct Listener {
 pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) path: String,
+    matcher: Matcher,
     pub(crate) upstreams: Upstreams,
     pub(crate) upstream_tls: ClientTls,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
@@ -80,14 +84,6 @@ pub(crate) struct ForwardAuthTarget {
     pub(crate) timeout: std::time::Duration,
 }
 
-impl Route {
-    /// Tells whether a request's path lies under the route's, by whole segments.
-    fn covers(&self, path: &str) -> bool {
-        let prefix = self.path.trim_end_matches('/');
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-}
-
 impl Built {
     /// Takes over from an older gateway the routes that are the same, and the counters of those that are not; gives the
     /// old routes that are gone or different now.
@@ -104,10 +100,11 @@ impl Built {
         old.routes.iter().filter(|before| !lives_on(before)).cloned().collect()
     }
 
-    /// Finds the route with the longest path that covers `target`.
-    pub(crate) fn route(&self, target: &str) -> Option<&Arc<Route>> {
-        let path = target.split('?').next().unwrap_or_default();
-        self.routes.iter().filter(|route| route.covers(path)).max_by_key(|route| route.path.len())
+    /// Finds the route that a request takes.
+    pub(crate) fn route(&self, asked: &Asked<'_>) -> Result<&Arc<Route>, Unrouted> {
+        let sorted = self.order.iter().map(|place| &self.routes[*place]);
+        let place = routing::choose(sorted.map(|route| &route.matcher), asked)?;
+        Ok(&self.routes[self.order[place]])
     }
 }
 
@@ -141,9 +138,6 @@ pub fn build(
     for (index, config) in routes.iter().enumerate() {
         let key = |name: &str| format!("routes[{index}].{name}");
         for earlier in &routes[..index] {
-            if earlier.path.trim_end_matches('/') == config.path.trim_end_matches('/') {
-                problems.add(&key("path"), &format!("`{}` has the same path", earlier.name), None);
-            }
             if earlier.name == config.name {
                 problems.add(&key("name"), "another route has the same name", None);
             }
@@ -152,8 +146,11 @@ pub fn build(
     }
     refuse_zeros(routes, limits, &mut problems);
     if problems.0.is_empty() {
+        let mut order: Vec<usize> = (0..built_routes.len()).collect();
+        // The sort is stable: of equals the first stays the first.
+        order.sort_by(|left, right| built_routes[*left].matcher.compare(&built_routes[*right].matcher));
         let limits = limits.clone();
-        Ok(Built { listeners: built_listeners, routes: built_routes, limits, dev_authority })
+        Ok(Built { listeners: built_listeners, routes: built_routes, order, limits, dev_authority })
     } else {
         Err(BuildError(problems.0))
     }
@@ -182,6 +179,7 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             );
         }
     }
+    warn_of_unreachable(routes, &mut problems);
     for (index, route) in routes.iter().enumerate() {
         let mut warn =
             |name: &str, message: &str, help| problems.add(&format!("routes[{index}].{name}"), message, help);
@@ -233,6 +231,26 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
         }
     }
     problems.0
+}
+
+/// Finds routes whose every request another one takes.
+fn warn_of_unreachable(routes: &[RouteConfig], problems: &mut Problems) {
+    let matchers: Vec<_> = routes.iter().map(|route| Matcher::new(route).ok()).collect();
+    for (index, matcher) in matchers.iter().enumerate() {
+        let Some(matcher) = matcher else { continue };
+        let takes_all = |place: usize, other: &Matcher| {
+            let order = other.compare(matcher);
+            (order.is_lt() || (order.is_eq() && place < index)) && other.covers(matcher)
+        };
+        let other = matchers.iter().enumerate().find(|(place, other)| {
+            *place != index && other.as_ref().is_some_and(|other| takes_all(*place, other))
+        });
+        if let Some((place, _)) = other {
+            let message =
+                format!("this route is never taken: all its requests go to `{}`", routes[place].name);
+            problems.add(&format!("routes[{index}].path"), &message, None);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -374,9 +392,8 @@ fn build_listener(
 }
 
 fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mut Problems) -> Option<Route> {
-    if !config.path.starts_with('/') || config.path.contains(['?', '#']) {
-        problems.add(&key("path"), "a path begins with `/` and has no query", None);
-    }
+    let matcher =
+        Matcher::new(config).map_err(|error| problems.add(&key(error.key()), &error.to_string(), None));
     let upstreams = upstream::build(config, key, problems);
     let forward_auth = match (config.auth, &config.forward_auth) {
         (AuthKind::None, None) => None,
@@ -430,6 +447,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     Some(Route {
         name: config.name.as_str().into(),
         path: config.path.clone(),
+        matcher: matcher.ok()?,
         upstreams,
         upstream_tls,
         forward_auth,
@@ -449,6 +467,7 @@ mod tests {
     use sockwarden_defend::defences::ForwardAuthConfig;
 
     use super::*;
+    use crate::routing::PathMatch;
 
     fn listener(address: &str) -> ListenerConfig {
         ListenerConfig::new(address)
@@ -486,7 +505,7 @@ mod tests {
         check(&loopback, &with("app"), &["routes[0].upstream"]);
         check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
         assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
-        assert_eq!(keys(&[loopback], &[good.clone(), good]), ["routes[1].path", "routes[1].name"]);
+        assert_eq!(keys(&[loopback], &[good.clone(), good]), ["routes[1].name"]);
     }
 
     #[test]
@@ -535,21 +554,47 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_path_wins_and_segments_are_whole() {
-        let routes = ["/", "/chat", "/chat/admin/"].map(|path| RouteConfig {
+    fn a_request_takes_the_most_specific_route_and_a_reload_does_not_change_that() {
+        let route = |name: &str, host: Option<&str>, path: &str| RouteConfig {
+            host: host.map(str::to_owned),
             path: path.to_owned(),
-            ..RouteConfig::new(path, "ws://127.0.0.1:1", AuthKind::None)
-        });
-        let built = build(&[listener("127.0.0.1:0")], &routes, &LimitsConfig::default()).unwrap();
-        let check = |target: &str, expected: &str| {
-            assert_eq!(&*built.route(target).unwrap().name, expected, "{target}")
+            ..RouteConfig::new(name, "ws://127.0.0.1:1", AuthKind::None)
         };
-        check("/", "/");
-        check("/chatter", "/");
-        check("/chat", "/chat");
-        check("/chat?x=/chat/admin", "/chat");
-        check("/chat/1", "/chat");
-        check("/chat/admin", "/chat/admin/");
-        check("/chat/admin/x", "/chat/admin/");
+        let built = |routes: &[RouteConfig]| {
+            build(&[listener("127.0.0.1:0")], routes, &LimitsConfig::default()).unwrap()
+        };
+        let [all, chat, app] =
+            [route("all", None, "/"), route("chat", None, "/chat"), route("app", Some("app"), "/")];
+        let old = built(&[all.clone(), chat.clone()]);
+        let mut new = built(&[chat, app, all]);
+        assert!(new.adopt(&old).is_empty());
+        for (host, target, expected) in
+            [("app:1", "/chat", "app"), ("b", "/chat/1?x", "chat"), ("b", "/chatter", "all")]
+        {
+            let asked = Asked { host: Some(host), target, subprotocols: &[] };
+            assert_eq!(&*new.route(&asked).unwrap().name, expected, "{host} {target}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_is_never_taken_is_named() {
+        let check = |paths: &[(&str, PathMatch)], expected: &[&str]| {
+            let routes: Vec<_> = paths
+                .iter()
+                .map(|(path, path_match)| RouteConfig {
+                    path: (*path).to_owned(),
+                    path_match: *path_match,
+                    ..RouteConfig::new(path, "ws://127.0.0.1:1", AuthKind::Forward)
+                })
+                .collect();
+            let warnings = warnings(&[], &routes, &LimitsConfig::default());
+            let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
+            assert_eq!(keys, expected, "{paths:?}");
+        };
+        use PathMatch::{Exact, Glob, Prefix};
+        check(&[("/", Prefix), ("/chat", Prefix), ("/chat", Exact), ("/chat/*", Glob)], &[]);
+        check(&[("/chat/**", Glob), ("/chat", Prefix)], &["routes[1].path"]);
+        check(&[("/chat", Prefix), ("/chat/", Prefix)], &["routes[1].path"]);
+        check(&[("/**", Glob), ("/", Prefix), ("/**/log", Glob)], &["routes[1].path"]);
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
     liveness::TimeoutsConfig,
+    routing::PathMatch,
     upstream::UpstreamsConfig,
 };
 
@@ -59,15 +60,24 @@ impl ListenerConfig {
     }
 }
 
-/// Where a request goes and what guards it.
+/// Where a request goes and what guards it. Of several routes that fit, the most specific is taken: by host, then by path, then by sub-protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteConfig {
     /// The name in events and messages.
     pub name: String,
-    /// The path that requests begin with, whole segments only: `/chat` covers `/chat` and `/chat/1`, not `/chatter`. The longest that fits is taken.
+    /// The host that clients ask for, such as `app.example`, or `*.app.example` for everything below it; any where none is named. Its port does not matter.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The path of requests, compared by whole segments: as a prefix, `/chat` covers `/chat` and `/chat/1`, not `/chatter`.
     #[serde(default = "root_path")]
     pub path: String,
+    /// How the path is compared.
+    #[serde(default, rename = "match")]
+    pub path_match: PathMatch,
+    /// The sub-protocol of requests that offer it and no other; any where none is named.
+    #[serde(default)]
+    pub subprotocol: Option<String>,
     /// The application's WebSocket URL, `wss://` or `ws://`; with a path other than `/` every request goes to that path.
     pub upstream: String,
     /// The authorities that may sign the application's certificate, in PEM; the platform's own where none are named.
@@ -128,7 +138,10 @@ impl RouteConfig {
     pub fn new(name: &str, upstream: &str, auth: AuthKind) -> Self {
         Self {
             name: name.to_owned(),
+            host: None,
             path: root_path(),
+            path_match: PathMatch::default(),
+            subprotocol: None,
             upstream: upstream.to_owned(),
             upstream_ca: None,
             upstream_certificate: None,

@@ -43,6 +43,7 @@ use crate::{
     pump::{linger, pump},
     registry::Registry,
     relay::Relay,
+    routing::{Asked, Unrouted},
     stopping::Stopping,
     upstream::{self, Caller, Lease, Refused, Seeker, Upstream},
 };
@@ -248,9 +249,23 @@ impl Client {
         if let Some(fatal) = request.violations.iter().find(|v| v.is_fatal()) {
             return Err(self.unreadable(fatal));
         }
-        let Some(route) = built.route(&request.head.target) else {
-            return Err(self.refuse_ourselves(404, "no route covers the path", "there is nothing here"));
-        };
+        let route = built.route(&Asked {
+            host: from.host.as_deref(),
+            target: &request.head.target,
+            subprotocols: &request.protocols(),
+        });
+        let route = route.map_err(|unrouted| match unrouted {
+            Unrouted::NoRoute => self.refuse_ourselves(
+                404,
+                "no route is for this host, path and sub-protocol",
+                "there is nothing here",
+            ),
+            Unrouted::Ambiguous => self.refuse_ourselves(
+                400,
+                "the path leads to another route once it is decoded",
+                "the path can be read in more than one way",
+            ),
+        })?;
         self.journal.set_route(route);
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();

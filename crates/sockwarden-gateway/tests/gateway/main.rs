@@ -13,5 +13,6 @@ mod liveness;
 mod proxies;
 mod relay;
 mod reload;
+mod routing;
 mod stage;
 mod upstreams;

@@ -188,7 +188,15 @@ impl Stage {
         route: RouteConfig,
         limits: LimitsConfig,
     ) -> Self {
-        let built = build(&[listener], &[route], &limits).unwrap();
+        Self::routing(listener, &[route], limits).await
+    }
+
+    pub(crate) async fn routing(
+        listener: ListenerConfig,
+        routes: &[RouteConfig],
+        limits: LimitsConfig,
+    ) -> Self {
+        let built = build(&[listener], routes, &limits).unwrap();
         let authority = built.dev_authority.clone();
         let (sender, events) = event_channel(1000);
         let gateway = Gateway::start(built, sender).await.unwrap();

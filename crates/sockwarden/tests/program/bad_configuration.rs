@@ -294,9 +294,6 @@ error: a.toml:8:1: `routes[0].path`: a path begins with `/` and has no query
     check(
         config(LISTENER, ROUTE, &format!("[[routes]]\nname = \"app\"\n{ROUTE}")),
         r#"
-error: a.toml:8:1: `routes[1].path`: `app` has the same path
-  8 | [[routes]]
-    | ^
 error: a.toml:9:1: `routes[1].name`: another route has the same name
   9 | name = "app"
     | ^
