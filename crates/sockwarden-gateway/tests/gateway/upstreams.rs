@@ -31,7 +31,7 @@ const MS: fn(u64) -> HumanDuration = HumanDuration::from_millis;
 enum Manner {
     /// Answers rightly and keeps the connection.
     Right,
-    /// Answers rightly, a byte at a time, over so many milliseconds.
+    /// Answers rightly, in ten parts, over so many milliseconds.
     Slow(u64),
     /// Never answers.
     Hung,
@@ -115,10 +115,9 @@ async fn behave(mut tcp: TcpStream, manner: Manner, asked: Arc<AtomicUsize>, hea
         Manner::Status(status) => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"),
     };
     if let Manner::Slow(milliseconds) = manner {
-        let pause = Duration::from_millis(milliseconds) / u32::try_from(answer.len()).unwrap();
-        for byte in answer.bytes() {
-            tokio::time::sleep(pause).await;
-            if tcp.write_all(&[byte]).await.is_err() {
+        for part in answer.as_bytes().chunks(answer.len() / 9) {
+            tokio::time::sleep(Duration::from_millis(milliseconds) / 10).await;
+            if tcp.write_all(part).await.is_err() {
                 return;
             }
         }
@@ -138,11 +137,13 @@ async fn nowhere() -> SocketAddr {
 fn route_over(addresses: &[SocketAddr]) -> RouteConfig {
     let mut route = RouteConfig::new("app", "ws://app.internal", AuthKind::None);
     route.upstreams.addresses = addresses.iter().map(ToString::to_string).collect();
+    // Longer than any test, where it does not say otherwise.
+    route.upstreams.health.eject = HumanDuration::from_secs(60);
     route
 }
 
 fn impatient() -> LimitsConfig {
-    LimitsConfig { upstream_timeout: MS(300), ..LimitsConfig::default() }
+    LimitsConfig { upstream_timeout: MS(500), ..LimitsConfig::default() }
 }
 
 /// Asks for an upgrade; gives the status, and the connection, so that it stays.
