@@ -4,7 +4,7 @@
 //   app        an echo server by node's ws that prints `request URL HEADERS`, the headers as JSON, of every handshake
 //   clients    tries every case, prints `ok` or `FAIL` for each and `N passed, N failed` at the end
 // $NODE_MODULES is the folder where the package is installed. `clients` reads the ports from the environment, and what the
-// application and the gateway print from $APP_LOG and $GATEWAY_LOG.
+// application prints from $APP_LOG, and the gateway's events from $EVENTS.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -85,7 +85,7 @@ function visit({ port, secure, from = CLIENT, before = "", headers }, path) {
 }
 
 function events() {
-  const lines = readFileSync(process.env.GATEWAY_LOG, "utf8").split("\n").slice(0, -1);
+  const lines = readFileSync(process.env.EVENTS, "utf8").split("\n").slice(0, -1);
   return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
 }
 

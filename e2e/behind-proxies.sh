@@ -22,6 +22,7 @@ upstream=${upstream##* }
 # Clients come from 127.0.0.2, so that only 127.0.0.1 is a proxy.
 cat >"$WORK/gateway.toml" <<END
 version = 1
+events = { to = "file", file = "$WORK/events.jsonl" }
 [[listeners]]
 address = "127.0.0.1:0"
 proxies = { trusted = ["127.0.0.1/32"] }
@@ -134,7 +135,7 @@ for port in "$n1" "$n2" "$n3" "$h1" "$h2" "$h3" "$h4"; do
     finish
 done
 
-GATEWAY_LOG=$WORK/gateway.log APP_LOG=$WORK/app.log TAKES_HEADERS=$headers TAKES_PROXY=$proxy \
+EVENTS=$WORK/events.jsonl APP_LOG=$WORK/app.log TAKES_HEADERS=$headers TAKES_PROXY=$proxy \
     NGINX_WITH_X_FORWARDED_FOR=$n1 NGINX_WITH_X_FORWARDED_FOR_OVER_TLS=$n2 NGINX_WITH_FORWARDED=$n3 \
     HAPROXY_WITH_X_FORWARDED_FOR=$h1 HAPROXY_WITH_SEND_PROXY=$h2 HAPROXY_WITH_SEND_PROXY_V2=$h3 \
     HAPROXY_WITH_SEND_PROXY_V2_AND_TLS_THROUGH_IT=$h4 timeout 100 node "$E2E/behind-proxies.mjs" clients

@@ -41,7 +41,8 @@ auth = "none"
 ${more}`;
   const message = from(RELOADS) ? "16 KiB" : from(4) ? "48 KiB" : "64 KiB";
   return [
-    "version = 1\n",
+    // What the gateway says to people may stand in the middle of an event where both go to one file.
+    `version = 1\nevents = { to = "file", file = "${WORK}/events.jsonl" }\n`,
     `[limits]\ncertificate_poll = "500ms"\nhandshake_timeout = "${from(3) ? 20 : 15}s"\n`,
     `[reload]\nchanged_routes = "${from(RELOADS) ? "close" : "keep"}"\nwindow = "${WINDOW}s"\n`,
     `[drain]\ndelay = "${from(5) ? DELAY : 20}s"\nwindow = "${from(5) ? WINDOW : 20}s"\ngrace = "5s"\n`,
@@ -135,7 +136,7 @@ class Member {
 // The gateway's event log, read on from where it was left.
 class Log {
   notices = [];
-  #file = openSync(join(WORK, "gateway.log"), "r");
+  #file = openSync(join(WORK, "events.jsonl"), "r");
   #rest = "";
 
   read() {

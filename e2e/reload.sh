@@ -49,12 +49,12 @@ else
     status=$?
     [ "$status" -eq 0 ] && pass "the gateway ends when everybody is gone" || fail "the gateway ended with $status"
 fi
-opens=$(grep -c '"event":"open"' "$WORK/gateway.log")
-closes=$(grep -c '"event":"close"' "$WORK/gateway.log")
+opens=$(grep -c '"event":"open"' "$WORK/events.jsonl")
+closes=$(grep -c '"event":"close"' "$WORK/events.jsonl")
 if [ "$opens" -eq "$closes" ] && [ "$opens" -ge "$SOCKETS" ]; then
     pass "the log: $opens sessions opened and closed"
 else
     fail "the log: $opens opened, $closes closed"
 fi
-[ "$FAILED" -eq 0 ] || grep -vE '"event":"(open|close)"' "$WORK/gateway.log" | tail -n 20
+[ "$FAILED" -eq 0 ] || { grep -vE '"event":"(open|close)"' "$WORK/events.jsonl"; cat "$WORK/gateway.log"; } | tail -n 40
 finish
