@@ -1,4 +1,6 @@
 //! Entries of a list inherit from a table of defaults, and its mistakes are reported once, where they were made.
+#![expect(dead_code, reason = "defaults and conditions are read only to be inherited by")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use schemars::JsonSchema;
 use serde::Deserialize;

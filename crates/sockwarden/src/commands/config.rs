@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE", default_value = "sockwarden.toml")]
     config: PathBuf,
     /// With `--effective`: print one route only, and where each of its values comes from
-    #[arg(long, value_name = "ROUTE", requires = "effective")]
+    #[arg(long, value_name = "ROUTE", requires = "effective", conflicts_with_all = ["schema", "example", "openapi", "new_token"])]
     explain: Option<String>,
 }
 
