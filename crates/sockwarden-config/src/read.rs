@@ -9,6 +9,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
 use crate::diagnostic::{Diagnostic, Severity, quoted};
+use crate::inherit::Inheritance;
 use crate::judge::{self, Misfit};
 use crate::place;
 use crate::schema::Node;
@@ -33,10 +34,42 @@ const MOST_TRIALS: usize = 32;
 /// are any, for nothing else can be told then; otherwise all that does not fit the schema of `T`, and what only its
 /// `Deserialize` refuses.
 pub fn read<T: DeserializeOwned + JsonSchema>(name: &str, text: &str) -> Result<T, Vec<Diagnostic>> {
-    let tree = parse(name, text)?;
+    read_as::<T>(name, text, None)
+}
+
+/// Reads a configuration as [`read`] does, after the entries of one list have taken from a table of defaults what they do
+/// not say themselves.
+///
+/// Tables are filled key by key, and so are the tables in them; a list or a value is taken whole or not at all. A table of
+/// the defaults must be right by itself. What is wrong with a default is reported once, at its own place.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_inheriting<T: DeserializeOwned + JsonSchema>(
+    name: &str,
+    text: &str,
+    inheritance: &Inheritance<'_>,
+) -> Result<T, Vec<Diagnostic>> {
+    read_as::<T>(name, text, Some(inheritance))
+}
+
+fn read_as<T: DeserializeOwned + JsonSchema>(
+    name: &str,
+    text: &str,
+    inheritance: Option<&Inheritance<'_>>,
+) -> Result<T, Vec<Diagnostic>> {
+    let written = parse(name, text)?;
+    let mut whole = written.clone();
+    if let Some(inheritance) = inheritance {
+        inheritance.apply(whole.get_mut());
+    }
     let schema = SchemaGenerator::default().into_root_schema_for::<T>();
-    let misfits = judge::judge(Node::root(schema.as_value()), &tree);
-    let mut trial = Trial::new(tree, misfits);
+    let mut misfits = judge::judge(Node::root(schema.as_value()), &whole);
+    if let Some(inheritance) = inheritance {
+        misfits.retain(|misfit| !inheritance.is_repeated(misfit, written.get_ref()));
+    }
+    let mut trial = Trial::new(written, whole, misfits);
     for _ in 0..MOST_TRIALS {
         match T::deserialize(Deserializer::from(trial.rest.clone())) {
             Ok(value) if trial.misfits.is_empty() => return Ok(value),
@@ -86,7 +119,8 @@ fn parse<'t>(name: &str, text: &'t str) -> Result<Spanned<DeTable<'t>>, Vec<Diag
 
 /// A type stops at the first thing that it refuses. To hear of the next, that thing is taken out and the rest is tried.
 struct Trial<'t> {
-    whole: Spanned<DeTable<'t>>,
+    /// As it was written, with nothing inherited.
+    written: Spanned<DeTable<'t>>,
     rest: Spanned<DeTable<'t>>,
     misfits: Vec<Misfit>,
     /// The keys that were taken out although they belong there.
@@ -100,18 +134,18 @@ enum Next {
 }
 
 impl<'t> Trial<'t> {
-    fn new(whole: Spanned<DeTable<'t>>, misfits: Vec<Misfit>) -> Self {
-        let mut rest = whole.clone();
+    fn new(written: Spanned<DeTable<'t>>, mut rest: Spanned<DeTable<'t>>, misfits: Vec<Misfit>) -> Self {
         for surplus in misfits.iter().filter(|misfit| misfit.is_surplus) {
             take_out(rest.get_mut(), surplus.span.start);
         }
-        Self { whole, rest, misfits, missed: Vec::new() }
+        Self { written, rest, misfits, missed: Vec::new() }
     }
 
     fn go_on_without(&mut self, refusal: &toml::de::Error) -> Next {
         // The root has an empty span, and with it what is refused as a whole.
         let span = refusal.span().unwrap_or(0..0);
-        let key = if span.end == 0 { String::new() } else { place::key_at(self.whole.get_ref(), span.start) };
+        let key =
+            if span.end == 0 { String::new() } else { place::key_at(self.written.get_ref(), span.start) };
         // Neither what the schema has already said better, nor what follows from taking something out.
         let is_known = self.misfits.iter().any(|misfit| touches(&misfit.span, &span))
             || self.missed.iter().any(|missed| place::is_within(missed, &key));

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod effective;
 pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod lab;

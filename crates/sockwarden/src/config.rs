@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sockwarden_config::Diagnostic;
+use sockwarden_config::{Diagnostic, Inheritance, locate};
 use sockwarden_console::AdminConfig;
 use sockwarden_gateway::{
-    AuthKind, Built, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig, RouteConfig,
+    AuthKind, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
+    RouteConfig,
 };
 use sockwarden_store::Destination;
 
@@ -24,6 +25,9 @@ pub struct Config {
     pub version: u32,
     /// Where clients connect.
     pub listeners: Vec<ListenerConfig>,
+    /// What routes have that do not say otherwise: each table is taken key by key; a list is taken whole.
+    #[serde(default, skip_serializing_if = "DefaultsConfig::is_empty")]
+    pub defaults: DefaultsConfig,
     /// Where requests go and what guards them.
     pub routes: Vec<RouteConfig>,
     /// What the gateway holds at most, and how long it waits.
@@ -49,6 +53,7 @@ impl Default for Config {
         Self {
             version: VERSION,
             listeners: vec![ListenerConfig { tls_dev: true, ..ListenerConfig::new("127.0.0.1:8443") }],
+            defaults: DefaultsConfig::default(),
             routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None)],
             limits: LimitsConfig::default(),
             events: EventsConfig::default(),
@@ -96,7 +101,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with its form, each with its place.
     pub fn read(name: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let config: Self = sockwarden_config::read(name, text)?;
+        let config: Self = sockwarden_config::read_inheriting(name, text, &DefaultsConfig::INHERITANCE)?;
         let mut errors = Vec::new();
         if config.version != VERSION {
             let message = format!("version {} is not known", config.version);
@@ -171,9 +176,34 @@ pub fn diagnostic(
     text: &str,
     problem: &Problem,
 ) -> Diagnostic {
-    let diagnostic = kind(name, text, &problem.key, format!("`{}`: {}", problem.key, problem.message));
+    let key = match origin(text, &problem.key) {
+        Some(Origin::Defaults(key)) => key,
+        Some(Origin::Own) | None => problem.key.clone(),
+    };
+    let diagnostic = kind(name, text, &key, format!("`{}`: {}", problem.key, problem.message));
     match &problem.help {
         Some(help) => diagnostic.with_help(help),
         None => diagnostic,
     }
+}
+
+/// Where in a file a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From where its key says.
+    Own,
+    /// From the defaults, under this key.
+    Defaults(String),
+}
+
+/// Finds where the value of a key such as `routes[1].timeouts.idle` comes from; `None` where the file does not say it.
+pub(crate) fn origin(text: &str, key: &str) -> Option<Origin> {
+    if locate(text, key).is_some() {
+        return Some(Origin::Own);
+    }
+    let (list, inherited) = key.split_once("].")?;
+    let Inheritance { from, into, .. } = DefaultsConfig::INHERITANCE;
+    let inherited = format!("{from}.{inherited}");
+    let is_entry = list.strip_prefix(into).is_some_and(|index| index.starts_with('['));
+    (is_entry && locate(text, &inherited).is_some()).then_some(Origin::Defaults(inherited))
 }

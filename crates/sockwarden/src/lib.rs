@@ -11,6 +11,7 @@ pub mod demo;
 mod exit;
 mod rules;
 mod serve;
+mod service;
 mod signals;
 mod style;
 mod terminal;

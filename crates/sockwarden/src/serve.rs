@@ -4,17 +4,21 @@ use std::{path::PathBuf, time::Duration};
 
 use sockwarden_config::Diagnostic;
 use sockwarden_console::{Console, Feed};
-use sockwarden_gateway::{Built, Gateway, Problem};
+use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem};
 use sockwarden_model::event_channel;
-use sockwarden_store::EventWriter;
+use sockwarden_store::{EventLog, EventWriter};
 
 use crate::{
     commands::check,
     config::{Config, diagnostic},
     exit::UsageError,
+    service::{self, Watchdog},
     signals::{Signal, Signals},
     style::{ERROR, GOOD, WARNING},
 };
+
+/// What a service manager is told that an end may take on top of a drain.
+const STOP: Duration = Duration::from_secs(35);
 
 /// A configuration that came from a file and can come from it again.
 pub(crate) struct ConfigFile {
@@ -44,13 +48,17 @@ impl ConfigFile {
 
 /// Runs the gateway until a signal ends it; `warn` is called once it can run, so that an error stands alone.
 ///
-/// SIGHUP reads `file` again; SIGTERM drains; SIGINT ends at once; a second signal ends the farewell.
+/// SIGHUP reads `file` again; SIGUSR1 opens the event log anew; SIGTERM drains; SIGINT ends at once; a second signal ends the
+/// farewell. A service manager that listens is told of each.
 pub(crate) fn serve(
     config: Config,
     built: Built,
     file: Option<&ConfigFile>,
     warn: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    if let Err(error) = service::forbid_core_dumps() {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} core dumps cannot be forbidden: {error}");
+    }
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
     let admin = config.admin().map_err(|problems| {
@@ -75,7 +83,9 @@ pub(crate) fn serve(
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
-        operate(gateway, config, file, &mut signals).await;
+        let _watchdog = Watchdog::start();
+        told(service::ready());
+        operate(gateway, config, file, &writer.log(), &mut signals).await;
         // Until here whoever asks is told that the gateway is not ready.
         if let Some(console) = console {
             console.stop().await;
@@ -109,22 +119,61 @@ fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
     }
 }
 
-async fn operate(mut gateway: Gateway, mut config: Config, file: Option<&ConfigFile>, signals: &mut Signals) {
+async fn operate(
+    mut gateway: Gateway,
+    mut config: Config,
+    file: Option<&ConfigFile>,
+    log: &EventLog,
+    signals: &mut Signals,
+) {
     loop {
         match signals.next().await {
             Signal::Hangup => match file {
-                Some(file) => reload(&mut gateway, &mut config, file).await,
+                Some(file) => {
+                    told(service::reloading());
+                    reload(&mut gateway, &mut config, file).await;
+                    told(service::ready());
+                }
                 None => anstream::eprintln!("{WARNING}warning:{WARNING:#} there is no file to read again"),
             },
+            Signal::Reopen => reopen(log).await,
             Signal::Interrupt => {
+                told(service::stopping(STOP));
                 tokio::select! { () = gateway.stop() => {} _ = signals.end() => {} }
                 return;
             }
             Signal::Terminate => {
+                let DrainConfig { delay, window, grace, code: _ } = &config.drain;
+                let drain = delay.get().saturating_add(window.get()).saturating_add(grace.get());
+                told(service::stopping(drain.saturating_add(STOP)));
                 tokio::select! { () = gateway.drain(&config.drain) => {} _ = signals.end() => {} }
                 return;
             }
         }
+    }
+}
+
+/// Opens the event log anew, or says why the old one stays in use.
+async fn reopen(log: &EventLog) {
+    let log = log.clone();
+    // It may wait for a disk.
+    match tokio::task::spawn_blocking(move || log.reopen()).await {
+        Ok(Ok(true)) => anstream::eprintln!("{GOOD}reopened{GOOD:#} the event log"),
+        Ok(Ok(false)) => anstream::eprintln!("{WARNING}warning:{WARNING:#} events go to no file"),
+        Ok(Err(error)) => {
+            anstream::eprintln!(
+                "{ERROR}error:{ERROR:#} {:#}; the old one stays in use",
+                anyhow::Error::from(error)
+            );
+        }
+        Err(error) => anstream::eprintln!("{ERROR}error:{ERROR:#} {error}"),
+    }
+}
+
+/// Says that the service manager could not be told, which does not end anything.
+fn told(result: std::io::Result<()>) {
+    if let Err(error) = result {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} the service manager cannot be told: {error}");
     }
 }
 

@@ -13,46 +13,53 @@ pub(crate) enum Signal {
     Terminate,
     /// SIGHUP: read the configuration again.
     Hangup,
+    /// SIGUSR1: open the event log anew.
+    Reopen,
 }
 
 /// The signals from now on.
 pub(crate) struct Signals {
     interrupt: Stream,
     terminate: Stream,
-    hangup: Option<Stream>,
+    /// SIGHUP and SIGUSR1, where they have a meaning of ours.
+    operate: Option<(Stream, Stream)>,
 }
 
 impl Signals {
-    /// Listens for the signals that end the program; SIGHUP keeps its usual meaning.
+    /// Listens for the signals that end the program; SIGHUP and SIGUSR1 keep their usual meaning.
     ///
     /// # Errors
     /// The system does not allow it.
     pub(crate) fn to_end() -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, hangup: None })
+        Ok(Self { interrupt, terminate, operate: None })
     }
 
-    /// Listens for SIGHUP as well.
+    /// Listens for SIGHUP and SIGUSR1 as well.
     ///
     /// # Errors
     /// The system does not allow it.
     pub(crate) fn to_operate() -> io::Result<Self> {
-        Ok(Self { hangup: Some(signal(SignalKind::hangup())?), ..Self::to_end()? })
+        let operate = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+        Ok(Self { operate: Some(operate), ..Self::to_end()? })
     }
 
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> Signal {
-        let Self { interrupt, terminate, hangup } = self;
-        let hangs_up = async {
-            match hangup {
-                Some(hangup) => hangup.recv().await,
+        let Self { interrupt, terminate, operate } = self;
+        let operates = async {
+            match operate {
+                Some((hangup, reopen)) => tokio::select! {
+                    _ = hangup.recv() => Signal::Hangup,
+                    _ = reopen.recv() => Signal::Reopen,
+                },
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             _ = interrupt.recv() => Signal::Interrupt,
             _ = terminate.recv() => Signal::Terminate,
-            _ = hangs_up => Signal::Hangup,
+            operated = operates => operated,
         }
     }
 
@@ -60,7 +67,7 @@ impl Signals {
     pub(crate) async fn end(&mut self) -> Signal {
         loop {
             match self.next().await {
-                Signal::Hangup => {}
+                Signal::Hangup | Signal::Reopen => {}
                 end @ (Signal::Interrupt | Signal::Terminate) => return end,
             }
         }

@@ -5,13 +5,24 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::{config::Config, exit::Exit, style::GOOD};
+use crate::{
+    commands::{check, effective},
+    config::Config,
+    exit::Exit,
+    style::GOOD,
+};
 
 /// What is printed is made from the same structs that are read.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     what: What,
+    /// The configuration that `--effective` reads
+    #[arg(short, long, value_name = "FILE", default_value = "sockwarden.toml")]
+    config: PathBuf,
+    /// With `--effective`: print one route only, and where each of its values comes from
+    #[arg(long, value_name = "ROUTE", requires = "effective", conflicts_with_all = ["schema", "example", "openapi", "new_token"])]
+    explain: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -23,6 +34,9 @@ struct What {
     /// Print a commented example with every key and its default
     #[arg(long)]
     example: bool,
+    /// Print the configuration in force: what the file says, its defaults and what is built in
+    #[arg(long)]
+    effective: bool,
     /// Print the OpenAPI document of the admin listener
     #[arg(long)]
     openapi: bool,
@@ -32,12 +46,20 @@ struct What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let What { schema, example: _, openapi, new_token } = &arguments.what;
+    let What { schema, example: _, effective, openapi, new_token } = &arguments.what;
     if let Some(path) = new_token {
         let random = sockwarden_net::random_array();
         let written = sockwarden_console::write_new_token(path, random);
         written.with_context(|| format!("no token was written to `{}`", path.display()))?;
         anstream::eprintln!("{GOOD}written{GOOD:#} to {}", path.display());
+    } else if *effective {
+        let Some((config, text)) = check::read(&arguments.config)? else { return Ok(Exit::Found) };
+        let name = arguments.config.display().to_string();
+        let printed = match &arguments.explain {
+            Some(route) => effective::explained(&config, &name, &text, route)?,
+            None => effective::whole(&config)?,
+        };
+        anstream::print!("{printed}");
     } else if *openapi {
         anstream::println!("{}", serde_json::to_string_pretty(&sockwarden_console::openapi())?);
     } else if *schema {

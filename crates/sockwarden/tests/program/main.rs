@@ -7,3 +7,4 @@ mod bad_input;
 mod bench;
 mod guard;
 mod run;
+mod service;

@@ -54,7 +54,14 @@ pub(crate) struct Ended {
 impl Guard {
     /// Starts `guard` in `folder` and waits until it listens.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = program(folder).arg("guard").args(arguments).spawn().unwrap();
+        Self::start_in(folder, arguments, &[])
+    }
+
+    /// Starts it with further environment variables.
+    pub(crate) fn start_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = program(folder);
+        command.arg("guard").args(arguments).envs(variables.iter().copied());
+        let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (stderr, heard) = (child.stderr.take().unwrap(), Arc::clone(&said));
         let listener = thread::spawn(move || {
@@ -74,6 +81,11 @@ impl Guard {
     /// Gives what it has said on standard error so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
+    }
+
+    /// Gives its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal.

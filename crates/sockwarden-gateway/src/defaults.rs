@@ -1,0 +1,71 @@
+//! What routes inherit.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_config::{Condition, Inheritance};
+use sockwarden_defend::defences::{
+    ForwardAuthConfig, FrameLimitsConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
+    UpstreamTlsConfig,
+};
+
+use crate::liveness::TimeoutsConfig;
+
+/// What a route has that does not say otherwise, key by key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DefaultsConfig {
+    /// Asks the application about each caller; inherited by routes with `auth = "forward"`.
+    pub forward_auth: Option<ForwardAuthConfig>,
+    /// Refuses clients without TLS where the listener has a certificate.
+    pub tls_required: Option<TlsRequiredConfig>,
+    /// Refuses handshakes that break RFC 6455.
+    pub strict_handshake: Option<StrictHandshakeConfig>,
+    /// Refuses pages of other origins.
+    pub origin_policy: Option<OriginPolicyConfig>,
+    /// Refuses an application that cannot be reached safely.
+    pub upstream_tls: Option<UpstreamTlsConfig>,
+    /// Closes on frames and messages beyond the limits.
+    pub frame_limits: Option<FrameLimitsConfig>,
+    /// How long a connection may be silent, slow or old.
+    pub timeouts: Option<TimeoutsConfig>,
+}
+
+impl DefaultsConfig {
+    /// How routes take from the defaults; it is done before either is typed.
+    pub const INHERITANCE: Inheritance<'static> = Inheritance {
+        from: "defaults",
+        into: "routes",
+        only_where: &[Condition { key: "forward_auth", other: "auth", value: "forward" }],
+    };
+
+    /// Tells whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::RouteConfig;
+
+    #[test]
+    fn what_can_be_inherited_means_the_same_on_a_route() {
+        let defaults = sockwarden_config::schema::<DefaultsConfig>();
+        let route = sockwarden_config::schema::<RouteConfig>();
+        let table = |schema: &Value, key: &str| {
+            let text = schema["properties"][key].to_string();
+            let at = text.find("#/$defs/").unwrap_or_else(|| panic!("{key} is no table: {text}"));
+            text[at..].split('"').next().map(str::to_owned)
+        };
+        for key in defaults["properties"].as_object().unwrap().keys() {
+            assert_eq!(table(&defaults, key), table(&route, key), "{key}");
+        }
+        for condition in DefaultsConfig::INHERITANCE.only_where {
+            assert!(defaults["properties"].get(condition.key).is_some(), "{}", condition.key);
+            assert!(route["properties"].get(condition.other).is_some(), "{}", condition.other);
+        }
+    }
+}
