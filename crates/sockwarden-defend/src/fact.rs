@@ -19,6 +19,13 @@ pub enum Fact<'a> {
         /// The header.
         header: &'a FrameHeader,
     },
+    /// A piece of a compressed message was inflated; it belongs to the frame that was told last.
+    Inflated {
+        /// Who sent it.
+        direction: Direction,
+        /// How many bytes it holds.
+        length: u64,
+    },
     /// A peer broke the protocol.
     Violation {
         /// Who broke it.

@@ -9,6 +9,7 @@ use sockwarden_proto::WsUrl;
 use crate::{
     certificates::{CertificateConfig, CertificateFiles},
     client_address::ProxiesConfig,
+    compression::{CompressionKind, InflateConfig},
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     liveness::TimeoutsConfig,
@@ -59,6 +60,8 @@ pub(crate) struct Route {
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
+    pub(crate) compression: CompressionKind,
+    pub(crate) inflate: InflateConfig,
     pub(crate) tally: Arc<RouteTally>,
     /// What it was built from: its configuration and a hash of the files that it names.
     made_of: (RouteConfig, u64),
@@ -285,6 +288,7 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
             *control_frames_per_second == 0,
             "with 0 no connection could be closed properly",
         );
+        refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
         if let Some(forward) = &route.forward_auth {
             let key = key("forward_auth.timeout");
             refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
@@ -425,6 +429,8 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         forward_auth,
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
+        compression: config.compression,
+        inflate: config.inflate.clone(),
         tally: Arc::default(),
         made_of: (config.clone(), files),
     })
@@ -499,6 +505,7 @@ mod tests {
             control_frames_per_second: 0,
             ..FrameLimitsConfig::default()
         };
+        route.inflate.max_ratio = 0;
         let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(
@@ -514,6 +521,7 @@ mod tests {
                 "routes[0].frame_limits.message",
                 "routes[0].frame_limits.fragments",
                 "routes[0].frame_limits.control_frames_per_second",
+                "routes[0].inflate.max_ratio",
                 "routes[0].forward_auth.timeout",
             ]
         );

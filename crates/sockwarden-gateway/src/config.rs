@@ -11,7 +11,10 @@ use sockwarden_defend::defences::{
 };
 
 use crate::{
-    certificates::CertificateConfig, client_address::ProxiesConfig, liveness::TimeoutsConfig,
+    certificates::CertificateConfig,
+    client_address::ProxiesConfig,
+    compression::{CompressionKind, InflateConfig},
+    liveness::TimeoutsConfig,
     upstream::UpstreamsConfig,
 };
 
@@ -105,6 +108,12 @@ pub struct RouteConfig {
     /// Closes on frames and messages beyond the limits.
     #[serde(default)]
     pub frame_limits: FrameLimitsConfig,
+    /// What becomes of compression (permessage-deflate).
+    #[serde(default)]
+    pub compression: CompressionKind,
+    /// How far compressed messages may expand.
+    #[serde(default)]
+    pub inflate: InflateConfig,
     /// How long a connection may be silent, slow or old.
     #[serde(default)]
     pub timeouts: TimeoutsConfig,
@@ -134,6 +143,8 @@ impl RouteConfig {
             origin_policy: OriginPolicyConfig::default(),
             upstream_tls: UpstreamTlsConfig::default(),
             frame_limits: FrameLimitsConfig::default(),
+            compression: CompressionKind::default(),
+            inflate: InflateConfig::default(),
             timeouts: TimeoutsConfig::default(),
         }
     }

@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
+    compression::Compression,
     counters::Tally,
     forward_auth,
     journal::Journal,
@@ -123,6 +124,7 @@ struct Admitted<'a> {
     upstream: Upstream,
     /// Counts the connection at its place.
     lease: Lease,
+    compression: Compression,
     chain: Chain,
     user: Option<String>,
     origin: Option<String>,
@@ -169,6 +171,9 @@ impl Client {
         let upstream = &admitted.upstream;
         let mut answer = switching_protocols(request.key(), upstream.protocol.as_deref());
         answer.truncate(answer.len() - 2);
+        if let Some(agreement) = &admitted.compression.client {
+            answer.extend_from_slice(format!("Sec-WebSocket-Extensions: {agreement}\r\n").as_bytes());
+        }
         for cookie in &upstream.cookies {
             answer.extend_from_slice(b"Set-Cookie: ");
             answer.extend_from_slice(cookie);
@@ -193,13 +198,14 @@ impl Client {
         mut early: Vec<u8>,
         admitted: Admitted<'_>,
     ) {
-        let Admitted { route, mut upstream, lease, chain, user, origin, tls } = admitted;
+        let Admitted { route, mut upstream, compression, lease, chain, user, origin, tls } = admitted;
         let seat = self.journal.open(route, user, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
+        let ends = compression.ends(limits, route.inflate.limits(memory));
         let close_timeout = built.limits.close_timeout.get();
         let liveness = Liveness::new(&route.timeouts);
-        let mut relay = Relay::new(chain, self.journal, seat, limits, close_timeout, liveness);
+        let mut relay = Relay::new(chain, self.journal, seat, ends, close_timeout, liveness);
         let begun = Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
@@ -236,12 +242,14 @@ impl Client {
         self.judge_handshake(route, &mut chain, &mut report, request, from).await?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
-        let caller = Caller { request, from, user: report.user.as_deref() };
+        let extensions = route.compression.offers(request);
+        let caller = Caller { request, from, user: report.user.as_deref(), extensions };
         let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
         let upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
         lease.succeeded();
+        let compression = route.compression.settle(request, upstream.deflate);
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
-        Ok(Admitted { route, upstream, lease, chain, user: report.user, origin, tls: from.tls })
+        Ok(Admitted { route, upstream, compression, lease, chain, user: report.user, origin, tls: from.tls })
     }
 
     async fn judge_handshake(

@@ -11,6 +11,7 @@
 mod build;
 mod certificates;
 mod client_address;
+mod compression;
 mod config;
 mod connection;
 mod control;
@@ -31,6 +32,7 @@ mod upstream;
 pub use build::{BuildError, Built, Problem, build, warnings};
 pub use certificates::CertificateConfig;
 pub use client_address::{ForwardedHeader, ProxiesConfig};
+pub use compression::{CompressionKind, InflateConfig};
 pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
 use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_net::SystemMaskKeys;
-use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, Limits, Opcode, Phase, Role, Session};
+use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, Opcode, Phase, Session};
 
 use crate::{
+    compression::Ends,
     journal::Journal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
@@ -24,6 +25,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Relay {
     client: Side,
     server: Side,
+    /// Whether compressed messages go out as they came; else the sessions compress, or not, by themselves.
+    forwards_originals: bool,
     chain: Chain,
     journal: Journal,
     seat: Seat,
@@ -53,20 +56,21 @@ impl Relay {
         chain: Chain,
         journal: Journal,
         seat: Seat,
-        limits: Limits,
+        ends: Ends,
         close_timeout: Duration,
         liveness: Liveness,
     ) -> Self {
-        let side = |role| Side {
-            session: Session::new(role, limits, SystemMaskKeys::new()),
+        let side = |session| Side {
+            session,
             held: Vec::new(),
             class: MessageClass::Invalid,
             noted: false,
             deaf: false,
         };
         Self {
-            client: side(Role::Server),
-            server: side(Role::Client),
+            client: side(ends.client),
+            server: side(ends.server),
+            forwards_originals: ends.forwards_originals,
             chain,
             journal,
             seat,
@@ -80,7 +84,7 @@ impl Relay {
 
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
-        let Self { client, server, chain, journal, seat, liveness, .. } = self;
+        let Self { client, server, forwards_originals, chain, journal, seat, liveness, .. } = self;
         let (source, target) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
@@ -104,7 +108,18 @@ impl Relay {
                     Observed::Violation { direction: from, violation: *violation }
                 }
                 Fact::Data(data) => {
-                    if let Some(bytes) = forward(data, held, live, target) {
+                    if data.compressed.is_some() {
+                        let length = data.bytes.len() as u64;
+                        let inflated = Observed::Inflated { direction: from, length };
+                        let judged = observe(chain, journal, &inflated, from, now);
+                        *noted |= judged.noted;
+                        if judged.stopped.is_some() {
+                            stopped = judged.stopped;
+                            tally.message(from, *class, Treatment::Block);
+                            return Flow::Stop;
+                        }
+                    }
+                    if let Some(bytes) = forward(data, *forwards_originals, held, live, target) {
                         let treatment = if *noted { Treatment::Observe } else { Treatment::Pass };
                         tally.message(from, *class, treatment);
                         tally.bytes(from, bytes);
@@ -349,22 +364,34 @@ const fn control_class(opcode: Opcode) -> Option<MessageClass> {
 }
 
 /// Sends a message on once it is complete, and tells its length then; one that lies whole in the buffer is not copied aside.
-fn forward(data: &Data<'_>, held: &mut Vec<u8>, live: &LiveTraffic, target: &mut Side) -> Option<u64> {
+/// What is held and sent is the original payload where that is forwarded, else what it holds.
+fn forward(
+    data: &Data<'_>,
+    forwards_originals: bool,
+    held: &mut Vec<u8>,
+    live: &LiveTraffic,
+    target: &mut Side,
+) -> Option<u64> {
     if matches!(target.session.phase(), Phase::CloseSent | Phase::Closed) {
         // Nothing may follow our close frame (RFC 6455 §5.5.1).
         *held = Vec::new();
         return None;
     }
+    let original = data.compressed.filter(|_| forwards_originals);
+    let piece = original.unwrap_or(data.bytes);
     let whole = data.begins && data.ends;
     if !whole {
-        held.extend_from_slice(data.bytes);
+        held.extend_from_slice(piece);
     }
     if !data.ends {
         return None;
     }
-    let message = if whole { data.bytes } else { held.as_slice() };
+    let message = if whole { piece } else { held.as_slice() };
     let length = message.len() as u64;
-    target.session.send(data.kind, message);
+    match original {
+        Some(_) => target.session.send_compressed(data.kind, message),
+        None => target.session.send(data.kind, message),
+    }
     live.add(length);
     if !whole {
         // The memory of a large message is not kept for the next one.

@@ -21,6 +21,7 @@ use sockwarden_model::EventSender;
 use sockwarden_net::{Stream, random_array};
 use sockwarden_proto::{
     WsUrl,
+    deflate::Agreement,
     handshake::{ClientHandshake, HeadLimits, Headers, ResponseHead, UpgradeRequest},
 };
 use tokio::{
@@ -151,6 +152,8 @@ const HELD_BACK_PREFIXES: [&str; 3] = ["sec-websocket-", "sockwarden-", "x-forwa
 pub(crate) struct Upstream {
     pub(crate) stream: Stream,
     pub(crate) protocol: Option<String>,
+    /// What it agreed to of the compression that it was offered.
+    pub(crate) deflate: Option<Agreement>,
     /// Cookies that the application sets with its answer.
     pub(crate) cookies: Vec<Vec<u8>>,
     /// What it sent right after its answer.
@@ -182,6 +185,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) request: &'a UpgradeRequest,
     pub(crate) from: &'a ClientAddress,
     pub(crate) user: Option<&'a str>,
+    /// The extensions to offer.
+    pub(crate) extensions: Vec<String>,
 }
 
 /// Does the handshake on a connection to the application and verifies its answer.
@@ -226,16 +231,17 @@ pub(crate) async fn upgrade(
         Refused::Broken(format!("the application's answer is wrong: {}", list.join("; ")))
     })?;
     let cookies = head.headers.all("set-cookie").map(<[u8]>::to_vec).collect();
-    Ok(Upstream { stream, protocol: accepted.protocol, cookies, early })
+    Ok(Upstream { stream, protocol: accepted.protocol, deflate: accepted.deflate, cookies, early })
 }
 
-/// Builds our own handshake from the client's: its sub-protocols and end-to-end headers, no extensions.
+/// Builds our own handshake from the client's: its sub-protocols and end-to-end headers, and of extensions what the route offers.
 fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     let head = &caller.request.head;
     let host = caller.from.host.as_deref().unwrap_or_default();
     let key = ClientHandshake::key_from_random(random_array());
     let mut handshake = ClientHandshake::new(host, &target(url, &head.target), &key);
     handshake.protocols = caller.request.protocols();
+    handshake.extensions.clone_from(&caller.extensions);
     handshake.headers = passed_on(&head.headers);
     let mut add =
         |name: &str, value: &str| handshake.headers.push((name.to_owned(), value.as_bytes().to_vec()));
@@ -303,7 +309,8 @@ mod tests {
         let request = UpgradeRequest::judge(head, 0);
         let from =
             ClientAddress { ip: [192, 0, 2, 1].into(), tls: true, host: Some("app.example".to_owned()) };
-        let caller = Caller { request: &request, from: &from, user: Some("mara") };
+        let extensions = vec!["ours".to_owned()];
+        let caller = Caller { request: &request, from: &from, user: Some("mara"), extensions };
         let ours = handshake(&"ws://127.0.0.1:1".parse().unwrap(), &caller);
         let sent: Vec<String> =
             ours.headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v))).collect();
@@ -322,6 +329,6 @@ mod tests {
             (ours.host.as_str(), ours.protocols.as_slice()),
             ("app.example", &["chat".to_owned()][..])
         );
-        assert!(ours.extensions.is_empty() && ours.key != "dGhlIHNhbXBsZSBub25jZQ==");
+        assert!(ours.extensions == ["ours"] && ours.key != "dGhlIHNhbXBsZSBub25jZQ==");
     }
 }

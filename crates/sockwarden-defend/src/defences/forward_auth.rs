@@ -115,7 +115,9 @@ impl Guard for ForwardAuth {
             Fact::Answer(Answer::Failed(why)) => Verdict::Refuse(unavailable(format!(
                 "the application could not be asked about the caller: {why}"
             ))),
-            Fact::Upstream(_) | Fact::Frame { .. } | Fact::Violation { .. } => Verdict::Pass,
+            Fact::Upstream(_) | Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => {
+                Verdict::Pass
+            }
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::{Closure, Defence, Fact, Guard, Verdict};
 rule! {
     /// # What it does
     /// Judges each frame by its header, before its payload is held: the size of the frame, of the message that it belongs
-    /// to, the number of fragments, and control frames per second, in each direction. The peer that exceeds a size is told
-    /// 1009, other limits 1008; the other peer 1001.
+    /// to, the number of fragments, and control frames per second, in each direction. A compressed message is measured twice:
+    /// on the wire, and by what it holds while it is inflated. The peer that exceeds a size is told 1009, other limits 1008;
+    /// the other peer 1001.
     ///
     /// Beneath it lies the listener's hard limit on what is held in memory, which no mode switches off.
     ///
@@ -111,6 +112,8 @@ pub struct FrameLimits {
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     message: u64,
+    /// What a compressed message has held so far.
+    inflated: u64,
     fragments: u32,
     second: u64,
     control_frames: u32,
@@ -129,11 +132,28 @@ impl FrameLimits {
         }
     }
 
-    fn judge(&mut self, direction: Direction, header: &FrameHeader, now: Duration) -> Verdict {
-        let count = match direction {
+    const fn count(&mut self, direction: Direction) -> &mut Count {
+        match direction {
             Direction::Client => &mut self.from_client,
             Direction::Server => &mut self.from_server,
-        };
+        }
+    }
+
+    /// Says once of a message that it holds too much.
+    fn judge_inflated(&mut self, direction: Direction, length: u64) -> Verdict {
+        let limit = self.message;
+        let inflated = &mut self.count(direction).inflated;
+        let before = *inflated;
+        *inflated = inflated.saturating_add(length);
+        if before > limit {
+            Verdict::Pass
+        } else {
+            exceeds(*inflated, limit, "bytes in one message, inflated")
+        }
+    }
+
+    fn judge(&mut self, direction: Direction, header: &FrameHeader, now: Duration) -> Verdict {
+        let count = self.count(direction);
         if header.opcode.is_control() {
             if std::mem::replace(&mut count.second, now.as_secs()) != now.as_secs() {
                 count.control_frames = 0;
@@ -146,7 +166,7 @@ impl FrameLimits {
             );
         }
         if header.opcode != Opcode::Continuation {
-            (count.message, count.fragments) = (0, 0);
+            (count.message, count.inflated, count.fragments) = (0, 0, 0);
         }
         count.message = count.message.saturating_add(header.length.value);
         count.fragments = count.fragments.saturating_add(1);
@@ -192,6 +212,7 @@ impl Guard for FrameLimits {
     fn observe(&mut self, fact: &Fact<'_>, now: Duration) -> Verdict {
         match fact {
             Fact::Frame { direction, header } => self.judge(*direction, header, now),
+            Fact::Inflated { direction, length } => self.judge_inflated(*direction, *length),
             Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Violation { .. } => {
                 Verdict::Pass
             }
@@ -250,6 +271,30 @@ mod tests {
             None,
         );
         check(&[(Ping, true, 0, 0), (Ping, true, 0, 10), (Ping, true, 0, 20)], Some((2, 1008)));
+    }
+
+    #[test]
+    fn what_a_compressed_message_holds_is_limited_and_told_once() {
+        let mut guard = limits();
+        let mut closes = |pieces: &[u64]| -> Vec<bool> {
+            let header = FrameHeader { rsv: 4, ..FrameHeader::new(Opcode::Text, 10) };
+            let frame = Fact::Frame { direction: Direction::Server, header: &header };
+            assert_eq!(guard.observe(&frame, Duration::ZERO), Verdict::Pass);
+            let judge = |&length: &u64| {
+                let piece = Fact::Inflated { direction: Direction::Server, length };
+                match guard.observe(&piece, Duration::ZERO) {
+                    Verdict::Close(closure) => closure.code == CloseCode::TOO_BIG,
+                    Verdict::Pass | Verdict::Identified { .. } | Verdict::Refuse(_) | Verdict::Ask(_) => {
+                        false
+                    }
+                }
+            };
+            pieces.iter().map(judge).collect()
+        };
+        assert_eq!(closes(&[150]), [false]);
+        assert_eq!(closes(&[100, 50, 0]), [false, false, false]);
+        assert_eq!(closes(&[100, 51, 1, 1]), [false, true, false, false]);
+        assert_eq!(closes(&[151]), [true]);
     }
 
     #[test]

@@ -178,9 +178,11 @@ impl Guard for OriginPolicy {
                     told: "pages of this origin may not connect",
                 }),
             },
-            Fact::Answer(_) | Fact::Upstream(_) | Fact::Frame { .. } | Fact::Violation { .. } => {
-                Verdict::Pass
-            }
+            Fact::Answer(_)
+            | Fact::Upstream(_)
+            | Fact::Frame { .. }
+            | Fact::Inflated { .. }
+            | Fact::Violation { .. } => Verdict::Pass,
         }
     }
 }

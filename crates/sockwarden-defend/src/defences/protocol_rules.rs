@@ -74,7 +74,11 @@ impl Guard for ProtocolRules {
                     "the protocol was broken"
                 },
             }),
-            Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Frame { .. } => Verdict::Pass,
+            Fact::Handshake(_)
+            | Fact::Answer(_)
+            | Fact::Upstream(_)
+            | Fact::Frame { .. }
+            | Fact::Inflated { .. } => Verdict::Pass,
         }
     }
 }

@@ -79,9 +79,11 @@ impl Guard for StrictHandshake {
                     told: "the handshake does not conform to RFC 6455",
                 }),
             },
-            Fact::Answer(_) | Fact::Upstream(_) | Fact::Frame { .. } | Fact::Violation { .. } => {
-                Verdict::Pass
-            }
+            Fact::Answer(_)
+            | Fact::Upstream(_)
+            | Fact::Frame { .. }
+            | Fact::Inflated { .. }
+            | Fact::Violation { .. } => Verdict::Pass,
         }
     }
 }

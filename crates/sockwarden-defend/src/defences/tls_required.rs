@@ -82,6 +82,7 @@ impl Guard for TlsRequired {
             | Fact::Answer(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
+            | Fact::Inflated { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -91,6 +91,7 @@ impl Guard for UpstreamTls {
             | Fact::Handshake(_)
             | Fact::Answer(_)
             | Fact::Frame { .. }
+            | Fact::Inflated { .. }
             | Fact::Violation { .. } => return Verdict::Pass,
         };
         Verdict::Refuse(Refusal { status: 502, reason, told: "the application cannot be reached safely" })

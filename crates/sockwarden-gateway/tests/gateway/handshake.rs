@@ -161,7 +161,7 @@ async fn sub_protocol_cookies_and_headers_pass_and_the_gateways_own_do_not() {
     let app = App::start().await;
     let stage = Stage::plain(route_to(app.address)).await;
     let request = format!(
-        "{GOOD}Sec-WebSocket-Protocol: one, two\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\
+        "{GOOD}Sec-WebSocket-Protocol: one, two\r\nSec-WebSocket-Extensions: x, permessage-deflate\r\n\
          Cookie: session=1\r\nX-Forwarded-For: 6.6.6.6\r\nSockwarden-User: admin\r\n\r\n"
     );
     let answer = String::from_utf8_lossy(&stage.raw(request.as_bytes()).await).into_owned();
@@ -177,7 +177,7 @@ async fn sub_protocol_cookies_and_headers_pass_and_the_gateways_own_do_not() {
     assert_eq!(value("cookie"), Some("session=1"));
     assert_eq!(value("host"), Some("app.example"));
     assert_eq!(value("x-forwarded-for"), Some("127.0.0.1"));
-    assert_eq!(value("sec-websocket-extensions"), None);
+    assert_eq!(value("sec-websocket-extensions"), Some("permessage-deflate"));
     assert_eq!(value("sockwarden-user"), None);
     assert_ne!(value("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
 }

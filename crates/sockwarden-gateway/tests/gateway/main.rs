@@ -5,6 +5,7 @@
 
 mod certificates;
 mod close;
+mod compression;
 mod control;
 mod defences;
 mod handshake;

@@ -1,0 +1,179 @@
+//! What becomes of permessage-deflate (RFC 7692) between a client and an application.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_config::ByteSize;
+use sockwarden_net::SystemMaskKeys;
+use sockwarden_proto::{
+    Limits, Role, Session,
+    deflate::{Agreement, InflateLimits, Offer, Wishes},
+    handshake::UpgradeRequest,
+};
+
+/// How many of a client's offers are passed on.
+const MOST_OFFERS: usize = 4;
+
+/// What a route does about compression (permessage-deflate, RFC 7692).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressionKind {
+    /// Client and application agree on it through the gateway; each message is inflated to be inspected, and forwarded as it was
+    /// compressed. Where the application declines, there is none.
+    #[default]
+    Inspect,
+    /// It is taken out of the handshake: nothing is compressed.
+    Strip,
+    /// The gateway agrees on it with each side by itself, inflates what comes and compresses what goes, each message on its
+    /// own.
+    Terminate,
+}
+
+/// How far compressed messages may expand; how much they may hold is said by `frame_limits.message` and
+/// `limits.message_memory`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InflateConfig {
+    /// The most bytes that a message may hold per byte on the wire.
+    #[schemars(range(min = 1))]
+    pub max_ratio: u32,
+    /// The size up to which a message may expand at any ratio.
+    pub ratio_floor: ByteSize,
+}
+
+impl Default for InflateConfig {
+    fn default() -> Self {
+        Self { max_ratio: 100, ratio_floor: ByteSize::kib(64) }
+    }
+}
+
+impl InflateConfig {
+    /// Gives the limits for messages that hold at most `output` bytes.
+    pub(crate) const fn limits(&self, output: u64) -> InflateLimits {
+        InflateLimits { output, ratio: self.max_ratio, ratio_floor: self.ratio_floor.as_u64() }
+    }
+}
+
+impl CompressionKind {
+    /// Gives what the application is offered on behalf of a client.
+    pub(crate) fn offers(self, request: &UpgradeRequest) -> Vec<String> {
+        match self {
+            // The client's own valid offers, written anew: whatever the application answers to them suits the client.
+            Self::Inspect => {
+                request.deflate_offers().iter().take(MOST_OFFERS).map(ToString::to_string).collect()
+            }
+            Self::Strip => Vec::new(),
+            Self::Terminate => {
+                let apart = Offer {
+                    server_no_context_takeover: true,
+                    client_no_context_takeover: true,
+                    ..Offer::default()
+                };
+                vec![apart.to_string()]
+            }
+        }
+    }
+
+    /// Settles what holds on each side once the application has answered.
+    pub(crate) fn settle(self, request: &UpgradeRequest, answered: Option<Agreement>) -> Compression {
+        match self {
+            Self::Inspect => Compression { client: answered, server: answered, forwards_originals: true },
+            Self::Strip => Compression { client: None, server: None, forwards_originals: false },
+            Self::Terminate => {
+                let offers = request.deflate_offers();
+                let client = offers.first().map(|offer| offer.accept(&Wishes::NO_CONTEXT));
+                Compression { client, server: answered, forwards_originals: false }
+            }
+        }
+    }
+}
+
+/// What was agreed with each side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compression {
+    pub(crate) client: Option<Agreement>,
+    server: Option<Agreement>,
+    /// Whether messages go out as they were compressed, since both sides agreed on the same.
+    forwards_originals: bool,
+}
+
+/// The two sessions of a connection.
+pub(crate) struct Ends {
+    pub(crate) client: Session<SystemMaskKeys>,
+    pub(crate) server: Session<SystemMaskKeys>,
+    pub(crate) forwards_originals: bool,
+}
+
+impl Compression {
+    pub(crate) fn ends(&self, limits: Limits, inflate: InflateLimits) -> Ends {
+        let end = |role, agreement: &Option<Agreement>| {
+            let session = Session::new(role, limits, SystemMaskKeys::new());
+            match agreement {
+                None => session,
+                Some(agreement) => {
+                    let session = session.with_inflater(agreement.inflater(role, inflate));
+                    if self.forwards_originals {
+                        session
+                    } else {
+                        session.with_deflater(agreement.deflater(role))
+                    }
+                }
+            }
+        };
+        Ends {
+            client: end(Role::Server, &self.client),
+            server: end(Role::Client, &self.server),
+            forwards_originals: self.forwards_originals,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockwarden_proto::{
+        deflate::extensions,
+        handshake::{HeadLimits, RequestHead},
+    };
+
+    use super::*;
+
+    fn request(extensions: &str) -> UpgradeRequest {
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Extensions: {extensions}\r\n\r\n");
+        let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
+        UpgradeRequest::judge(head, 0)
+    }
+
+    #[test]
+    fn what_is_offered_and_what_then_holds_follows_the_kind() {
+        use CompressionKind::{Inspect, Strip, Terminate};
+        let browser = "permessage-deflate; client_max_window_bits";
+        let check =
+            |kind: CompressionKind, asked: &str, offered: &[&str], answered: &str, client: Option<&str>| {
+                let request = request(asked);
+                assert_eq!(kind.offers(&request), offered, "{kind:?} {asked}");
+                let answer = extensions([answered.as_bytes()]).unwrap();
+                let answered = Agreement::read(&answer[0]).unwrap();
+                let settled = kind.settle(&request, answered);
+                assert_eq!(settled.client.map(|c| c.to_string()).as_deref(), client, "{kind:?} {asked}");
+            };
+        let bits = "permessage-deflate; client_max_window_bits=10";
+        check(Inspect, browser, &[browser], bits, Some(bits));
+        check(Inspect, browser, &[browser], "declined", None);
+        check(Inspect, "x", &[], "declined", None);
+        check(
+            Inspect,
+            "permessage-deflate; x, permessage-deflate",
+            &["permessage-deflate"],
+            "declined",
+            None,
+        );
+        check(Inspect, &["permessage-deflate"; 9].join(","), &["permessage-deflate"; 4], "declined", None);
+        check(Strip, browser, &[], "declined", None);
+        let apart = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        check(Terminate, browser, &[apart], apart, Some(apart));
+        check(Terminate, browser, &[apart], "declined", Some(apart));
+        check(Terminate, "x", &[apart], apart, None);
+        let limited = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9";
+        let answer = format!("{apart}; server_max_window_bits=9; client_max_window_bits=9");
+        check(Terminate, limited, &[apart], apart, Some(&answer));
+    }
+}
