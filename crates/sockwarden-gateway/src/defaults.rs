@@ -8,7 +8,10 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 
-use crate::liveness::TimeoutsConfig;
+use crate::{
+    compression::{CompressionKind, InflateConfig},
+    liveness::TimeoutsConfig,
+};
 
 /// What a route has that does not say otherwise, key by key.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +29,10 @@ pub struct DefaultsConfig {
     pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Closes on frames and messages beyond the limits.
     pub frame_limits: Option<FrameLimitsConfig>,
+    /// What becomes of compression (permessage-deflate).
+    pub compression: Option<CompressionKind>,
+    /// How far compressed messages may expand.
+    pub inflate: Option<InflateConfig>,
     /// How long a connection may be silent, slow or old.
     pub timeouts: Option<TimeoutsConfig>,
 }
