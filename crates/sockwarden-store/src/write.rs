@@ -37,7 +37,24 @@ pub struct EventLog {
     sink: Arc<Mutex<Sink>>,
 }
 
-type Sink = BufWriter<Output>;
+#[derive(Debug)]
+struct Sink {
+    output: BufWriter<Output>,
+    /// Whether the last line may have been cut off by an error.
+    is_torn: bool,
+}
+
+impl Sink {
+    fn new(output: Output) -> Self {
+        Self { output: BufWriter::new(output), is_torn: false }
+    }
+
+    /// Forgets what could not be written, so that it is not tried again in the middle of something else.
+    fn give_up(&mut self) {
+        let failed = std::mem::replace(&mut self.output, BufWriter::new(Output::Nowhere));
+        *self = Self { is_torn: true, ..Self::new(failed.into_parts().0) };
+    }
+}
 
 /// Where bytes go.
 #[derive(Debug)]
@@ -65,7 +82,7 @@ impl EventWriter {
         destination: &Destination,
         watch: impl FnMut(&Event) + Send + 'static,
     ) -> Result<Self, LogError> {
-        let sink = Arc::new(Mutex::new(BufWriter::new(open(destination)?)));
+        let sink = Arc::new(Mutex::new(Sink::new(open(destination)?)));
         let log = EventLog { destination: destination.clone(), sink: Arc::clone(&sink) };
         Ok(Self { thread: std::thread::spawn(move || write(&events, &sink, watch)), log })
     }
@@ -78,7 +95,8 @@ impl EventWriter {
     /// Waits until every event that was queued is written; all senders must be gone.
     ///
     /// # Errors
-    /// The destination could not be written to, a full disk for one.
+    /// The destination could not be written to at some time, a full disk for one: what was to be written then is lost, what
+    /// came later is not.
     pub fn finish(self) -> io::Result<()> {
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes events panicked")))
     }
@@ -97,7 +115,7 @@ impl EventLog {
             Destination::File(_) => {
                 let output = open(&self.destination)?;
                 // Between two events the buffer is empty: the writer flushes before it lets go.
-                *lock(&self.sink) = BufWriter::new(output);
+                *lock(&self.sink) = Sink::new(output);
                 Ok(true)
             }
         }
@@ -145,17 +163,36 @@ fn lock(sink: &Mutex<Sink>) -> MutexGuard<'_, Sink> {
 }
 
 fn write(events: &EventReceiver, sink: &Mutex<Sink>, mut watch: impl FnMut(&Event)) -> io::Result<()> {
+    let mut outcome = Ok(());
     while let Ok(first) = events.recv() {
         let mut sink = lock(sink);
         // What has gathered meanwhile is written with it, then all of it is flushed at once; not more than that, so that
         // whoever opens the file anew gets a turn.
-        for event in std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE)) {
-            serde_json::to_writer(&mut *sink, &event)?;
-            sink.write_all(b"\n")?;
-            watch(&event);
+        let batch = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE));
+        if let Err(error) = write_batch(&mut sink, batch, &mut watch) {
+            sink.give_up();
+            outcome = outcome.and(Err(error));
         }
-        sink.flush()?;
     }
+    outcome
+}
+
+fn write_batch(
+    sink: &mut Sink,
+    events: impl Iterator<Item = Event>,
+    watch: &mut impl FnMut(&Event),
+) -> io::Result<()> {
+    if sink.is_torn {
+        // What was cut off must not swallow the next line.
+        sink.output.write_all(b"\n")?;
+    }
+    for event in events {
+        watch(&event);
+        serde_json::to_writer(&mut sink.output, &event)?;
+        sink.output.write_all(b"\n")?;
+    }
+    sink.output.flush()?;
+    sink.is_torn = false;
     Ok(())
 }
 
@@ -248,6 +285,30 @@ mod tests {
         drop(sender);
         writer.finish().unwrap();
         assert_eq!(fs::read_to_string(moved.join("events.jsonl")).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_costs_what_was_written_to_it_and_nothing_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path().join("events.jsonl"), folder.path().join("file"));
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let (sender, receiver) = event_channel(10);
+        let (seen, seen_by) = std::sync::mpsc::channel();
+        let watch = move |_: &Event| seen.send(()).unwrap();
+        let writer = EventWriter::start_watched(receiver, &Destination::File(path.clone()), watch).unwrap();
+        for number in 0..2 {
+            sender.send(event(number));
+            seen_by.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&file, &path).unwrap();
+        assert!(writer.log().reopen().unwrap());
+        sender.send(event(2));
+        drop(sender);
+        assert_eq!(writer.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        let written = fs::read_to_string(&file).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&written).unwrap(), event(2));
     }
 
     #[test]
