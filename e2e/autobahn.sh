@@ -1,14 +1,32 @@
 #!/usr/bin/env bash
-# The Autobahn TestSuite (cases 1 to 7 and 10: 247) through the gateway in front of node's ws, and against ws directly.
+# The Autobahn TestSuite (247 cases of 1 to 7 and 10, 24 of 12 and 13) through the gateway in front of node's ws, and against ws directly.
 #
 #   e2e/autobahn.sh            fails when a case through the gateway is not OK, or worse than direct
 #   e2e/autobahn.sh --direct   against ws alone
+#   e2e/autobahn.sh --compression
+#                              60 cases of permessage-deflate (12 and 13) instead, up to 128 KiB: minutes
 #
 # Needs node with npm, Python 3 and a Python 2.7 ($PY27, `python2.7`, or one of pyenv's); without them it exits with 77. What it
 # installs is kept in the user's cache. The gateway is $SOCKWARDEN, or the release build.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-CASES=247
+# deflate NUMBER...: names these cases of each of the 12 kinds of compression, by content (12) and by parameters (13).
+deflate() {
+    local kind number
+    for kind in 12.{1..5} 13.{1..7}; do
+        for number; do printf ', "%s.%s"' "$kind" "$number"; done
+    done
+}
+
+# In short, messages of 64 and 1024 bytes.
+CASES=271
+SELECTED="\"1.*\", \"2.*\", \"3.*\", \"4.*\", \"5.*\", \"6.*\", \"7.*\", \"10.*\"$(deflate 2 4)"
+if [ "${1:-}" = --compression ]; then
+    CASES=60
+    SELECTED=$(deflate 2 4 6 9 11)
+    SELECTED=${SELECTED#, }
+fi
+export COMPRESSION=1
 SUITE=25.10.1
 WS=8.23.0
 
@@ -79,7 +97,7 @@ fi
 mkdir "$WORK/reports"
 cat >"$WORK/spec.json" <<EOF
 {"outdir": "$WORK/reports", "servers": [$servers],
- "cases": ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"], "exclude-cases": [], "exclude-agent-cases": {}}
+ "cases": [$SELECTED], "exclude-cases": [], "exclude-agent-cases": {}}
 EOF
 echo "running $CASES cases against: $servers"
 start wstest timeout 900 "$WSTEST" -m fuzzingclient -s "$WORK/spec.json"

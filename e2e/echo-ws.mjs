@@ -1,4 +1,4 @@
-// An echo server by node's ws package: no limit of size, no compression. Prints `listening on ws://127.0.0.1:PORT`.
+// An echo server by node's ws package: no limit of size; permessage-deflate of every message where $COMPRESSION is 1. Prints `listening on ws://127.0.0.1:PORT`.
 // $NODE_MODULES is the folder where the package is installed.
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ const server = new WebSocketServer({
   host: "127.0.0.1",
   port: Number(process.argv[2] ?? 0),
   maxPayload: 0,
-  perMessageDeflate: false,
+  perMessageDeflate: process.env.COMPRESSION === "1" ? { threshold: 0 } : false,
 });
 
 server.on("connection", (socket) => {
