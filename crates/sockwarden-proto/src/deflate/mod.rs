@@ -4,7 +4,7 @@
 //! - [`Inflater`] reads one peer's compressed messages, piece by piece, never beyond its [`InflateLimits`].
 //! - [`Deflater`] compresses whole messages.
 //!
-//! An endpoint takes part by [`crate::Session::with_deflate`]; who forwards what a peer compressed takes the original payload
+//! An endpoint takes part by [`crate::Session::with_inflater`]; who forwards what a peer compressed takes the original payload
 //! from [`crate::Data::compressed`].
 //!
 //! # Memory
