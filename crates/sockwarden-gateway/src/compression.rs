@@ -81,7 +81,9 @@ impl CompressionKind {
             Self::Terminate => {
                 let offers = request.deflate_offers();
                 let client = offers.first().map(|offer| offer.accept(&Wishes::NO_CONTEXT));
-                Compression { client, server: answered, forwards_originals: false }
+                // A client may always do without a context (§7.1.1.2), whether or not the server has taken note.
+                let server = answered.map(|answer| Agreement { client_no_context_takeover: true, ..answer });
+                Compression { client, server, forwards_originals: false }
             }
         }
     }
@@ -175,5 +177,14 @@ mod tests {
         let limited = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9";
         let answer = format!("{apart}; server_max_window_bits=9; client_max_window_bits=9");
         check(Terminate, limited, &[apart], apart, Some(&answer));
+    }
+    #[test]
+    fn a_gateway_that_terminates_holds_no_context_of_its_own() {
+        let answer = Agreement { server_no_context_takeover: true, ..Agreement::default() };
+        let settled = CompressionKind::Terminate.settle(&request("permessage-deflate"), Some(answer));
+        for agreement in [settled.client, settled.server] {
+            let agreement = agreement.unwrap();
+            assert!(agreement.client_no_context_takeover && agreement.server_no_context_takeover);
+        }
     }
 }
