@@ -83,7 +83,9 @@ pub(crate) fn succeeds(argv: &[&str]) -> bool {
 
 /// The folder that holds the workspace.
 pub(crate) fn root() -> anyhow::Result<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Cargo says it at run time; a binary that was built in another copy of the project remembers that one.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let found = manifest.parent().context("xtask has no parent folder")?;
     anyhow::ensure!(
         found.join("Cargo.toml").is_file(),
