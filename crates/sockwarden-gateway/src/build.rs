@@ -293,9 +293,12 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
         certificate_poll,
         message_memory,
         write_buffer,
+        workers,
     } = limits;
     refuse("limits.certificate_poll", certificate_poll.is_zero(), "the files would be read without pause");
     refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
+    refuse("limits.workers", *workers == Some(0), "with 0 nothing would be relayed");
+    refuse("limits.workers", *workers > Some(256), "more threads than 256 are of no use");
     refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
     refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
     refuse("limits.message_memory", message_memory.as_u64() == 0, "with 0 no message could pass");
@@ -512,6 +515,7 @@ mod tests {
     fn limits_under_which_nothing_could_pass_are_refused() {
         let nothing = LimitsConfig {
             connections: 0,
+            workers: Some(0),
             handshake_timeout: HumanDuration::default(),
             upstream_timeout: HumanDuration::default(),
             close_timeout: HumanDuration::default(),
@@ -539,6 +543,7 @@ mod tests {
             [
                 "limits.certificate_poll",
                 "limits.connections",
+                "limits.workers",
                 "limits.handshake_timeout",
                 "limits.upstream_timeout",
                 "limits.message_memory",

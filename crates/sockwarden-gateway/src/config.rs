@@ -180,6 +180,9 @@ pub struct LimitsConfig {
     /// The most connections at once, those in their handshake included; further ones are dropped at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
+    /// How many threads relay; as many as there are cores where it is not said. It takes a restart to change.
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: Option<u32>,
     /// How long a client may take from connecting to the end of its request, TLS included.
     pub handshake_timeout: HumanDuration,
     /// How long connecting to the application may take, all attempts together, and then how long its answer to the handshake may take.
@@ -198,6 +201,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            workers: None,
             handshake_timeout: HumanDuration::from_secs(10),
             upstream_timeout: HumanDuration::from_secs(10),
             close_timeout: HumanDuration::from_secs(5),

@@ -26,6 +26,7 @@ use sockwarden_proto::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::OwnedSemaphorePermit,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -35,12 +36,13 @@ use crate::{
     client_address::{ClientAddress, ProxiesConfig, identify},
     compression::Compression,
     counters::Tally,
+    engine::{Engine, Established},
+    farewell::linger,
     forward_auth,
     journal::Journal,
     lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
-    pump::{linger, pump},
     registry::Registry,
     relay::Relay,
     routing::{Asked, Unrouted},
@@ -61,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) tally: Arc<Tally>,
     pub(crate) modes: Modes,
     pub(crate) draining: AtomicBool,
+    pub(crate) engine: Engine,
 }
 
 /// How a listener lets connections in.
@@ -76,8 +79,14 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Serves one connection until it ends.
-pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, peer: SocketAddr) {
+/// Serves one connection until it is refused or relayed. The permit is given back when it has ended.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    door: Door,
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
     let mut client = Client {
         journal: Journal::new(&shared, peer),
         tls_offered: door.acceptor.is_some(),
@@ -85,6 +94,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
         proxies: door.proxies,
         reached: None,
         begun: Instant::now(),
+        permit,
     };
     // What is in force when the connection comes stays in force for it.
     let built = shared.built.load_full();
@@ -112,7 +122,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     };
     let Ok(Some((stream, head))) = asked else { return };
     match head {
-        Ok((head, early)) => client.asked(&built, stopping, stream, head, early).await,
+        Ok((head, early)) => {
+            if let Some(established) = client.asked(&built, stream, head, early).await {
+                shared.engine.adopt(established);
+            }
+        }
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
         Err(Unread::NotHandedOver) => client.not_handed_over(stream).await,
         Err(Unread::Ended) => {}
@@ -128,6 +142,7 @@ struct Client {
     /// The address of ours that was connected to.
     reached: Option<SocketAddr>,
     begun: Instant,
+    permit: OwnedSemaphorePermit,
 }
 
 /// A request that was let in by everybody.
@@ -161,11 +176,10 @@ impl Client {
     async fn asked(
         mut self,
         built: &Built,
-        stopping: Stopping,
         mut stream: Stream,
         head: RequestHead,
         early: Vec<u8>,
-    ) {
+    ) -> Option<Established> {
         let tls = stream.tls_info().is_some();
         self.reached = stream.local_address();
         let request = UpgradeRequest::judge(head, early.len());
@@ -178,7 +192,10 @@ impl Client {
         let admitted = self.admit(built, &request, &from).await;
         let admitted = match admitted {
             Ok(admitted) => admitted,
-            Err(answer) => return refuse(stream, &answer, tls).await,
+            Err(answer) => {
+                refuse(stream, &answer, tls).await;
+                return None;
+            }
         };
         let upstream = &admitted.upstream;
         let mut answer = switching_protocols(request.key(), upstream.protocol.as_deref());
@@ -197,19 +214,18 @@ impl Client {
         }
         answer.extend_from_slice(b"\r\n");
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
-            return;
+            return None;
         }
-        self.relay(built, stopping, stream, early, admitted).await;
+        Some(self.establish(built, stream, early, admitted))
     }
 
-    async fn relay(
+    fn establish(
         self,
         built: &Built,
-        stopping: Stopping,
-        stream: Stream,
+        client: Stream,
         mut early: Vec<u8>,
         admitted: Admitted<'_>,
-    ) {
+    ) -> Established {
         let Admitted { route, mut upstream, compression, lease, chain, user, origin, tls } = admitted;
         let seat = self.journal.open(route, user, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
@@ -222,12 +238,12 @@ impl Client {
             // A reload ended the route's sessions while this one was in its handshake.
             relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
         }
-        let begun = Instant::now();
+        let begun = std::time::Instant::now();
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();
-        pump(relay, stream, upstream.stream, write_buffer, stopping, begun).await;
-        drop(lease);
+        let kept = Box::new((lease, self.permit));
+        Established { relay, client, server: upstream.stream, write_buffer, begun, kept }
     }
 
     /// Takes a request through route, defences and the application's own handshake.

@@ -90,15 +90,19 @@ impl RouteTally {
     }
 
     pub(crate) fn message(&self, from: Direction, class: MessageClass, treatment: Treatment) {
-        add(&self.0.here().messages[from as usize][class.index()][treatment.index()], 1);
+        self.messages(from, class, treatment, 1);
+    }
+
+    pub(crate) fn messages(&self, from: Direction, class: MessageClass, treatment: Treatment, more: u64) {
+        add(&self.0.here().messages[from as usize][class.index()][treatment.index()], more);
     }
 
     pub(crate) fn bytes(&self, from: Direction, bytes: u64) {
         add(&self.0.here().bytes[from as usize], bytes);
     }
 
-    pub(crate) fn uninspected(&self, why: Uninspected) {
-        add(&self.0.here().uninspected[why.index()], 1);
+    pub(crate) fn uninspected(&self, why: Uninspected, more: u64) {
+        add(&self.0.here().uninspected[why.index()], more);
     }
 
     fn refused(&self, rule: &str) {

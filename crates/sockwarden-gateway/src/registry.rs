@@ -46,7 +46,7 @@ pub(crate) struct About {
     pub(crate) opened_at_ms: u64,
 }
 
-/// How much was forwarded one way up to now. Only the session's own task writes.
+/// How much was forwarded one way up to now. Only the session's own worker writes.
 #[derive(Debug, Default)]
 pub(crate) struct LiveTraffic {
     messages: AtomicU64,
@@ -54,9 +54,10 @@ pub(crate) struct LiveTraffic {
 }
 
 impl LiveTraffic {
-    pub(crate) fn add(&self, bytes: u64) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn add(&self, messages: u64, bytes: u64) {
+        // With one writer there is nothing to be lost between reading and writing.
+        self.messages.store(self.messages.load(Ordering::Relaxed) + messages, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Traffic {

@@ -3,19 +3,21 @@
 //! A message is forwarded when it is complete and has passed, in one frame. Pings are answered here. A close frame is
 //! forwarded, and answered when the other side has answered it, so that what was on its way arrives first.
 
-use std::time::Duration;
+use std::{io::IoSlice, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
 use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_net::SystemMaskKeys;
-use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, Opcode, Phase, Session};
+use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, MessageKind, Opcode, Phase, Session};
 
 use crate::{
     compression::Ends,
+    hold::Hold,
     journal::Journal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
-    registry::{LiveTraffic, Seat},
+    outgoing::{self, Outgoing},
+    registry::Seat,
 };
 
 /// How long the application's answers to what came before a client's offence are still let through.
@@ -42,7 +44,9 @@ pub(crate) struct Relay {
 struct Side {
     session: Session<SystemMaskKeys>,
     /// The pieces of a message that is not complete.
-    held: Vec<u8>,
+    held: Hold,
+    /// What is written before the session's own output.
+    outgoing: Outgoing,
     /// What the message is that has begun, and whether a defence that only observes would have stopped it.
     class: MessageClass,
     noted: bool,
@@ -62,7 +66,8 @@ impl Relay {
     ) -> Self {
         let side = |session| Side {
             session,
-            held: Vec::new(),
+            held: Hold::default(),
+            outgoing: Outgoing::default(),
             class: MessageClass::Invalid,
             noted: false,
             deaf: false,
@@ -84,18 +89,54 @@ impl Relay {
 
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
+        outgoing::lend(self.other(from).session.output());
+        self.take_in(from, bytes, false, now);
+        outgoing::end_loan(self.other(from).session.output());
+    }
+
+    /// Gives room for the rest of a large frame, so that it is read to where its message is held; the bytes are then told by
+    /// [`Relay::received`]. `None` where they may as well be given to [`Relay::receive`].
+    pub(crate) fn room(&mut self, from: Direction, least: usize) -> Option<&mut [u8]> {
+        let forwards_originals = self.forwards_originals;
+        let side = self.side(from);
+        let pending = side.session.pending().filter(|pending| !pending.compressed || forwards_originals)?;
+        let missing = usize::try_from(pending.missing).ok().filter(|missing| *missing >= least)?;
+        Some(side.held.room(missing))
+    }
+
+    /// Takes `length` bytes that a peer sent and that lie at the start of [`Relay::room`].
+    pub(crate) fn received(&mut self, from: Direction, length: usize, now: Duration) {
+        let mut held = std::mem::take(&mut self.side(from).held);
+        let complete = self.take_in(from, held.extend(length), true, now);
+        match complete {
+            Some((kind, compressed)) => self.send_held(from, kind, compressed, held, now),
+            None if self.side(from).deaf => held.release(),
+            None => self.side(from).held = held,
+        }
+    }
+
+    /// Judges bytes. What passes is forwarded or held; where it is held `in_place` already, tells whether the message is
+    /// complete, its kind and whether it is compressed.
+    fn take_in(
+        &mut self,
+        from: Direction,
+        bytes: &mut [u8],
+        in_place: bool,
+        now: Duration,
+    ) -> Option<(MessageKind, bool)> {
         let Self { client, server, forwards_originals, chain, journal, seat, liveness, .. } = self;
         let (source, target) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
         };
         if source.deaf {
-            return;
+            return None;
         }
-        let (tally, live) = (seat.tally(), seat.traffic(from));
-        let overlooked = chain.overlooks_messages();
         let mut closed = None;
         let mut stopped = None;
+        let mut complete = None;
+        let mut passed = Passed::default();
+        let tally = seat.tally();
         let Side { session, held, class, noted, .. } = source;
         session.receive(bytes, |fact| {
             let observed = match &fact {
@@ -119,15 +160,11 @@ impl Relay {
                             return Flow::Stop;
                         }
                     }
-                    if let Some(bytes) = forward(data, *forwards_originals, held, live, target) {
-                        let treatment = if *noted { Treatment::Observe } else { Treatment::Pass };
-                        tally.message(from, *class, treatment);
-                        tally.bytes(from, bytes);
-                        if overlooked {
-                            tally.uninspected(Uninspected::DefenceOff);
-                        }
+                    if in_place {
+                        complete = data.ends.then_some((data.kind, data.compressed.is_some()));
+                    } else if let Some(bytes) = forward(data, *forwards_originals, held, target) {
+                        passed.add(*class, *noted, bytes);
                     }
-                    liveness.forwarded(now);
                     return Flow::Continue;
                 }
                 Fact::Close(close) => {
@@ -151,12 +188,43 @@ impl Relay {
             if stopped.is_some() { Flow::Stop } else { Flow::Continue }
         });
         liveness.heard(from, session.is_inside_message(), now);
+        self.account(from, &passed, now);
         if let Some((code, reason)) = closed {
             self.forward_close(from, code, &reason, now);
         }
         if let Some(decided) = stopped {
             self.stop(from, &decided, now);
+            return None;
         }
+        complete
+    }
+
+    /// Sends a message on that was held in place, without copying it.
+    fn send_held(&mut self, from: Direction, kind: MessageKind, compressed: bool, held: Hold, now: Duration) {
+        if let Some(length) = release(self.other(from), kind, compressed, held) {
+            let mut passed = Passed::default();
+            let source = self.side(from);
+            passed.add(source.class, source.noted, length);
+            self.account(from, &passed, now);
+        }
+    }
+
+    /// Counts what was forwarded.
+    fn account(&mut self, from: Direction, passed: &Passed, now: Duration) {
+        let messages = passed.messages();
+        if messages == 0 {
+            return;
+        }
+        let tally = self.seat.tally();
+        for (class, treatment, count) in passed.counts() {
+            tally.messages(from, class, treatment, count);
+        }
+        tally.bytes(from, passed.bytes);
+        if self.chain.overlooks_messages() {
+            tally.uninspected(Uninspected::DefenceOff, messages);
+        }
+        self.seat.traffic(from).add(messages, passed.bytes);
+        self.liveness.forwarded(now);
     }
 
     /// Takes note that a peer has vanished without a close frame.
@@ -171,7 +239,7 @@ impl Relay {
             self.pass_sentence();
         }
         self.other(from).session.close(Some(code), "the other side is gone");
-        self.side(from).session.output().clear();
+        self.forget_output(from);
     }
 
     /// Tells both sides that the gateway stops; who closes already is left to it.
@@ -209,14 +277,39 @@ impl Relay {
 
     /// Tells whether bytes of a peer may be read: its own half is open and the other one's output is not full.
     pub(crate) fn wants(&mut self, from: Direction, write_buffer: usize) -> bool {
-        let full = self.client.session.output_len().max(self.server.session.output_len()) >= write_buffer;
+        let full = self.waiting(Direction::Client).max(self.waiting(Direction::Server)) >= write_buffer;
         let side = self.side(from);
         !full && !side.deaf && !side.session.is_peer_finished()
     }
 
-    /// Gives what is to be written to a peer; the caller removes what it has written.
-    pub(crate) const fn output(&mut self, to: Direction) -> &mut Vec<u8> {
-        self.side(to).session.output()
+    /// Tells how many bytes wait to be written to a peer.
+    pub(crate) fn waiting(&mut self, to: Direction) -> usize {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.len(session.output())
+    }
+
+    /// Gives what is to be written to a peer, as far as it is written at once, and the number of slices.
+    pub(crate) fn output(&mut self, to: Direction) -> ([IoSlice<'_>; outgoing::AT_ONCE], usize) {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.slices(session.output())
+    }
+
+    /// Takes note that so many bytes of the output are written.
+    pub(crate) fn written(&mut self, to: Direction, length: usize) {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.advance(session.output(), length);
+    }
+
+    /// Takes note that a peer takes no more for now.
+    pub(crate) fn stalled(&mut self, to: Direction) {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.settle(session.output());
+    }
+
+    /// Gives up what waits to be written to a peer.
+    pub(crate) fn forget_output(&mut self, to: Direction) {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.clear(session.output());
     }
 
     /// Tells whether nothing more will be forwarded either way.
@@ -365,39 +458,80 @@ const fn control_class(opcode: Opcode) -> Option<MessageClass> {
 
 /// Sends a message on once it is complete, and tells its length then; one that lies whole in the buffer is not copied aside.
 /// What is held and sent is the original payload where that is forwarded, else what it holds.
-fn forward(
-    data: &Data<'_>,
-    forwards_originals: bool,
-    held: &mut Vec<u8>,
-    live: &LiveTraffic,
-    target: &mut Side,
-) -> Option<u64> {
-    if matches!(target.session.phase(), Phase::CloseSent | Phase::Closed) {
-        // Nothing may follow our close frame (RFC 6455 §5.5.1).
-        *held = Vec::new();
+fn forward(data: &Data<'_>, forwards_originals: bool, held: &mut Hold, target: &mut Side) -> Option<u64> {
+    if !is_open(&target.session) {
+        held.release();
         return None;
     }
     let original = data.compressed.filter(|_| forwards_originals);
     let piece = original.unwrap_or(data.bytes);
-    let whole = data.begins && data.ends;
-    if !whole {
-        held.extend_from_slice(piece);
+    if !(data.begins && data.ends) {
+        held.add(piece);
+        return if data.ends {
+            release(target, data.kind, original.is_some(), std::mem::take(held))
+        } else {
+            None
+        };
     }
-    if !data.ends {
-        return None;
-    }
-    let message = if whole { piece } else { held.as_slice() };
-    let length = message.len() as u64;
     match original {
-        Some(_) => target.session.send_compressed(data.kind, message),
-        None => target.session.send(data.kind, message),
+        Some(_) => target.session.send_compressed(data.kind, piece),
+        None => target.session.send(data.kind, piece),
     }
-    live.add(length);
-    if !whole {
-        // The memory of a large message is not kept for the next one.
-        *held = Vec::new();
+    Some(piece.len() as u64)
+}
+
+/// Sends a message on from where it was held, and tells its length; `None` where nothing may be sent any more.
+fn release(target: &mut Side, kind: MessageKind, compressed: bool, mut held: Hold) -> Option<u64> {
+    let length = held.payload().len() as u64;
+    match target.session.seal(kind, compressed, held.with_room()) {
+        Some(start) => {
+            let (bytes, end) = held.into_parts();
+            target.outgoing.push(target.session.output(), bytes, start, end);
+            Some(length)
+        }
+        None => {
+            let open = is_open(&target.session);
+            if open {
+                // The session compresses it.
+                target.session.send(kind, held.payload());
+            }
+            held.release();
+            open.then_some(length)
+        }
     }
-    Some(length)
+}
+
+/// Tells whether a peer may still be sent messages: nothing may follow our close frame (RFC 6455 §5.5.1).
+const fn is_open(session: &Session<SystemMaskKeys>) -> bool {
+    matches!(session.phase(), Phase::Open | Phase::CloseReceived)
+}
+
+/// What was forwarded of one read: counted first, so that a batch costs no more than one message.
+#[derive(Debug, Default)]
+struct Passed {
+    /// Text and binary, each passed and observed.
+    counts: [[u64; 2]; 2],
+    bytes: u64,
+}
+
+impl Passed {
+    const CLASSES: [MessageClass; 2] = [MessageClass::Text, MessageClass::Binary];
+    const TREATMENTS: [Treatment; 2] = [Treatment::Pass, Treatment::Observe];
+
+    fn add(&mut self, class: MessageClass, noted: bool, bytes: u64) {
+        self.counts[usize::from(class == MessageClass::Binary)][usize::from(noted)] += 1;
+        self.bytes += bytes;
+    }
+
+    fn messages(&self) -> u64 {
+        self.counts.iter().flatten().sum()
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (MessageClass, Treatment, u64)> {
+        let of = |class| Self::TREATMENTS.map(|treatment| (class, treatment));
+        let all = Self::CLASSES.into_iter().flat_map(of).zip(self.counts.iter().flatten());
+        all.filter(|(_, count)| **count > 0).map(|((class, treatment), count)| (class, treatment, *count))
+    }
 }
 
 /// What the chain says of a fact.

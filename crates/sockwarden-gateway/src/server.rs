@@ -24,6 +24,7 @@ use crate::{
     build::{Built, Listener},
     certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
+    engine::Engine,
     journal::notice,
     lifecycle::{CONFIGURATION_CHANGED, ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
@@ -103,6 +104,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The threads that relay cannot be had.
+    #[error("cannot start the threads that relay")]
+    Workers(#[source] io::Error),
 }
 
 impl Gateway {
@@ -116,6 +120,8 @@ impl Gateway {
             sockets.push(bind(listener).await?);
         }
         let close_timeout = built.limits.close_timeout.get();
+        let workers = built.limits.workers.unwrap_or_else(cores);
+        let engine = Engine::start(workers as usize).map_err(StartError::Workers)?;
         let (stop, stopping) = watch::channel(false);
         let mut gateway = Self {
             permits: Arc::new(Semaphore::new(built.limits.connections as usize)),
@@ -132,6 +138,7 @@ impl Gateway {
                 tally: Arc::default(),
                 modes: Modes::default(),
                 draining: AtomicBool::new(false),
+                engine,
             }),
         };
         gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
@@ -250,12 +257,14 @@ impl Gateway {
         let _ = self.stop.send(true);
         let listeners = std::mem::take(&mut self.listeners);
         self.retire(listeners);
+        self.shared.engine.go_away();
         for mut task in std::mem::take(&mut self.tasks) {
             if timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
                 let _ = task.await;
             }
         }
+        let _ = timeout_at(deadline, self.shared.engine.emptied()).await;
     }
 
     fn open(&mut self, listener: &Listener, (socket, listening): (TcpListener, Listening)) {
@@ -287,7 +296,14 @@ impl Drop for Gateway {
         for task in self.listeners.iter().map(|listener| &listener.task).chain(&self.tasks) {
             task.abort();
         }
+        // Whoever still holds the control port holds no connections.
+        self.shared.engine.end();
     }
+}
+
+/// Counts the cores that the system lets us use.
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 async fn bind(listener: &Listener) -> Result<(TcpListener, Listening), StartError> {
@@ -326,7 +342,7 @@ async fn accept(
     shared: Arc<Shared>,
     permits: Arc<Semaphore>,
 ) {
-    // Dropping the set ends its connections: they do not outlive their listener.
+    // Dropping the set ends its handshakes: they do not outlive their listener.
     let mut connections = JoinSet::new();
     let mut stopping = shared.stopping.clone();
     loop {
@@ -349,11 +365,7 @@ async fn accept(
             shared.tally.turned_away();
             continue;
         };
-        let serving = serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address);
-        connections.spawn(async move {
-            serving.await;
-            drop(permit);
-        });
+        connections.spawn(serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address, permit));
     }
     drop(socket);
     while connections.join_next().await.is_some() {}

@@ -10,6 +10,7 @@ mod random;
 mod stream;
 mod tls_client;
 mod tls_server;
+mod wire;
 
 pub use client::{Client, ClientError, Incoming};
 pub use dial::{DialError, DialOptions, PlaceOptions, dial, dial_place};
@@ -19,6 +20,7 @@ pub use random::{SystemMaskKeys, random_array, random_u64};
 pub use stream::{Socket, Stream, TlsInfo};
 pub use tls_client::{CertificateProblem, ClientTls};
 pub use tls_server::{DevCertificate, ServerTls};
+pub use wire::{Received, Wire};
 
 /// What is wrong with a certificate, a key or a TLS setting.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Random numbers of the system, by aws-lc-rs.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::rand;
 use sockwarden_proto::MaskKeys;
 
@@ -19,35 +21,37 @@ pub fn random_u64() -> u64 {
     u64::from_ne_bytes(random_array())
 }
 
-/// Masking keys from the system's random numbers, drawn 64 at a time.
-#[derive(Debug)]
-pub struct SystemMaskKeys {
-    pool: [u8; 256],
+/// Masking keys from the system's random numbers, drawn a thousand at a time by each thread; a value of it holds nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemMaskKeys;
+
+impl SystemMaskKeys {
+    /// Makes a source.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+/// Keys that were drawn, and how many bytes of them are used up.
+struct Drawn {
+    bytes: [u8; 4096],
     used: usize,
 }
 
-impl SystemMaskKeys {
-    /// Makes a source whose pool is filled at first use.
-    pub const fn new() -> Self {
-        Self { pool: [0; 256], used: 256 }
-    }
-}
-
-impl Default for SystemMaskKeys {
-    fn default() -> Self {
-        Self::new()
-    }
+thread_local! {
+    static DRAWN: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; 4096], used: 4096 }) };
 }
 
 impl MaskKeys for SystemMaskKeys {
     fn next_key(&mut self) -> [u8; 4] {
-        if self.used == self.pool.len() {
-            self.pool = random_array();
-            self.used = 0;
-        }
-        let key = std::array::from_fn(|i| self.pool[self.used + i]);
-        self.used += 4;
-        key
+        DRAWN.with_borrow_mut(|drawn| {
+            if drawn.used == drawn.bytes.len() {
+                *drawn = Drawn { bytes: random_array(), used: 0 };
+            }
+            let key = std::array::from_fn(|i| drawn.bytes[drawn.used + i]);
+            drawn.used += 4;
+            key
+        })
     }
 }
 
@@ -58,7 +62,7 @@ mod tests {
     #[test]
     fn keys_do_not_repeat() {
         let mut keys = SystemMaskKeys::new();
-        let drawn: std::collections::HashSet<[u8; 4]> = (0..1000).map(|_| keys.next_key()).collect();
-        assert!(drawn.len() > 990);
+        let drawn: std::collections::HashSet<[u8; 4]> = (0..3000).map(|_| keys.next_key()).collect();
+        assert!(drawn.len() > 2990);
     }
 }

@@ -48,7 +48,7 @@ pub use frame::{FrameHeader, LengthForm, PayloadLength, RawFrame};
 pub use mask::{MaskKeys, apply_mask};
 pub use opcode::{MessageKind, Opcode};
 pub use origin::{Origin, OriginError, OriginHeader};
-pub use receiver::{Data, Fact, Flow, Limits, Receiver, Role};
+pub use receiver::{Data, Fact, Flow, Limits, Pending, Receiver, Role};
 pub use session::{Phase, Session};
 pub use transmitter::Transmitter;
 pub use url::{UrlError, WsUrl};

@@ -71,6 +71,15 @@ pub struct Data<'a> {
     pub ends: bool,
 }
 
+/// What is still to come of a data frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Bytes of payload.
+    pub missing: u64,
+    /// Whether the message is compressed.
+    pub compressed: bool,
+}
+
 /// What the sink wants next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -90,8 +99,7 @@ pub struct Receiver {
     inflater: Option<Box<Inflater>>,
     state: State,
     message: Option<Message>,
-    held: [u8; 125],
-    held_len: usize,
+    held: Held,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -129,8 +137,7 @@ impl Receiver {
             inflater: None,
             state: State::Header,
             message: None,
-            held: [0; 125],
-            held_len: 0,
+            held: Held::NOTHING,
         }
     }
 
@@ -151,6 +158,22 @@ impl Receiver {
     /// Tells whether a message has begun and not ended.
     pub const fn is_inside_message(&self) -> bool {
         self.message.is_some()
+    }
+
+    /// Tells what is still to come of a data frame whose header has arrived; `None` elsewhere. For who reads it straight to
+    /// where it is to be held.
+    pub fn pending(&self) -> Option<Pending> {
+        let message = self.message.as_ref()?;
+        match self.state {
+            State::Payload { header, done } if !header.opcode.is_control() => {
+                Some(Pending { missing: header.length.value - done, compressed: message.compressed })
+            }
+            State::Payload { .. }
+            | State::Header
+            | State::Inflating { .. }
+            | State::Failing(_)
+            | State::Finished => None,
+        }
     }
 
     /// Reads `input`, unmasking it in place, hands each fact to `sink`, and tells how many bytes were consumed.
@@ -194,25 +217,25 @@ impl Receiver {
     }
 
     fn read_header(&mut self, input: &[u8], sink: &mut impl FnMut(Fact<'_>) -> Flow) -> (usize, Flow) {
-        let before = self.held_len;
+        let before = self.held.bytes().len();
         let parsed = if before == 0 {
             FrameHeader::parse(input)
         } else {
             let take = input.len().min(FrameHeader::MAX_LEN - before);
-            self.held[before..before + take].copy_from_slice(&input[..take]);
-            FrameHeader::parse(&self.held[..before + take])
+            FrameHeader::parse(self.held.add(&input[..take]))
         };
         let Some((header, length)) = parsed else {
             // An incomplete header is shorter than MAX_LEN, so all of the input belongs to it.
-            self.held[before..before + input.len()].copy_from_slice(input);
-            self.held_len = before + input.len();
-            let start = self.held[..self.held_len].first_chunk::<2>().map(FrameStart::of);
+            if before == 0 {
+                self.held.add(input);
+            }
+            let start = self.held.bytes().first_chunk::<2>().map(FrameStart::of);
             if let Some(Err(violation)) = start.map(|start| self.judge_start(start)) {
                 return (input.len(), self.fail(violation, sink));
             }
             return (input.len(), Flow::Continue);
         };
-        self.held_len = 0;
+        self.held = Held::NOTHING;
         let flow = match self.admit(&header) {
             Ok(()) => {
                 self.state = State::Payload { header, done: 0 };
@@ -292,18 +315,14 @@ impl Receiver {
     ) -> Flow {
         let done = done + bytes.len() as u64;
         let complete = done == header.length.value;
-        if !complete || self.held_len > 0 {
-            self.held[self.held_len..self.held_len + bytes.len()].copy_from_slice(bytes);
-            self.held_len += bytes.len();
-        }
         if !complete {
+            self.held.add(bytes);
             self.state = State::Payload { header, done };
             return Flow::Continue;
         }
         self.state = State::Header;
-        let held = self.held;
-        let payload = if self.held_len > 0 { &held[..self.held_len] } else { bytes };
-        self.held_len = 0;
+        let mut held = std::mem::replace(&mut self.held, Held::NOTHING);
+        let payload = if held.bytes().is_empty() { bytes } else { held.add(bytes) };
         match header.opcode {
             Opcode::Ping => sink(Fact::Ping(payload)),
             Opcode::Pong => sink(Fact::Pong(payload)),
@@ -431,6 +450,34 @@ impl Receiver {
         self.state = State::Finished;
         self.message = None;
         sink(Fact::Violation(violation))
+    }
+}
+
+/// The bytes of a header or of a control frame's payload that have arrived so far: mostly none, and then no memory.
+#[derive(Debug)]
+struct Held(Option<Box<Begun>>);
+
+#[derive(Debug)]
+struct Begun {
+    bytes: [u8; Held::MOST],
+    length: usize,
+}
+
+impl Held {
+    /// The longest payload of a control frame; a header is shorter.
+    const MOST: usize = 125;
+    const NOTHING: Self = Self(None);
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |begun| &begun.bytes[..begun.length])
+    }
+
+    /// Adds bytes and gives all; more than [`Held::MOST`] never belong together.
+    fn add(&mut self, more: &[u8]) -> &[u8] {
+        let begun = self.0.get_or_insert_with(|| Box::new(Begun { bytes: [0; Self::MOST], length: 0 }));
+        begun.bytes[begun.length..begun.length + more.len()].copy_from_slice(more);
+        begun.length += more.len();
+        &begun.bytes[..begun.length]
     }
 }
 

@@ -1,7 +1,7 @@
 //! A whole endpoint: both halves, pings answered, the close handshake finished.
 
 use crate::{
-    CloseCode, Fact, Flow, Limits, MaskKeys, MessageKind, Receiver, Role, Transmitter,
+    CloseCode, Fact, Flow, Limits, MaskKeys, MessageKind, Pending, Receiver, Role, Transmitter,
     deflate::{Deflater, Inflater},
 };
 
@@ -112,6 +112,20 @@ impl<K: MaskKeys> Session<K> {
         if matches!(self.phase, Phase::Open | Phase::CloseReceived) {
             self.transmitter.compressed(kind, payload, &mut self.keys, &mut self.output);
         }
+    }
+
+    /// Makes a whole message of `buffer` as [`Transmitter::seal`] does, without queueing it, and tells where the frame
+    /// begins; it is to be written after what [`Session::output`] holds now. `None` where nothing may be sent any more, and
+    /// where this session compresses what is not compressed yet.
+    pub fn seal(&mut self, kind: MessageKind, compressed: bool, buffer: &mut [u8]) -> Option<usize> {
+        let open = matches!(self.phase, Phase::Open | Phase::CloseReceived);
+        let fits = open && (compressed || self.deflater.is_none());
+        fits.then(|| self.transmitter.seal(kind, compressed, &mut self.keys, buffer))
+    }
+
+    /// Tells what is still to come of a data frame, as [`Receiver::pending`] does.
+    pub fn pending(&self) -> Option<Pending> {
+        self.receiver.pending()
     }
 
     /// Queues a ping; does nothing once a close frame was sent or received.

@@ -26,6 +26,29 @@ impl Transmitter {
         self.write(header, payload, keys, out);
     }
 
+    /// Makes a whole message of `buffer`, in which the payload stands behind [`FrameHeader::MAX_LEN`] free bytes: writes the
+    /// header right in front of it and masks it in place. Tells where the frame begins.
+    pub fn seal(
+        self,
+        kind: MessageKind,
+        compressed: bool,
+        keys: &mut impl MaskKeys,
+        buffer: &mut [u8],
+    ) -> usize {
+        let (room, payload) = buffer.split_at_mut(FrameHeader::MAX_LEN);
+        let rsv = if compressed { 4 } else { 0 };
+        let header = FrameHeader { rsv, ..FrameHeader::new(kind.opcode(), payload.len() as u64) };
+        let header = self.own(header, keys);
+        if let Some(key) = header.mask {
+            apply_mask(key, 0, payload);
+        }
+        let mut written = Vec::with_capacity(FrameHeader::MAX_LEN);
+        header.encode(&mut written);
+        let start = FrameHeader::MAX_LEN - written.len();
+        room[start..].copy_from_slice(&written);
+        start
+    }
+
     /// Appends a ping; a payload of more than 125 bytes is cut.
     pub fn ping(self, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         self.frame(Opcode::Ping, true, &payload[..payload.len().min(125)], keys, out);
@@ -57,10 +80,16 @@ impl Transmitter {
         self.write(header, payload, keys, out);
     }
 
-    fn write(self, mut header: FrameHeader, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
-        if self.role == Role::Client {
-            header.mask = Some(keys.next_key());
+    /// Masks a header where the role asks for it.
+    fn own(self, header: FrameHeader, keys: &mut impl MaskKeys) -> FrameHeader {
+        match self.role {
+            Role::Client => header.masked(keys.next_key()),
+            Role::Server => header,
         }
+    }
+
+    fn write(self, header: FrameHeader, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
+        let header = self.own(header, keys);
         out.reserve(FrameHeader::MAX_LEN + payload.len());
         header.encode(out);
         let start = out.len();
