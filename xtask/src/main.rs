@@ -3,6 +3,7 @@
 //! One chore, one file. `cargo xtask` without arguments lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks to the person who runs it")]
 
+mod bench;
 mod docs;
 mod metadata;
 mod picture;
@@ -45,6 +46,11 @@ const CHORES: &[Chore] = &[
         usage: "docs [--check]",
         about: "Writes (or compares) the pages made from the program",
         run: docs::run,
+    },
+    Chore {
+        usage: "bench relay [OPTIONS]",
+        about: "What a round trip costs through nginx, HAProxy and the gateway (--quick: two minutes)",
+        run: bench::run,
     },
     Chore { usage: "new-check ID", about: "Starts a check of the scanner", run: scaffold::new_check },
     Chore { usage: "new-defence ID", about: "Starts a defence of the gateway", run: scaffold::new_defence },
@@ -91,8 +97,9 @@ impl Chore {
 
 fn usage() -> String {
     let mut text = String::from("usage: cargo xtask CHORE\n\n");
+    let width = CHORES.iter().map(|chore| chore.usage.len()).max().unwrap_or(0);
     for chore in CHORES {
-        text.push_str(&format!("  {:<18} {}\n", chore.usage, chore.about));
+        text.push_str(&format!("  {:<width$}  {}\n", chore.usage, chore.about));
     }
     text
 }

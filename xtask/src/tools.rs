@@ -48,6 +48,11 @@ const NEEDS: &[Need] = &[
         packages: &["haproxy"],
     },
     Need {
+        purpose: "benchmarks on a core of their own",
+        probe: &["taskset", "--version"],
+        packages: &["util-linux"],
+    },
+    Need {
         purpose: "end-to-end tests with certificates that change",
         probe: &["openssl", "version"],
         packages: &["openssl"],
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages = "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv";
+        let packages = "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv util-linux";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

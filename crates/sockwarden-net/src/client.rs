@@ -131,7 +131,15 @@ impl Client {
     /// # Errors
     /// The connection broke.
     pub async fn send_text(&mut self, text: &str) -> io::Result<()> {
-        self.session.send(MessageKind::Text, text.as_bytes());
+        self.send(MessageKind::Text, text.as_bytes()).await
+    }
+
+    /// Sends a message, compressed where that was agreed; that the payload of a text is UTF-8 is the caller's part.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn send(&mut self, kind: MessageKind, payload: &[u8]) -> io::Result<()> {
+        self.session.send(kind, payload);
         self.flush().await
     }
 

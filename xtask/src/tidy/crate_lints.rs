@@ -10,7 +10,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(repository: &Repository) -> Vec<Complaint> {
     let manifests = repository.files.iter().filter(|file| {
-        file.path == "xtask/Cargo.toml"
+        matches!(file.path.as_str(), "bench/Cargo.toml" | "xtask/Cargo.toml")
             || (file.path.starts_with("crates/") && file.path.ends_with("/Cargo.toml"))
     });
     manifests

@@ -1,0 +1,63 @@
+//! Measures the gateway beside other proxies, and proves that it loses nothing.
+//!
+//! `cargo xtask bench` and `cargo xtask soak` build and start it. Proxy, load and application run in processes of their own,
+//! the proxy on a core for itself; whatever comes back is compared byte by byte.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool speaks to the person who runs it")]
+
+mod cases;
+mod content;
+mod dial;
+mod echo;
+mod handshake;
+mod histogram;
+mod load;
+mod machine;
+mod poll;
+mod process;
+mod proxies;
+mod random;
+mod relay;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures the gateway beside other proxies.
+#[derive(Debug, Parser)]
+#[command(name = "sockwarden-bench", disable_version_flag = true)]
+enum Command {
+    /// What a round trip costs through nginx, HAProxy and the gateway
+    Relay(relay::Arguments),
+    /// The application behind the proxies (a part of the others)
+    Echo,
+    /// One run of the load (a part of `relay`)
+    Load(load::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Relay(arguments) => relay::run(&arguments),
+        Command::Echo => echo::run().map(|()| true),
+        Command::Load(arguments) => load::run(&arguments).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a result.
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Tells how far the work is.
+fn progress(text: &str) {
+    eprintln!("{text}");
+}
