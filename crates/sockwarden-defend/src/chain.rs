@@ -1,6 +1,6 @@
 //! Asking the guards of one connection in order, each in its mode.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use sockwarden_model::{Mode, Rule};
 
@@ -20,6 +20,8 @@ pub struct Chain {
     defences: Arc<[Configured]>,
     /// One for each of the defences, in their order.
     guards: Box<[Box<dyn Guard>]>,
+    /// The first defence that judges messages, and the first after the last one: the others are not asked about them.
+    of_messages: (u16, u16),
 }
 
 /// A verdict that is more than a pass, with whose it is.
@@ -53,7 +55,11 @@ impl Chain {
     /// Makes the guards of a new connection. A defence that is off has one too: its mode may change.
     pub fn new(defences: &Arc<[Configured]>) -> Self {
         let guards = defences.iter().map(|configured| configured.defence.guard()).collect();
-        Self { defences: Arc::clone(defences), guards }
+        let judges = |configured: &Configured| configured.defence.judges_messages();
+        let place = |found: Option<usize>| found.and_then(|place| u16::try_from(place).ok()).unwrap_or(0);
+        let first = place(defences.iter().position(judges));
+        let end = place(defences.iter().rposition(judges).map(|last| last + 1));
+        Self { defences: Arc::clone(defences), guards, of_messages: (first, end) }
     }
 
     /// Tells whether a defence that judges messages is off, so that what passes was not wholly inspected.
@@ -63,10 +69,16 @@ impl Chain {
             .any(|configured| configured.defence.judges_messages() && configured.switch.mode() == Mode::Off)
     }
 
-    /// Asks every guard about `fact`, in order. Refusals and closes of guards that only observe go to `noted`; what an
+    /// Asks every guard that `fact` may concern, in order. Refusals and closes of guards that only observe go to `noted`; what an
     /// application says of a caller goes to `user`.
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        self.ask_from(0, fact, now, report)
+        let (first, end) = match fact {
+            Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) => (0, self.guards.len()),
+            Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => {
+                (usize::from(self.of_messages.0), usize::from(self.of_messages.1))
+            }
+        };
+        self.ask_from(first..end, fact, now, report)
     }
 
     /// Gives `answer` to the guard that asked, then goes on with `fact` at the guard after it.
@@ -79,13 +91,19 @@ impl Chain {
         report: &mut Report,
     ) -> Outcome {
         match self.ask(link, answer, now, report) {
-            Outcome::Pass => self.ask_from(link + 1, fact, now, report),
+            Outcome::Pass => self.ask_from(link + 1..self.guards.len(), fact, now, report),
             stop_or_ask @ (Outcome::Stop(_) | Outcome::Ask { .. }) => stop_or_ask,
         }
     }
 
-    fn ask_from(&mut self, first: usize, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        for link in first..self.guards.len() {
+    fn ask_from(
+        &mut self,
+        links: Range<usize>,
+        fact: &Fact<'_>,
+        now: Duration,
+        report: &mut Report,
+    ) -> Outcome {
+        for link in links {
             match self.ask(link, fact, now, report) {
                 Outcome::Pass => {}
                 stop_or_ask @ (Outcome::Stop(_) | Outcome::Ask { .. }) => return stop_or_ask,

@@ -102,23 +102,37 @@ impl FrameHeader {
 
     /// Appends the header to `out`, as it is. A value that does not fit the form it is to be written in is cut to it.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.fin) << 7 | (self.rsv & 0x7) << 4 | self.opcode.bits());
+        let (bytes, length) = self.to_bytes();
+        out.extend_from_slice(&bytes[..length]);
+    }
+
+    /// Gives the header as [`FrameHeader::encode`] writes it, and its length.
+    pub(crate) fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[0] = u8::from(self.fin) << 7 | (self.rsv & 0x7) << 4 | self.opcode.bits();
         let masked = u8::from(self.mask.is_some()) << 7;
         let value = self.length.value;
-        match self.length.form {
-            LengthForm::Seven => out.push(masked | (value & 0x7f) as u8),
+        let mut length = match self.length.form {
+            LengthForm::Seven => {
+                bytes[1] = masked | (value & 0x7f) as u8;
+                2
+            }
             LengthForm::Sixteen => {
-                out.push(masked | 126);
-                out.extend_from_slice(&((value & 0xffff) as u16).to_be_bytes());
+                bytes[1] = masked | 126;
+                bytes[2..4].copy_from_slice(&((value & 0xffff) as u16).to_be_bytes());
+                4
             }
             LengthForm::SixtyFour => {
-                out.push(masked | 127);
-                out.extend_from_slice(&value.to_be_bytes());
+                bytes[1] = masked | 127;
+                bytes[2..10].copy_from_slice(&value.to_be_bytes());
+                10
             }
-        }
+        };
         if let Some(key) = self.mask {
-            out.extend_from_slice(&key);
+            bytes[length..length + 4].copy_from_slice(&key);
+            length += 4;
         }
+        (bytes, length)
     }
 }
 

@@ -41,9 +41,9 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// A frame's header has arrived and is legal; its payload follows.
-    Frame(FrameHeader),
+    Frame(&'a FrameHeader),
     /// A piece of a message.
-    Data(Data<'a>),
+    Data(&'a Data<'a>),
     /// A ping with its payload.
     Ping(&'a [u8]),
     /// A pong with its payload.
@@ -119,6 +119,14 @@ enum State {
     Finished,
 }
 
+/// What the bytes at the place of a header are, and how many of them belong to it.
+enum Header {
+    /// All of them, and more to come.
+    Incomplete,
+    Legal(usize, FrameHeader),
+    Wrong(usize, Violation),
+}
+
 #[derive(Debug)]
 struct Message {
     kind: MessageKind,
@@ -188,25 +196,26 @@ impl Receiver {
                 State::Finished => return input.len(),
                 State::Failing(violation) => (0, self.fail(violation, &mut sink)),
                 State::Header if rest.is_empty() => return consumed,
-                State::Header => self.read_header(rest, &mut sink),
+                State::Header => match self.read_header(rest) {
+                    Header::Incomplete => return input.len(),
+                    Header::Wrong(taken, violation) => (taken, self.fail(violation, &mut sink)),
+                    Header::Legal(taken, header) => {
+                        let flow = sink(Fact::Frame(&header));
+                        let rest = &mut rest[taken..];
+                        if flow == Flow::Stop || rest.is_empty() && header.length.value > 0 {
+                            self.state = State::Payload { header, done: 0 };
+                            (taken, flow)
+                        } else {
+                            let (more, flow) = self.payload(header, 0, rest, &mut buffer, &mut sink);
+                            (taken + more, flow)
+                        }
+                    }
+                },
                 State::Payload { header, done } if rest.is_empty() && header.length.value > done => {
                     return consumed;
                 }
                 State::Payload { header, done } | State::Inflating { header, done } => {
-                    let missing = header.length.value - done;
-                    let take = rest.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-                    let bytes = &mut rest[..take];
-                    if let Some(key) = header.mask {
-                        apply_mask(key, done, bytes);
-                    }
-                    if header.opcode.is_control() {
-                        (take, self.control(header, done, bytes, &mut sink))
-                    } else if self.message.as_ref().is_some_and(|message| message.compressed) {
-                        buffer.resize(INFLATED_PIECE, 0);
-                        self.inflate(header, done, bytes, &mut buffer, &mut sink)
-                    } else {
-                        self.data(header, done, bytes, &mut sink)
-                    }
+                    self.payload(header, done, rest, &mut buffer, &mut sink)
                 }
             };
             consumed += taken;
@@ -216,7 +225,32 @@ impl Receiver {
         }
     }
 
-    fn read_header(&mut self, input: &[u8], sink: &mut impl FnMut(Fact<'_>) -> Flow) -> (usize, Flow) {
+    /// Reads of a frame's payload what is there.
+    fn payload(
+        &mut self,
+        header: FrameHeader,
+        done: u64,
+        rest: &mut [u8],
+        buffer: &mut Vec<u8>,
+        sink: &mut impl FnMut(Fact<'_>) -> Flow,
+    ) -> (usize, Flow) {
+        let missing = header.length.value - done;
+        let take = rest.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+        let bytes = &mut rest[..take];
+        if let Some(key) = header.mask {
+            apply_mask(key, done, bytes);
+        }
+        if header.opcode.is_control() {
+            (take, self.control(header, done, bytes, sink))
+        } else if self.message.as_ref().is_some_and(|message| message.compressed) {
+            buffer.resize(INFLATED_PIECE, 0);
+            self.inflate(header, done, bytes, buffer, sink)
+        } else {
+            self.data(header, done, bytes, sink)
+        }
+    }
+
+    fn read_header(&mut self, input: &[u8]) -> Header {
         let before = self.held.bytes().len();
         let parsed = if before == 0 {
             FrameHeader::parse(input)
@@ -230,20 +264,18 @@ impl Receiver {
                 self.held.add(input);
             }
             let start = self.held.bytes().first_chunk::<2>().map(FrameStart::of);
-            if let Some(Err(violation)) = start.map(|start| self.judge_start(start)) {
-                return (input.len(), self.fail(violation, sink));
-            }
-            return (input.len(), Flow::Continue);
+            return match start.map(|start| self.judge_start(start)) {
+                Some(Err(violation)) => Header::Wrong(input.len(), violation),
+                Some(Ok(())) | None => Header::Incomplete,
+            };
         };
-        self.held = Held::NOTHING;
-        let flow = match self.admit(&header) {
-            Ok(()) => {
-                self.state = State::Payload { header, done: 0 };
-                sink(Fact::Frame(header))
-            }
-            Err(violation) => self.fail(violation, sink),
-        };
-        (length - before, flow)
+        if before > 0 {
+            self.held = Held::NOTHING;
+        }
+        match self.admit(&header) {
+            Ok(()) => Header::Legal(length - before, header),
+            Err(violation) => Header::Wrong(length - before, violation),
+        }
     }
 
     /// Judges what the first two bytes of a header say, whether or not the rest has arrived.
@@ -373,7 +405,7 @@ impl Receiver {
         if ends {
             self.message = None;
         }
-        (taken, sink(Fact::Data(Data { kind, bytes, compressed: None, begins, ends })))
+        (taken, sink(Fact::Data(&Data { kind, bytes, compressed: None, begins, ends })))
     }
 
     /// Tells what a piece of a compressed message holds, as much of it as fits the buffer.
@@ -443,7 +475,7 @@ impl Receiver {
             self.message = None;
         }
         let data = Data { kind, bytes: &bytes[..valid], compressed: Some(compressed), begins, ends };
-        (taken, sink(Fact::Data(data)))
+        (taken, sink(Fact::Data(&data)))
     }
 
     fn fail(&mut self, violation: Violation, sink: &mut impl FnMut(Fact<'_>) -> Flow) -> Flow {

@@ -42,10 +42,9 @@ impl Transmitter {
         if let Some(key) = header.mask {
             apply_mask(key, 0, payload);
         }
-        let mut written = Vec::with_capacity(FrameHeader::MAX_LEN);
-        header.encode(&mut written);
-        let start = FrameHeader::MAX_LEN - written.len();
-        room[start..].copy_from_slice(&written);
+        let (bytes, length) = header.to_bytes();
+        let start = FrameHeader::MAX_LEN - length;
+        room[start..].copy_from_slice(&bytes[..length]);
         start
     }
 

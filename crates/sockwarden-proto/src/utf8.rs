@@ -4,6 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Utf8Error;
 
+/// The longest piece that is looked at byte by byte first.
+const SHORT: usize = 64;
+
 /// Validates a text that arrives in pieces and fails at the first byte that no continuation can mend.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Validator {
@@ -24,6 +27,10 @@ impl Utf8Validator {
     /// Takes as much of the next piece as may stand in a text and tells how many bytes that was; the byte after them,
     /// where there is one, is wrong.
     pub fn push_valid(&mut self, piece: &[u8]) -> usize {
+        // Most texts are short and plain; a call costs more than looking at them.
+        if self.held == 0 && piece.len() <= SHORT && piece.is_ascii() {
+            return piece.len();
+        }
         let mut taken = 0;
         while self.held > 0 {
             let Some(&byte) = piece.get(taken) else { return taken };

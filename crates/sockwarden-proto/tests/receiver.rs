@@ -317,7 +317,7 @@ fn a_stop_before_a_payload_leaves_it_masked_and_unread() {
     assert_eq!((consumed, &bytes), (6, &original));
     let mut heard = None;
     receiver.receive(&mut bytes[consumed..], |fact| {
-        if let Fact::Data(Data { bytes, ends, .. }) = fact {
+        if let Fact::Data(&Data { bytes, ends, .. }) = fact {
             heard = Some((bytes.to_vec(), ends));
         }
         sockwarden_proto::Flow::Continue

@@ -36,8 +36,8 @@ impl Transcript {
     /// Keeps a fact.
     pub fn hear(&mut self, fact: Fact<'_>) {
         let seen = match fact {
-            Fact::Frame(header) => Seen::Frame(header),
-            Fact::Data(Data { kind, bytes, begins, ends, compressed: _ }) => {
+            Fact::Frame(header) => Seen::Frame(*header),
+            Fact::Data(&Data { kind, bytes, begins, ends, compressed: _ }) => {
                 if let Some(Seen::Data { bytes: before, ends: ended, .. }) = self.0.last_mut() {
                     assert!(!begins && !*ended, "a message is continued that was not begun or has ended");
                     before.extend_from_slice(bytes);

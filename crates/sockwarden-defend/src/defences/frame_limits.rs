@@ -171,14 +171,13 @@ impl FrameLimits {
         count.message = count.message.saturating_add(header.length.value);
         count.fragments = count.fragments.saturating_add(1);
         let (message, fragments) = (count.message, u64::from(count.fragments));
-        [
-            exceeds(header.length.value, self.frame, "bytes in one frame"),
-            exceeds(message, self.message, "bytes in one message"),
-            exceeds(fragments, u64::from(self.fragments), "fragments in one message"),
-        ]
-        .into_iter()
-        .find(|verdict| *verdict != Verdict::Pass)
-        .unwrap_or(Verdict::Pass)
+        if header.length.value > self.frame {
+            exceeds(header.length.value, self.frame, "bytes in one frame")
+        } else if message > self.message {
+            exceeds(message, self.message, "bytes in one message")
+        } else {
+            exceeds(fragments, u64::from(self.fragments), "fragments in one message")
+        }
     }
 }
 
