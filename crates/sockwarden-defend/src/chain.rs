@@ -71,6 +71,7 @@ impl Chain {
 
     /// Asks every guard that `fact` may concern, in order. Refusals and closes of guards that only observe go to `noted`; what an
     /// application says of a caller goes to `user`.
+    #[inline]
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
         let (first, end) = match fact {
             Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) => (0, self.guards.len()),
@@ -96,6 +97,7 @@ impl Chain {
         }
     }
 
+    #[inline]
     fn ask_from(
         &mut self,
         links: Range<usize>,
@@ -112,6 +114,7 @@ impl Chain {
         Outcome::Pass
     }
 
+    #[inline]
     fn ask(&mut self, link: usize, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
         let (Some(Configured { defence, switch }), Some(guard)) =
             (self.defences.get(link), self.guards.get_mut(link))

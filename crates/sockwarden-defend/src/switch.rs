@@ -24,6 +24,7 @@ impl Switch {
     }
 
     /// Gives the mode now.
+    #[inline]
     pub fn mode(&self) -> Mode {
         // Nothing else is published by a change: a decision may be made by either mode while it happens.
         match self.now.load(Ordering::Relaxed) {

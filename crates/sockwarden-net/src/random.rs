@@ -43,6 +43,7 @@ thread_local! {
 }
 
 impl MaskKeys for SystemMaskKeys {
+    #[inline]
     fn next_key(&mut self) -> [u8; 4] {
         DRAWN.with_borrow_mut(|drawn| {
             if drawn.used == drawn.bytes.len() {

@@ -39,6 +39,7 @@ pub enum LengthForm {
 
 impl PayloadLength {
     /// Writes `value` in the shortest form.
+    #[inline]
     pub const fn minimal(value: u64) -> Self {
         let form = match value {
             0..=125 => LengthForm::Seven,
@@ -49,6 +50,7 @@ impl PayloadLength {
     }
 
     /// Tells whether the form is the shortest.
+    #[inline]
     pub fn is_minimal(self) -> bool {
         self.form == Self::minimal(self.value).form
     }
@@ -59,6 +61,7 @@ impl FrameHeader {
     pub const MAX_LEN: usize = 14;
 
     /// Makes the header of a whole, unmasked, legal frame.
+    #[inline]
     pub const fn new(opcode: Opcode, length: u64) -> Self {
         Self { fin: true, rsv: 0, opcode, mask: None, length: PayloadLength::minimal(length) }
     }
@@ -71,6 +74,7 @@ impl FrameHeader {
     }
 
     /// Reads a header from the start of `bytes` and tells how many bytes it took; `None` while it is incomplete.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let (&[first, second], rest) = bytes.split_first_chunk::<2>()?;
         let (value, form, rest) = match second & 0x7f {
@@ -96,17 +100,20 @@ impl FrameHeader {
     }
 
     /// Reads the final bit, the reserved bits and the opcode.
+    #[inline]
     pub(crate) const fn first_byte(first: u8) -> (bool, u8, Opcode) {
         (first & 0x80 != 0, first >> 4 & 0x7, Opcode::from_bits(first))
     }
 
     /// Appends the header to `out`, as it is. A value that does not fit the form it is to be written in is cut to it.
+    #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let (bytes, length) = self.to_bytes();
         out.extend_from_slice(&bytes[..length]);
     }
 
     /// Gives the header as [`FrameHeader::encode`] writes it, and its length.
+    #[inline]
     pub(crate) fn to_bytes(self) -> ([u8; Self::MAX_LEN], usize) {
         let mut bytes = [0; Self::MAX_LEN];
         bytes[0] = u8::from(self.fin) << 7 | (self.rsv & 0x7) << 4 | self.opcode.bits();

@@ -15,15 +15,15 @@ impl<F: FnMut() -> [u8; 4]> MaskKeys for F {
 }
 
 /// Masks or unmasks `bytes`, of which the first stands at `offset` in the frame's payload.
+#[inline]
 pub fn apply_mask(key: [u8; 4], offset: u64, bytes: &mut [u8]) {
-    let mut key = key;
-    key.rotate_left((offset % 4) as usize);
-    let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
+    let narrow = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
+    let wide = u64::from(narrow) << 32 | u64::from(narrow);
     let (chunks, rest) = bytes.as_chunks_mut::<8>();
     for chunk in chunks {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+        *chunk = (u64::from_le_bytes(*chunk) ^ wide).to_le_bytes();
     }
-    for (byte, k) in rest.iter_mut().zip(key.iter().cycle()) {
+    for (byte, k) in rest.iter_mut().zip(wide.to_le_bytes()) {
         *byte ^= k;
     }
 }

@@ -21,6 +21,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// Reads the low four bits of `bits`.
+    #[inline]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 0x0f {
             0x0 => Self::Continuation,
@@ -34,6 +35,7 @@ impl Opcode {
     }
 
     /// Gives the four bits.
+    #[inline]
     pub const fn bits(self) -> u8 {
         match self {
             Self::Continuation => 0x0,
@@ -47,6 +49,7 @@ impl Opcode {
     }
 
     /// Tells whether the frame controls the connection rather than carries data: the top bit is set.
+    #[inline]
     pub const fn is_control(self) -> bool {
         self.bits() & 0x8 != 0
     }
@@ -63,6 +66,7 @@ pub enum MessageKind {
 
 impl MessageKind {
     /// Gives the opcode of the message's first frame.
+    #[inline]
     pub const fn opcode(self) -> Opcode {
         match self {
             Self::Text => Opcode::Text,

@@ -164,6 +164,7 @@ impl Receiver {
     }
 
     /// Tells whether a message has begun and not ended.
+    #[inline]
     pub const fn is_inside_message(&self) -> bool {
         self.message.is_some()
     }
@@ -250,6 +251,7 @@ impl Receiver {
         }
     }
 
+    #[inline]
     fn read_header(&mut self, input: &[u8]) -> Header {
         let before = self.held.bytes().len();
         let parsed = if before == 0 {
@@ -279,6 +281,7 @@ impl Receiver {
     }
 
     /// Judges what the first two bytes of a header say, whether or not the rest has arrived.
+    #[inline]
     const fn judge_start(&self, start: FrameStart) -> Result<(), Violation> {
         let may_be_compressed = self.inflater.is_some() && begins(start.opcode).is_some();
         if start.rsv != 0 && !(start.rsv == RSV1 && may_be_compressed) {
@@ -303,6 +306,7 @@ impl Receiver {
     }
 
     /// Judges a header in its place and opens or continues its message.
+    #[inline]
     fn admit(&mut self, header: &FrameHeader) -> Result<(), Violation> {
         self.judge_start(FrameStart::from(header))?;
         let length = header.length.value;
@@ -500,6 +504,7 @@ impl Held {
     const MOST: usize = 125;
     const NOTHING: Self = Self(None);
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |begun| &begun.bytes[..begun.length])
     }

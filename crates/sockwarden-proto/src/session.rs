@@ -59,6 +59,7 @@ impl<K: MaskKeys> Session<K> {
     }
 
     /// Tells how far the close handshake has come.
+    #[inline]
     pub const fn phase(&self) -> Phase {
         self.phase
     }
@@ -93,6 +94,7 @@ impl<K: MaskKeys> Session<K> {
     }
 
     /// Queues a message, compressed where it is to be; does nothing once we have sent a close frame.
+    #[inline]
     pub fn send(&mut self, kind: MessageKind, payload: &[u8]) {
         let Self { transmitter, deflater, keys, phase, output, .. } = self;
         match (*phase, deflater) {
@@ -108,6 +110,7 @@ impl<K: MaskKeys> Session<K> {
 
     /// Queues a message that is compressed already, as the agreement with this peer has it; does nothing once we have sent
     /// a close frame.
+    #[inline]
     pub fn send_compressed(&mut self, kind: MessageKind, payload: &[u8]) {
         if matches!(self.phase, Phase::Open | Phase::CloseReceived) {
             self.transmitter.compressed(kind, payload, &mut self.keys, &mut self.output);
@@ -151,6 +154,7 @@ impl<K: MaskKeys> Session<K> {
     }
 
     /// Gives the bytes to write; the caller clears what it has written.
+    #[inline]
     pub const fn output(&mut self) -> &mut Vec<u8> {
         &mut self.output
     }

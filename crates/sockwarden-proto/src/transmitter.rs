@@ -15,12 +15,14 @@ impl Transmitter {
     }
 
     /// Appends a whole message in one frame.
+    #[inline]
     pub fn message(self, kind: MessageKind, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         self.frame(kind.opcode(), true, payload, keys, out);
     }
 
     /// Appends a whole message in one frame whose payload is compressed (RFC 7692 §6); that permessage-deflate was agreed is
     /// the caller's part.
+    #[inline]
     pub fn compressed(self, kind: MessageKind, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         let header = FrameHeader { rsv: 4, ..FrameHeader::new(kind.opcode(), payload.len() as u64) };
         self.write(header, payload, keys, out);
@@ -67,6 +69,7 @@ impl Transmitter {
     }
 
     /// Appends one frame, masked where the role asks for it; that it is legal here and now is the caller's part.
+    #[inline]
     pub fn frame(
         self,
         opcode: Opcode,
@@ -80,6 +83,7 @@ impl Transmitter {
     }
 
     /// Masks a header where the role asks for it.
+    #[inline]
     fn own(self, header: FrameHeader, keys: &mut impl MaskKeys) -> FrameHeader {
         match self.role {
             Role::Client => header.masked(keys.next_key()),
@@ -87,6 +91,7 @@ impl Transmitter {
         }
     }
 
+    #[inline]
     fn write(self, header: FrameHeader, payload: &[u8], keys: &mut impl MaskKeys, out: &mut Vec<u8>) {
         let header = self.own(header, keys);
         out.reserve(FrameHeader::MAX_LEN + payload.len());

@@ -26,11 +26,16 @@ impl Utf8Validator {
 
     /// Takes as much of the next piece as may stand in a text and tells how many bytes that was; the byte after them,
     /// where there is one, is wrong.
+    #[inline]
     pub fn push_valid(&mut self, piece: &[u8]) -> usize {
         // Most texts are short and plain; a call costs more than looking at them.
         if self.held == 0 && piece.len() <= SHORT && piece.is_ascii() {
             return piece.len();
         }
+        self.push_slowly(piece)
+    }
+
+    fn push_slowly(&mut self, piece: &[u8]) -> usize {
         let mut taken = 0;
         while self.held > 0 {
             let Some(&byte) = piece.get(taken) else { return taken };
@@ -57,6 +62,7 @@ impl Utf8Validator {
     }
 
     /// Tells whether no character is incomplete: the text may end here.
+    #[inline]
     pub const fn is_complete(&self) -> bool {
         self.held == 0
     }
