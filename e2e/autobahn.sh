@@ -6,9 +6,12 @@
 #   e2e/autobahn.sh --compression
 #                              60 cases of permessage-deflate (12 and 13) instead, up to 128 KiB: minutes
 #
+# All 517 cases, in both roles: cargo xtask autobahn --full.
+#
 # Needs node with npm, Python 3 and a Python 2.7 ($PY27, `python2.7`, or one of pyenv's); without them it exits with 77. What it
 # installs is kept in the user's cache. The gateway is $SOCKWARDEN, or the release build.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$E2E/autobahn-lib.sh"
 
 # deflate NUMBER...: names these cases of each of the 12 kinds of compression, by content (12) and by parameters (13).
 deflate() {
@@ -27,56 +30,6 @@ if [ "${1:-}" = --compression ]; then
     SELECTED=${SELECTED#, }
 fi
 export COMPRESSION=1
-SUITE=25.10.1
-WS=8.23.0
-
-is_python27() {
-    [ -n "$1" ] && "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1
-}
-
-find_python27() {
-    local candidate
-    for candidate in "${PY27:-}" python2.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python; do
-        if is_python27 "$candidate"; then
-            command -v "$candidate"
-            return 0
-        fi
-    done
-    return 1
-}
-
-# The last virtualenv that can make an environment for Python 2.7 needs a Python 3 that still has what it imports.
-find_python3() {
-    local candidate
-    for candidate in "${PY3:-}" python3 python3.11 python3.10 python3.9 python3.8; do
-        if [ -n "$candidate" ] && "$candidate" -c 'import venv, ensurepip' >/dev/null 2>&1; then
-            command -v "$candidate"
-            return 0
-        fi
-    done
-    return 1
-}
-
-install_suite() {
-    local dir=$CACHE/autobahn-$SUITE python2 python3
-    WSTEST=$dir/suite/bin/wstest
-    [ -e "$dir/complete" ] && "$WSTEST" --help >/dev/null 2>&1 && return 0
-    python2=$(find_python27) || skip "no Python 2.7 (set PY27), which the Autobahn TestSuite runs on"
-    python3=$(find_python3) || skip "no Python 3 with venv and pip to install the Autobahn TestSuite with"
-    echo "installing Autobahn TestSuite $SUITE for $("$python2" --version 2>&1)"
-    rm -rf "$dir"
-    mkdir -p "$dir"
-    if ! {
-        "$python3" -m venv "$dir/tool" &&
-            "$dir/tool/bin/pip" install -q 'virtualenv==20.15.1' 'setuptools<81' &&
-            "$dir/tool/bin/python" -m virtualenv -q -p "$python2" "$dir/suite" &&
-            "$dir/suite/bin/pip" install -q --no-python-version-warning "autobahntestsuite==$SUITE"
-    } >"$WORK/install.log" 2>&1 </dev/null; then
-        tail -n 20 "$WORK/install.log"
-        skip "the Autobahn TestSuite cannot be installed here"
-    fi
-    touch "$dir/complete"
-}
 
 npm_packages "ws-$WS" "ws@$WS"
 install_suite

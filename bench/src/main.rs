@@ -4,6 +4,7 @@
 //! the proxy on a core for itself; whatever comes back is compared byte by byte.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool speaks to the person who runs it")]
 
+mod autobahn;
 mod cases;
 mod content;
 mod dial;
@@ -30,6 +31,8 @@ use clap::Parser;
 enum Command {
     /// What a round trip costs through nginx, HAProxy and the gateway
     Relay(relay::Arguments),
+    /// Our own client against the fuzzing server of the Autobahn TestSuite
+    AutobahnClient(autobahn::Arguments),
     /// The application behind the proxies (a part of the others)
     Echo,
     /// One run of the load (a part of `relay`)
@@ -39,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Relay(arguments) => relay::run(&arguments),
+        Command::AutobahnClient(arguments) => autobahn::run(&arguments).map(|()| true),
         Command::Echo => echo::run().map(|()| true),
         Command::Load(arguments) => load::run(&arguments).map(|()| true),
     };

@@ -3,6 +3,7 @@
 //! One chore, one file. `cargo xtask` without arguments lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore speaks to the person who runs it")]
 
+mod autobahn;
 mod bench;
 mod docs;
 mod metadata;
@@ -51,6 +52,11 @@ const CHORES: &[Chore] = &[
         usage: "bench relay [OPTIONS]",
         about: "What a round trip costs through nginx, HAProxy and the gateway (--quick: two minutes)",
         run: bench::run,
+    },
+    Chore {
+        usage: "autobahn [--full]",
+        about: "The Autobahn TestSuite; all of it, in both roles, writes docs/conformance.md",
+        run: autobahn::run,
     },
     Chore { usage: "new-check ID", about: "Starts a check of the scanner", run: scaffold::new_check },
     Chore { usage: "new-defence ID", about: "Starts a defence of the gateway", run: scaffold::new_defence },

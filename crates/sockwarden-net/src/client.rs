@@ -118,6 +118,8 @@ impl Client {
             protocol: accepted.protocol,
         };
         client.take_in(&mut rest);
+        // Of a server that is gone already, what it said is still told.
+        let _ = client.flush().await;
         Ok(client)
     }
 

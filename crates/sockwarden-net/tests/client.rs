@@ -1,0 +1,50 @@
+//! The client against servers that are scripts of bytes.
+
+use std::time::Duration;
+
+use sockwarden_net::{Client, Incoming, Stream};
+use sockwarden_proto::{
+    CloseCode, Limits,
+    handshake::{ClientHandshake, switching_protocols},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_close_frame_that_comes_with_the_answer_is_answered_at_once() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = switching_protocols(KEY.as_bytes(), None);
+        bytes.extend_from_slice(b"\x88\x02\x03\xe8");
+        stream.write_all(&bytes).await.unwrap();
+        let mut request = Vec::new();
+        while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let end = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        let mut answer = request.split_off(end);
+        while answer.len() < 8 {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        // Masked with a random key: the opcode, the length and the number of bytes are what can be known.
+        assert_eq!((answer[0], answer[1], answer.len()), (0x88, 0x82, 8));
+    };
+    let client = async {
+        let stream = Stream::Plain(TcpStream::connect(address).await.unwrap());
+        let handshake = ClientHandshake::new("localhost", "/", KEY);
+        let mut client = Client::upgrade(stream, &handshake, Limits::default()).await.unwrap();
+        // Nothing is read from here on before the server has its answer.
+        (client.next().await.unwrap(), client)
+    };
+    let ((), (incoming, _client)) =
+        timeout(SOON, async { tokio::join!(server, client) }).await.expect("no answer in time");
+    assert_eq!(incoming, Incoming::Close(Some(CloseCode::NORMAL), String::new()));
+}
