@@ -12,7 +12,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use sockwarden_model::{Action, AuditEvent, Control, Event, EventSender, Requester, Role, printable};
+use sockwarden_model::{
+    Action, AuditEvent, Control, Event, EventSender, Operations, Requester, Role, printable,
+};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     endpoints::BODY,
     feed::Feed,
     host::{Names, is_plain_path},
+    server::Wiring,
     token::Tokens,
 };
 
@@ -35,6 +38,7 @@ pub(crate) type Shared = Arc<Gate>;
 
 pub(crate) struct Gate {
     pub(crate) control: Arc<dyn Control>,
+    pub(crate) operations: Arc<dyn Operations>,
     pub(crate) events: EventSender,
     pub(crate) feed: Feed,
     pub(crate) tokens: Tokens,
@@ -61,13 +65,8 @@ struct Rates {
 }
 
 impl Gate {
-    pub(crate) fn new(
-        control: Arc<dyn Control>,
-        events: EventSender,
-        feed: Feed,
-        tokens: Tokens,
-        streams: usize,
-    ) -> Self {
+    pub(crate) fn new(wiring: Wiring, tokens: Tokens, streams: usize) -> Self {
+        let Wiring { control, operations, events, feed } = wiring;
         let rates = Rates {
             health: Bucket::new(100, Duration::from_millis(20)),
             viewers: Bucket::new(100, Duration::from_millis(50)),
@@ -75,7 +74,16 @@ impl Gate {
             refused: Bucket::new(20, Duration::from_millis(200)),
         };
         let streams = Arc::new(Semaphore::new(streams));
-        Self { control, events, feed, tokens, streams, rates: Mutex::new(rates), begun: Instant::now() }
+        Self {
+            control,
+            operations,
+            events,
+            feed,
+            tokens,
+            streams,
+            rates: Mutex::new(rates),
+            begun: Instant::now(),
+        }
     }
 
     fn take(&self, which: impl Fn(&mut Rates) -> &mut Bucket) -> bool {

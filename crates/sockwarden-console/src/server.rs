@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use sockwarden_model::{Control, EventSender};
+use sockwarden_model::{Control, EventSender, Operations};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -45,6 +45,18 @@ pub struct Console {
     task: JoinHandle<()>,
 }
 
+/// What an admin listener is wired to.
+pub struct Wiring {
+    /// The gateway.
+    pub control: Arc<dyn Control>,
+    /// Whoever runs it.
+    pub operations: Arc<dyn Operations>,
+    /// Takes what is audited.
+    pub events: EventSender,
+    /// Gives what is watched.
+    pub feed: Feed,
+}
+
 /// Why an admin listener does not listen.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -62,16 +74,14 @@ pub enum StartError {
 }
 
 impl Console {
-    /// Listens and answers; `acceptor` is for TLS, `events` takes what is audited, `feed` gives what is watched.
+    /// Listens and answers; `acceptor` is for TLS.
     ///
     /// # Errors
     /// The address is in use or not allowed, or TLS is wanted and not given.
     pub async fn start(
         admin: Admin,
         acceptor: Option<TlsAcceptor>,
-        control: Arc<dyn Control>,
-        events: EventSender,
-        feed: Feed,
+        wiring: Wiring,
     ) -> Result<Self, StartError> {
         if admin.needs_tls && acceptor.is_none() {
             return Err(StartError::NoCertificate);
@@ -81,7 +91,7 @@ impl Console {
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let tls = acceptor.is_some();
-        let gate = Arc::new(Gate::new(control, events, feed, admin.tokens, WATCHERS));
+        let gate = Arc::new(Gate::new(wiring, admin.tokens, WATCHERS));
         let door = Door { router: endpoints::router(&gate), acceptor, hosts: admin.hosts.into() };
         Ok(Self { address, tls, task: tokio::spawn(accept(listener, door)) })
     }

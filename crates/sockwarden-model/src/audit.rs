@@ -88,6 +88,10 @@ pub enum Action {
         /// The mode from now on.
         mode: Mode,
     },
+    /// The configuration was to be read again; a notice tells what came of it.
+    Reload,
+    /// The gateway was told to end in order.
+    Drain,
     /// A request was refused for want of a right.
     Refused {
         /// What was asked for, escaped and cut.

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use sockwarden_console::{Admin, AdminConfig, Console, Feed};
-use sockwarden_gateway::{Gateway, Problem};
-use sockwarden_model::EventSender;
+use sockwarden_console::{Admin, AdminConfig, Console, Wiring};
+use sockwarden_gateway::Problem;
 use sockwarden_net::ServerTls;
 
 /// An admin listener that can start.
@@ -49,18 +48,13 @@ pub(crate) fn warnings(config: &AdminConfig) -> Vec<Problem> {
 }
 
 impl Prepared {
-    /// Listens, in front of `gateway`.
+    /// Listens and answers.
     ///
     /// # Errors
     /// The address cannot be had.
-    pub(crate) async fn start(
-        self,
-        gateway: &Gateway,
-        events: EventSender,
-        feed: Feed,
-    ) -> Result<Console, sockwarden_console::StartError> {
+    pub(crate) async fn start(self, wiring: Wiring) -> Result<Console, sockwarden_console::StartError> {
         let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
-        Console::start(self.admin, acceptor, gateway.control(), events, feed).await
+        Console::start(self.admin, acceptor, wiring).await
     }
 }
 

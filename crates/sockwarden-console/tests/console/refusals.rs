@@ -77,6 +77,8 @@ async fn a_wrong_token_is_none() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;
@@ -100,6 +102,8 @@ async fn a_viewer_looks_and_does_nothing_else() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;

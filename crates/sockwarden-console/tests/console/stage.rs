@@ -8,9 +8,12 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_config::HumanDuration;
-use sockwarden_console::{AdminConfig, Console, Feed, build, write_new_token};
+use sockwarden_console::{AdminConfig, Console, Feed, Wiring, build, write_new_token};
 use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig};
-use sockwarden_model::{Action, AuditEvent, Control, Event, Requester, Role, event_channel};
+use sockwarden_model::{
+    Action, Answer, AuditEvent, Control, Draining, Event, Operations, OrderError, Reloaded, Requester, Role,
+    event_channel,
+};
 use sockwarden_net::{Client, ClientTls, DevCertificate, DialOptions, Incoming, ServerTls};
 use sockwarden_proto::{Limits, handshake::ClientHandshake};
 use tokio::{
@@ -35,6 +38,31 @@ pub(crate) struct Stage {
     pub(crate) viewer: String,
     pub(crate) log: Arc<Mutex<Vec<Event>>>,
     feed: Feed,
+    pub(crate) runner: Arc<Runner>,
+}
+
+/// Whoever runs the gateway: gives the answers that it was told to, and remembers by whom it was asked.
+#[derive(Default)]
+pub(crate) struct Runner {
+    pub(crate) reloads: Mutex<Vec<Result<Reloaded, OrderError>>>,
+    pub(crate) drains: Mutex<Vec<Result<Draining, OrderError>>>,
+    pub(crate) asked: Mutex<Vec<Requester>>,
+}
+
+impl Operations for Runner {
+    fn reload(&self, by: &Requester, answer: Answer<Result<Reloaded, OrderError>>) {
+        self.asked.lock().unwrap().push(by.clone());
+        if let Some(prepared) = self.reloads.lock().unwrap().pop() {
+            answer(prepared);
+        }
+    }
+
+    fn drain(&self, by: &Requester, answer: Answer<Result<Draining, OrderError>>) {
+        self.asked.lock().unwrap().push(by.clone());
+        if let Some(prepared) = self.drains.lock().unwrap().pop() {
+            answer(prepared);
+        }
+    }
 }
 
 /// An HTTP answer.
@@ -83,9 +111,14 @@ impl Stage {
         let acceptor = certificate
             .map(|c| ServerTls::from_pem(c.certificate.as_bytes(), c.key.as_bytes()).unwrap().acceptor());
         let (feed, log) = (Feed::new(), Arc::new(Mutex::new(Vec::new())));
-        let console =
-            Console::start(build(&config).unwrap(), acceptor, gateway.control(), sender, feed.clone()).await;
-        let console = console.unwrap();
+        let runner = Arc::new(Runner::default());
+        let wiring = Wiring {
+            control: gateway.control(),
+            operations: Arc::clone(&runner) as Arc<dyn Operations>,
+            events: sender,
+            feed: feed.clone(),
+        };
+        let console = Console::start(build(&config).unwrap(), acceptor, wiring).await.unwrap();
         let (record, published) = (Arc::clone(&log), feed.clone());
         // It ends with the last sender: those of the gateway and of the console.
         std::thread::spawn(move || {
@@ -104,6 +137,7 @@ impl Stage {
             viewer: read(&viewer),
             log,
             feed,
+            runner,
         }
     }
 

@@ -6,5 +6,6 @@ mod bad_configuration;
 mod bad_input;
 mod bench;
 mod guard;
+mod orders;
 mod run;
 mod service;
