@@ -12,7 +12,7 @@ use sockwarden_model::{Control, EventSender, Operations};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
@@ -36,12 +36,15 @@ const BUFFER: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// How long a connection lasts at most, a watcher's included.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long answers that are under way may take once the listener stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// An admin listener that accepts connections.
 #[derive(Debug)]
 pub struct Console {
     address: SocketAddr,
     tls: bool,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -93,7 +96,8 @@ impl Console {
         let tls = acceptor.is_some();
         let gate = Arc::new(Gate::new(wiring, admin.tokens, WATCHERS));
         let door = Door { router: endpoints::router(&gate), acceptor, hosts: admin.hosts.into() };
-        Ok(Self { address, tls, task: tokio::spawn(accept(listener, door)) })
+        let (stop, stopping) = watch::channel(false);
+        Ok(Self { address, tls, stop, task: tokio::spawn(accept(listener, door, stopping)) })
     }
 
     /// Tells where it listens, with the port that was taken.
@@ -106,9 +110,9 @@ impl Console {
         self.tls
     }
 
-    /// Stops listening and drops every connection.
+    /// Stops listening, and drops every connection once answers that are under way have been given, or a second later.
     pub async fn stop(mut self) {
-        self.task.abort();
+        let _ = self.stop.send(true);
         let _ = (&mut self.task).await;
     }
 }
@@ -126,12 +130,17 @@ struct Door {
     hosts: Arc<[String]>,
 }
 
-async fn accept(listener: TcpListener, door: Door) {
+async fn accept(listener: TcpListener, door: Door, mut stopping: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
     loop {
-        let (tcp, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // A console that was dropped has aborted this task.
+            () = stop(&mut stopping) => break,
+        };
+        let (tcp, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
                 // Out of descriptors, most likely: those that are open come back as connections end.
@@ -141,35 +150,54 @@ async fn accept(listener: TcpListener, door: Door) {
         };
         while connections.try_join_next().is_some() {}
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let serving = serve(door.clone(), tcp, peer);
+        let serving = serve(door.clone(), tcp, peer, stopping.clone());
         connections.spawn(async move {
             let _ = timeout(LIFETIME, serving).await;
             drop(permit);
         });
     }
+    drop(listener);
+    let _ = timeout(LAST_ANSWERS, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn serve(door: Door, tcp: TcpStream, peer: SocketAddr) {
+async fn serve(door: Door, tcp: TcpStream, peer: SocketAddr, stopping: watch::Receiver<bool>) {
     let Ok(local) = tcp.local_addr() else { return };
     let names = Arc::new(Names::new(local, door.acceptor.is_some(), &door.hosts));
     let router = door.router.layer(Extension(Connection { peer, names }));
     match door.acceptor {
-        None => answer(router, tcp).await,
+        None => answer(router, tcp, stopping).await,
         Some(acceptor) => {
             if let Ok(Ok(tls)) = timeout(HEAD_TIME, acceptor.accept(tcp)).await {
-                answer(router, tls).await;
+                answer(router, tls, stopping).await;
             }
         }
     }
 }
 
-async fn answer(router: Router, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+async fn answer(
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(BUFFER)
         .max_headers(HEADERS)
         .half_close(false);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
     // What a client does wrong ends its own connection; there is nothing to do about it.
-    let _ = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    tokio::select! {
+        _ = &mut connection => {}
+        () = stop(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Waits until the listener stops.
+async fn stop(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stops| *stops).await;
 }

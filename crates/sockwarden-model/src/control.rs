@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Counters, EventId, Mode, Requester, Traffic};
 
@@ -66,7 +66,7 @@ impl SessionQuery {
 }
 
 /// Some established sessions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionPage {
     /// The sessions, by id.
     pub sessions: Vec<Session>,
@@ -77,7 +77,7 @@ pub struct SessionPage {
 }
 
 /// One established session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// Names the connection in all its events.
     pub id: EventId,
@@ -104,7 +104,7 @@ pub struct Session {
 }
 
 /// How far the life of a session has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Messages pass.
@@ -128,7 +128,7 @@ impl CloseOrder {
 }
 
 /// A route and what guards it now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteState {
     /// The name in events and messages.
     pub name: String,
@@ -143,7 +143,7 @@ pub struct RouteState {
 }
 
 /// A defence of a route and its mode.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefenceState {
     /// The id of the defence.
     pub rule: String,
@@ -183,7 +183,7 @@ impl ModeChange {
 }
 
 /// Whether new connections are welcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Readiness {
     /// They are.

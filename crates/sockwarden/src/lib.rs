@@ -10,6 +10,7 @@ pub mod config;
 mod config_file;
 pub mod demo;
 mod exit;
+mod operator;
 mod orders;
 mod rules;
 mod serve;

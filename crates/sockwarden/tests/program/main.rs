@@ -6,6 +6,7 @@ mod bad_configuration;
 mod bad_input;
 mod bench;
 mod guard;
+mod operator;
 mod orders;
 mod run;
 mod service;
