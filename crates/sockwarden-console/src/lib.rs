@@ -5,8 +5,10 @@
 //! the Host header, the Origin of a page, the rate, the token and its role, the time and the size; what operators do, and
 //! what somebody is refused, is an audit event.
 
+mod access;
 mod answer;
 mod bucket;
+mod certificate;
 mod config;
 mod endpoints;
 mod events;
@@ -23,6 +25,7 @@ mod server;
 mod sessions;
 mod token;
 
+pub use access::Tls;
 pub use config::{Admin, AdminConfig, Problem, build};
 pub use feed::Feed;
 pub use openapi::openapi;

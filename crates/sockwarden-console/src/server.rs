@@ -16,10 +16,11 @@ use tokio::{
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Admin, Feed, endpoints,
+    Admin, Feed,
+    access::{Access, Shown, Tls},
+    certificate, endpoints,
     gate::{Connection, Gate},
     host::Names,
 };
@@ -40,10 +41,9 @@ const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// An admin listener that accepts connections.
-#[derive(Debug)]
 pub struct Console {
     address: SocketAddr,
-    tls: bool,
+    gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -77,27 +77,22 @@ pub enum StartError {
 }
 
 impl Console {
-    /// Listens and answers; `acceptor` is for TLS.
+    /// Listens and answers.
     ///
     /// # Errors
     /// The address is in use or not allowed, or TLS is wanted and not given.
-    pub async fn start(
-        admin: Admin,
-        acceptor: Option<TlsAcceptor>,
-        wiring: Wiring,
-    ) -> Result<Self, StartError> {
-        if admin.needs_tls && acceptor.is_none() {
+    pub async fn start(admin: Admin, tls: Option<Tls>, wiring: Wiring) -> Result<Self, StartError> {
+        if admin.needs_tls && tls.is_none() {
             return Err(StartError::NoCertificate);
         }
         let address = admin.address;
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let tls = acceptor.is_some();
-        let gate = Arc::new(Gate::new(wiring, admin.tokens, WATCHERS));
-        let door = Door { router: endpoints::router(&gate), acceptor, hosts: admin.hosts.into() };
+        let gate = Arc::new(Gate::new(wiring, Access::new(admin, tls), WATCHERS));
+        let door = Door { router: endpoints::router(&gate), gate: Arc::clone(&gate) };
         let (stop, stopping) = watch::channel(false);
-        Ok(Self { address, tls, stop, task: tokio::spawn(accept(listener, door, stopping)) })
+        Ok(Self { address, gate, stop, task: tokio::spawn(accept(listener, door, stopping)) })
     }
 
     /// Tells where it listens, with the port that was taken.
@@ -106,8 +101,27 @@ impl Console {
     }
 
     /// Tells whether it speaks TLS.
-    pub const fn is_tls(&self) -> bool {
-        self.tls
+    pub fn is_tls(&self) -> bool {
+        self.gate.access().tls.is_some()
+    }
+
+    /// Takes new tokens, names, hosts and certificates; the address stays. Requests on connections that are open are judged
+    /// by them too, and who watches events is cut off where anybody's right has changed.
+    ///
+    /// # Errors
+    /// TLS is wanted and not given; then nothing has changed.
+    pub fn renew(&self, admin: Admin, tls: Option<Tls>) -> Result<(), StartError> {
+        if admin.needs_tls && tls.is_none() {
+            return Err(StartError::NoCertificate);
+        }
+        self.gate.renew(Access::new(admin, tls));
+        Ok(())
+    }
+
+    /// Takes new certificates for the connections to come. Certificates of clients that the old authorities vouched for count
+    /// no more where the new ones are others.
+    pub fn renew_tls(&self, tls: Tls) {
+        self.gate.renew(self.gate.access().with_tls(tls));
     }
 
     /// Stops listening, and drops every connection once answers that are under way have been given, or a second later.
@@ -126,8 +140,7 @@ impl Drop for Console {
 #[derive(Clone)]
 struct Door {
     router: Router,
-    acceptor: Option<TlsAcceptor>,
-    hosts: Arc<[String]>,
+    gate: Arc<Gate>,
 }
 
 async fn accept(listener: TcpListener, door: Door, mut stopping: watch::Receiver<bool>) {
@@ -162,13 +175,19 @@ async fn accept(listener: TcpListener, door: Door, mut stopping: watch::Receiver
 
 async fn serve(door: Door, tcp: TcpStream, peer: SocketAddr, stopping: watch::Receiver<bool>) {
     let Ok(local) = tcp.local_addr() else { return };
-    let names = Arc::new(Names::new(local, door.acceptor.is_some(), &door.hosts));
-    let router = door.router.layer(Extension(Connection { peer, names }));
-    match door.acceptor {
-        None => answer(router, tcp, stopping).await,
-        Some(acceptor) => {
-            if let Ok(Ok(tls)) = timeout(HEAD_TIME, acceptor.accept(tcp)).await {
-                answer(router, tls, stopping).await;
+    let access = door.gate.access();
+    let names = Arc::new(Names::new(local, access.tls.is_some(), &access.hosts));
+    let connection = |shown| Extension(Connection { peer, names, shown });
+    match &access.tls {
+        None => answer(door.router.layer(connection(None)), tcp, stopping).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_TIME, tls.acceptor.accept(tcp)).await {
+                let first = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let shown = first.map(|certificate| {
+                    let authorities = Arc::clone(&tls.authorities);
+                    Arc::new(Shown { names: certificate::names(certificate), authorities })
+                });
+                answer(door.router.layer(connection(shown)), stream, stopping).await;
             }
         }
     }

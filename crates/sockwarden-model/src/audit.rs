@@ -23,11 +23,14 @@ pub struct Requester {
     pub role: Role,
     /// The address and port that the request came from; absent where nobody asked.
     pub from: Option<String>,
+    /// The name in the certificate that was shown, escaped; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl Requester {
     /// The gateway itself, when a stated time is over.
-    pub const TIMER: Self = Self { role: Role::Timer, from: None };
+    pub const TIMER: Self = Self { role: Role::Timer, from: None, name: None };
 }
 
 /// What somebody may do with a gateway.

@@ -39,13 +39,7 @@ impl ClientTls {
     /// # Errors
     /// The text holds no certificate, or a malformed one.
     pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|_| TlsError::NoCertificate)?)?;
-        }
-        if roots.is_empty() {
-            return Err(TlsError::NoCertificate);
-        }
+        let roots = roots(pem)?;
         let config =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()?
@@ -107,6 +101,15 @@ impl ClientTls {
         config.resumption = Resumption::default();
         Self { config: Arc::new(config) }
     }
+}
+
+/// Reads authorities in PEM, one at least.
+pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|_| TlsError::NoCertificate)?)?;
+    }
+    if roots.is_empty() { Err(TlsError::NoCertificate) } else { Ok(roots) }
 }
 
 /// Reads a certificate chain and its private key, both in PEM.

@@ -79,7 +79,7 @@ mod tests {
     fn an_order_that_finds_no_place_is_answered_and_not_reported_as_given() {
         let (sender, events) = event_channel(100);
         let (orders, mut queue) = Orders::new(sender);
-        let by = Requester { role: Role::Operator, from: None };
+        let by = Requester { role: Role::Operator, from: None, name: None };
         let refused = Arc::new(Mutex::new(Vec::new()));
         for _ in 0..WAITING + 2 {
             let refused = Arc::clone(&refused);

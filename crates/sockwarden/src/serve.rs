@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use sockwarden_console::{Console, Feed, Wiring};
-use sockwarden_gateway::{Built, DrainConfig, Gateway};
+use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem};
 use sockwarden_model::{Draining, OrderError, Reloaded, event_channel};
 use sockwarden_store::{EventLog, EventWriter};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Sleep, sleep},
+};
 
 use crate::{
+    admin::Running,
     commands::check,
     config::Config,
     config_file::{ConfigFile, Loaded, Unusable},
@@ -40,10 +44,7 @@ pub(crate) fn serve(
     }
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
-    let admin = config.admin().map_err(|problems| {
-        let all: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
-        anyhow::anyhow!("{}", all.join("; "))
-    })?;
+    let admin = config.admin().map_err(|problems| anyhow::anyhow!("{}", all(&problems)))?;
     let feed = Feed::new();
     let published = feed.clone();
     let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
@@ -54,25 +55,22 @@ pub(crate) fn serve(
         let authority = built.dev_authority.clone();
         let gateway = Gateway::start(built, sender.clone()).await?;
         let (operations, orders) = Orders::new(sender.clone());
-        let console = match admin {
+        let admin = match admin {
             Some(admin) => {
                 let (control, operations) = (gateway.control(), Arc::new(operations));
-                Some(admin.start(Wiring { control, operations, events: sender, feed }).await?)
+                let wiring = Wiring { control, operations, events: sender, feed };
+                Some(admin.start(wiring).await?)
             }
             None => None,
         };
         warn();
-        introduce(&gateway, console.as_ref(), &config);
+        introduce(&gateway, admin.as_ref().map(Running::console), &config);
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         let _watchdog = Watchdog::start();
         told(service::ready());
-        Run { gateway, config, file, log: writer.log(), signals, orders }.until_the_end().await;
-        // Until here whoever asks is told that the gateway is not ready.
-        if let Some(console) = console {
-            console.stop().await;
-        }
+        Run { gateway, admin, config, file, log: writer.log(), signals, orders }.until_the_end().await;
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -86,6 +84,11 @@ pub(crate) fn serve(
     ended?;
     writer.finish()?;
     Ok(())
+}
+
+/// Words problems in one line.
+fn all(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect::<Vec<_>>().join("; ")
 }
 
 fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
@@ -105,6 +108,7 @@ fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
 /// A gateway that runs, and everybody who may tell it something.
 struct Run {
     gateway: Gateway,
+    admin: Option<Running>,
     config: Config,
     file: Option<ConfigFile>,
     log: EventLog,
@@ -123,8 +127,15 @@ enum End {
 
 impl Run {
     async fn until_the_end(mut self) {
+        let mut look = std::pin::pin!(self.next_look());
         let end = loop {
             tokio::select! {
+                () = &mut look => {
+                    if let Some(admin) = &mut self.admin {
+                        admin.refresh();
+                    }
+                    look.set(self.next_look());
+                }
                 signal = self.signals.next() => match signal {
                     Signal::Hangup => {
                         // Who sent it is told on standard error.
@@ -148,40 +159,18 @@ impl Run {
         self.farewell(end).await;
     }
 
+    /// Waits until it is time to look at the admin listener's certificates.
+    fn next_look(&self) -> Sleep {
+        sleep(self.config.limits.certificate_poll.get())
+    }
+
     /// Ends, or is told to hurry.
     async fn farewell(self, end: End) {
-        let Self { gateway, config, file: _, log, mut signals, mut orders } = self;
-        let DrainConfig { delay, window, grace, code: _ } = &config.drain;
-        let time = match end {
-            End::Stop => STOP,
-            End::Drain => {
-                delay.get().saturating_add(window.get()).saturating_add(grace.get()).saturating_add(STOP)
-            }
-        };
-        told(service::stopping(time));
-        let ending = async {
-            match end {
-                End::Stop => gateway.stop().await,
-                End::Drain => gateway.drain(&config.drain).await,
-            }
-        };
-        let mut ending = std::pin::pin!(ending);
-        loop {
-            tokio::select! {
-                () = &mut ending => return,
-                signal = signals.next() => match signal {
-                    Signal::Interrupt | Signal::Terminate => return,
-                    // A disk that hangs must not hold up the farewells.
-                    Signal::Reopen => drop(tokio::spawn(reopen(log.clone()))),
-                    Signal::Hangup => anstream::eprintln!("{WARNING}warning:{WARNING:#} {ENDING}"),
-                },
-                Some(order) = orders.recv() => match (order, end) {
-                    (Order::Drain(answer), End::Drain) => answer(Ok(Draining::UnderWay)),
-                    (order @ (Order::Reload(_) | Order::Drain(_)), End::Stop | End::Drain) => {
-                        order.refuse(OrderError::NotNow(ENDING.to_owned()));
-                    }
-                },
-            }
+        let Self { gateway, admin, config, file: _, log, signals, orders } = self;
+        end_of(gateway, end, &config.drain, log, signals, orders).await;
+        // Until here whoever asks is told that the gateway is not ready.
+        if let Some(admin) = admin {
+            admin.stop().await;
         }
     }
 
@@ -220,17 +209,70 @@ impl Run {
         if config.events != self.config.events {
             return Err(restart("events"));
         }
-        if config.admin != self.config.admin {
-            return Err(restart("admin"));
+        let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address.clone());
+        match (address(&config), address(&self.config)) {
+            (new, old) if new == old => {}
+            (Some(_), Some(_)) => return Err(restart("admin.address")),
+            (Some(_), None) | (None, _) => return Err(restart("admin")),
         }
+        // Its files may have changed since they were judged.
+        let admin = config
+            .admin()
+            .map_err(|problems| OrderError::Invalid { why: all(&problems), details: Vec::new() })?;
         let reloaded = self.gateway.reload(built, &config.reload).await;
         let reloaded = reloaded.map_err(|error| OrderError::Invalid {
             why: format!("{:#}", anyhow::Error::from(error)),
             details: Vec::new(),
         })?;
+        if let (Some(running), Some(prepared)) = (&mut self.admin, admin) {
+            running.renew(prepared);
+        }
         check::say(&warnings);
         self.config = config;
         Ok(reloaded)
+    }
+}
+
+/// Ends a gateway, or is told to hurry.
+async fn end_of(
+    gateway: Gateway,
+    end: End,
+    drain: &DrainConfig,
+    log: EventLog,
+    mut signals: Signals,
+    mut orders: mpsc::Receiver<Order>,
+) {
+    let DrainConfig { delay, window, grace, code: _ } = drain;
+    let time = match end {
+        End::Stop => STOP,
+        End::Drain => {
+            delay.get().saturating_add(window.get()).saturating_add(grace.get()).saturating_add(STOP)
+        }
+    };
+    told(service::stopping(time));
+    let ending = async {
+        match end {
+            End::Stop => gateway.stop().await,
+            End::Drain => gateway.drain(drain).await,
+        }
+    };
+    let mut ending = std::pin::pin!(ending);
+    loop {
+        tokio::select! {
+            () = &mut ending => return,
+            signal = signals.next() => match signal {
+                Signal::Interrupt | Signal::Terminate => return,
+                // A disk that hangs must not hold up the farewells.
+                Signal::Reopen => drop(tokio::spawn(reopen(log.clone()))),
+                Signal::Hangup => anstream::eprintln!("{WARNING}warning:{WARNING:#} {ENDING}"),
+            },
+            Some(order) = orders.recv() => match (order, end) {
+                (Order::Drain(answer), End::Drain) => answer(Ok(Draining::UnderWay)),
+                (order @ (Order::Reload(_) | Order::Drain(_)), End::Stop | End::Drain) => {
+                    order.refuse(OrderError::NotNow(ENDING.to_owned()));
+                }
+            },
+        }
     }
 }
 

@@ -2,7 +2,12 @@
 
 use sockwarden_model::{Draining, OrderError, Reloaded, Role};
 
-use crate::stage::Stage;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::stage::{Stage, soon};
 
 #[tokio::test]
 async fn what_comes_of_a_reload_is_answered() {
@@ -50,5 +55,35 @@ async fn only_operators_give_orders() {
     stage.ask("POST", "/api/v1/reload", &stage.operator, "").await;
     let asked = stage.runner.asked.lock().unwrap().clone();
     assert!(asked.len() == 1 && asked[0].role == Role::Operator && asked[0].from.is_some(), "{asked:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_counts_no_more_on_connections_that_are_open() {
+    let stage = Stage::start().await;
+    let request = |path: &str, token: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n", stage.admin)
+    };
+    let mut tcp = TcpStream::connect(stage.admin).await.unwrap();
+    let mut ask = async |token: &str| {
+        tcp.write_all(request("/api/v1/routes", token).as_bytes()).await.unwrap();
+        let mut bytes = [0; 8000];
+        let length = soon(tcp.read(&mut bytes)).await.unwrap();
+        String::from_utf8_lossy(&bytes[9..length.min(12)]).into_owned()
+    };
+    assert_eq!((ask(&stage.operator).await.as_str(), ask(&stage.viewer).await.as_str()), ("200", "200"));
+    let mut watcher = TcpStream::connect(stage.admin).await.unwrap();
+    watcher.write_all(request("/api/v1/events", &stage.viewer).as_bytes()).await.unwrap();
+    let mut seen = [0; 8000];
+    assert!(soon(watcher.read(&mut seen)).await.unwrap() > 0);
+    stage.renew([2; 32]);
+    assert_eq!((ask(&stage.operator).await.as_str(), ask(&stage.viewer).await.as_str()), ("401", "200"));
+    // The stream ends, for rights have changed; the connection need not.
+    let ended = soon(async {
+        let mut rest = Vec::new();
+        while !rest.ends_with(b"0\r\n\r\n") && watcher.read_buf(&mut rest).await.unwrap() > 0 {}
+        rest
+    });
+    assert!(ended.await.ends_with(b"0\r\n\r\n"));
     stage.stop().await;
 }

@@ -82,7 +82,10 @@ async fn a_wrong_token_is_none() {
             | Action::Refused { .. } => None,
         })
         .await;
-    assert_eq!(reason, ("GET /api/v1/routes".to_owned(), "this needs a token".to_owned()));
+    assert_eq!(
+        reason,
+        ("GET /api/v1/routes".to_owned(), "this needs a token or a certificate that is listed".to_owned())
+    );
     assert_eq!(stage.ask("GET", "/api/v1/routes", good, "").await.status, 200);
     stage.stop().await;
 }

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_config::HumanDuration;
-use sockwarden_console::{AdminConfig, Console, Feed, Wiring, build, write_new_token};
+use sockwarden_console::{AdminConfig, Console, Feed, Tls, Wiring, build, write_new_token};
 use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig};
 use sockwarden_model::{
     Action, Answer, AuditEvent, Control, Draining, Event, Operations, OrderError, Reloaded, Requester, Role,
@@ -108,8 +108,10 @@ impl Stage {
             key: named,
             ..AdminConfig::new("127.0.0.1:0", &operator)
         };
-        let acceptor = certificate
-            .map(|c| ServerTls::from_pem(c.certificate.as_bytes(), c.key.as_bytes()).unwrap().acceptor());
+        let tls = certificate.map(|c| {
+            let tls = ServerTls::from_pem(c.certificate.as_bytes(), c.key.as_bytes()).unwrap();
+            Tls { acceptor: tls.acceptor(), authorities: Arc::default() }
+        });
         let (feed, log) = (Feed::new(), Arc::new(Mutex::new(Vec::new())));
         let runner = Arc::new(Runner::default());
         let wiring = Wiring {
@@ -118,7 +120,7 @@ impl Stage {
             events: sender,
             feed: feed.clone(),
         };
-        let console = Console::start(build(&config).unwrap(), acceptor, wiring).await.unwrap();
+        let console = Console::start(build(&config).unwrap(), tls, wiring).await.unwrap();
         let (record, published) = (Arc::clone(&log), feed.clone());
         // It ends with the last sender: those of the gateway and of the console.
         std::thread::spawn(move || {
@@ -148,6 +150,19 @@ impl Stage {
         }
     }
 
+    /// Gives the listener another token for operators, and this one for viewers.
+    pub(crate) fn renew(&self, viewer: [u8; 32]) {
+        let folder = tempfile::tempdir().unwrap();
+        let (operator_file, viewer_file) = (folder.path().join("operator"), folder.path().join("viewer"));
+        write_new_token(&operator_file, [3; 32]).unwrap();
+        write_new_token(&viewer_file, viewer).unwrap();
+        let config = AdminConfig {
+            viewer_token_file: Some(viewer_file),
+            ..AdminConfig::new("127.0.0.1:0", &operator_file)
+        };
+        self.console.renew(build(&config).unwrap(), None).unwrap();
+    }
+
     /// Tells the gateway to end, some time after readiness has been withdrawn.
     pub(crate) fn drain(&mut self) {
         let gateway = self.gateway.take().unwrap();
@@ -163,7 +178,7 @@ impl Stage {
     pub(crate) fn flood(&self, count: u64) {
         for at_ms in 0..count {
             let action = Action::Refused { request: "GET /".to_owned(), reason: "flood".to_owned() };
-            let by = Requester { role: Role::Nobody, from: None };
+            let by = Requester { role: Role::Nobody, from: None, name: None };
             self.feed.publish(&Event::Audit(AuditEvent { at_ms, by, action }));
         }
     }

@@ -94,7 +94,9 @@ impl Target {
         match (token, cert) {
             (Some(token), Some(cert)) => format!("{token} and {cert} were shown"),
             (Some(one), None) | (None, Some(one)) => format!("{one} was shown"),
-            (None, None) => "nothing was shown; add `--token-file FILE`".to_owned(),
+            (None, None) => {
+                "nothing was shown; add `--token-file FILE`, or `--cert FILE --key FILE`".to_owned()
+            }
         }
     }
 }
@@ -145,7 +147,13 @@ impl Connect {
                 .with_context(|| format!("`{}` cannot be used", path.display()))?,
             None => ClientTls::platform()?,
         };
-        let token = Some(Token::read(self.token_file.as_deref().unwrap_or(&admin.token_file))?);
+        let token = match (&self.token_file, &admin.token_file) {
+            (Some(path), _) => Some(Token::read(path)?),
+            // Who shows a certificate may not be who reads the operators' token.
+            (None, Some(path)) if self.cert.is_some() => Token::read(path).ok(),
+            (None, Some(path)) => Some(Token::read(path)?),
+            (None, None) => None,
+        };
         self.target_of(url, Some(connect_to), tls, admin.certificate.clone(), token)
     }
 
@@ -172,7 +180,7 @@ fn reached_at(listening: IpAddr) -> IpAddr {
     match listening {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        IpAddr::V4(_) | IpAddr::V6(_) => listening,
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_tls;
 mod bad_configuration;
 mod bad_input;
 mod bench;

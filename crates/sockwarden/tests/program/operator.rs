@@ -18,10 +18,10 @@ struct Stage {
 }
 
 /// How a command ended.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Stage {
@@ -42,8 +42,9 @@ impl Stage {
     }
 }
 
-fn told(folder: &Path, command: &str) -> Said {
-    let output = finished(program(folder).args(command.split(' ')).spawn().unwrap());
+/// Runs a command.
+pub(crate) fn told(folder: &Path, command: &str) -> Said {
+    let output = finished(program(folder).args(command.split_whitespace()).spawn().unwrap());
     Said {
         code: output.status.code().unwrap(),
         out: String::from_utf8(output.stdout).unwrap(),
