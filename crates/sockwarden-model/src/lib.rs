@@ -18,12 +18,12 @@ mod threat;
 
 pub use audit::{Action, AuditEvent, Requester, Role};
 pub use control::{
-    CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope, Readiness, RouteState, Session,
-    SessionPage, SessionQuery, SessionState,
+    AddressHealth, AddressState, CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope,
+    Readiness, RouteState, Session, SessionPage, SessionQuery, SessionState,
 };
 pub use counters::{
     CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
-    Uninspected,
+    Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,

@@ -3,7 +3,7 @@
 mod columns;
 mod target;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
@@ -14,6 +14,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use sockwarden_config::HumanDuration;
 use sockwarden_model::printable;
 use sockwarden_net::{DialError, DialOptions, dial};
 
@@ -254,6 +255,13 @@ pub(crate) fn query(parameters: &[(&str, Option<String>)]) -> String {
 pub(crate) fn print_json(answer: &Value) -> anyhow::Result<()> {
     anstream::println!("{}", serde_json::to_string_pretty(answer)?);
     Ok(())
+}
+
+/// For how long something has been, in whole seconds.
+pub(crate) fn age(since_ms: u64) -> String {
+    let since = UNIX_EPOCH.checked_add(Duration::from_millis(since_ms));
+    let age = since.and_then(|since| SystemTime::now().duration_since(since).ok()).unwrap_or_default();
+    HumanDuration::from_secs(age.as_secs()).to_string()
 }
 
 /// Makes a gateway's text harmless for a terminal.

@@ -1,17 +1,14 @@
 //! `sockwarden sessions`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::Value;
-use sockwarden_config::HumanDuration;
 use sockwarden_model::{EventId, Session, SessionPage, SessionQuery, SessionState};
 
 use crate::{
     cli::positive,
     exit::Exit,
-    operator::{Connect, Operator, columns, print_json, query, shown},
+    operator::{Connect, Operator, age, columns, print_json, query, shown},
     style::{FAINT, GOOD},
 };
 
@@ -139,13 +136,6 @@ const fn state(state: SessionState) -> &'static str {
         SessionState::Open => "open",
         SessionState::Closing => "closing",
     }
-}
-
-/// For how long something has been, in whole seconds.
-fn age(since_ms: u64) -> String {
-    let since = UNIX_EPOCH.checked_add(Duration::from_millis(since_ms));
-    let age = since.and_then(|since| SystemTime::now().duration_since(since).ok()).unwrap_or_default();
-    HumanDuration::from_secs(age.as_secs()).to_string()
 }
 
 fn show(operator: &Operator, id: EventId) -> anyhow::Result<()> {

@@ -4,11 +4,11 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 use sockwarden_config::HumanDuration;
-use sockwarden_model::{DefenceState, Mode, Readiness, RouteState};
+use sockwarden_model::{AddressHealth, DefenceState, Mode, Readiness, RouteState};
 
 use crate::{
     exit::Exit,
-    operator::{Connect, Operator, columns, print_json},
+    operator::{Connect, Operator, age, columns, print_json},
     style::{GOOD, WARNING},
 };
 
@@ -60,10 +60,21 @@ fn say(operator: &Operator, status: Readiness, routes: &[RouteState]) {
     let rows: Vec<_> = routes
         .iter()
         .map(|route| {
-            [route.name.clone(), route.active.to_string(), route.path.clone(), route.upstream.clone()]
+            let healthy = route.addresses.iter().filter(|a| a.health == AddressHealth::Healthy).count();
+            let healthy = format!("{healthy} of {}", route.addresses.len());
+            [route.name.clone(), route.active.to_string(), pattern(route), route.upstream.clone(), healthy]
         })
         .collect();
-    anstream::print!("{}", columns(["ROUTE", "SESSIONS", "PATH", "APPLICATION"], &rows));
+    anstream::print!("{}", columns(["ROUTE", "SESSIONS", "REQUESTS", "APPLICATION", "HEALTHY"], &rows));
+    let ejected: Vec<_> = routes
+        .iter()
+        .flat_map(|route| route.addresses.iter().map(move |address| (route, address)))
+        .filter(|(_, address)| address.health == AddressHealth::Ejected)
+        .map(|(route, a)| [route.name.clone(), a.address.clone(), age(a.since_ms), a.failures.to_string()])
+        .collect();
+    if !ejected.is_empty() {
+        anstream::print!("\n{}", columns(["ROUTE", "EJECTED ADDRESS", "FOR", "FAILURES"], &ejected));
+    }
     let lenient: Vec<_> = routes
         .iter()
         .flat_map(|route| route.defences.iter().filter(|d| stands_out(d)).map(move |d| (route, d)))
@@ -76,6 +87,14 @@ fn say(operator: &Operator, status: Readiness, routes: &[RouteState]) {
     } else {
         anstream::print!("\n{}", columns(["ROUTE", "DEFENCE", "MODE", ""], &lenient));
     }
+}
+
+/// Shows which requests a route is for.
+fn pattern(route: &RouteState) -> String {
+    let host = route.host.as_deref().unwrap_or_default();
+    let below = if route.path_match == "prefix" { " and below" } else { "" };
+    let subprotocol = route.subprotocol.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+    format!("{host}{}{below}{subprotocol}", route.path)
 }
 
 /// Whether somebody should know of it: it does not block, or not what the configuration says.

@@ -79,6 +79,20 @@ fn an_admin_listener_that_is_unsafe_does_not_start_and_check_says_why() {
     );
     check("token_file = \"nowhere\"", 1, "`admin.token_file`: `nowhere`: it cannot be read");
     check("", 1, "token_file");
+    check("token_file = \"operator\"\noperator_names = [\"mara\"]", 1, "add `client_ca`");
+    let both = "token_file = \"operator\"\n[[listeners]]\naddress = \"127.0.0.1:7443\"";
+    configure(folder.path(), "127.0.0.1:9".parse().unwrap(), both);
+    let path = folder.path().join("a.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replace("[admin]\naddress = \"127.0.0.1:0\"", "[admin]\naddress = \"127.0.0.1:7443\""),
+    )
+    .unwrap();
+    let same = finished(program(folder.path()).args(["check", "-c", "a.toml"]).spawn().unwrap());
+    let said = String::from_utf8(same.stderr).unwrap();
+    assert_eq!(same.status.code(), Some(1), "{said}");
+    assert!(said.contains("a.toml:10:1: `admin.address`: clients connect to the same address"), "{said}");
     fs::set_permissions(folder.path().join("operator"), fs::Permissions::from_mode(0o644)).unwrap();
     check("token_file = \"operator\"", 1, "others can read it (mode 644)");
 }
