@@ -73,6 +73,9 @@ pub(crate) enum OperateError {
         /// The HTTP status.
         status: u16,
     },
+    /// It lets in who shows another certificate.
+    #[error("the gateway wants a certificate that it trusts: `--cert FILE --key FILE`")]
+    Certificate,
     /// There is no such token, or none was given.
     #[error("the gateway does not know who asks: {0}")]
     Unknown(String),
@@ -97,7 +100,7 @@ impl OperateError {
             | Self::OtherCertificate { .. }
             | Self::Broken { .. }
             | Self::NotOurs { .. } => true,
-            Self::Unknown(_) | Self::Role(_) | Self::Refused { .. } => false,
+            Self::Certificate | Self::Unknown(_) | Self::Role(_) | Self::Refused { .. } => false,
         }
     }
 }
@@ -216,19 +219,32 @@ impl Operator {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(error.to_string()))?;
-        let answering = async {
-            let answer = sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+        // It owns the sender: once the answer is there, nothing keeps the connection.
+        let answering = async move {
+            let answer = sender.send_request(request).await.map_err(|error| with_causes(&error))?;
             let status = answer.status().as_u16();
             let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-            Ok((status, body.map_err(|error| broken(error.to_string()))?.to_bytes()))
+            Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
         };
-        let mut answering = std::pin::pin!(answering);
-        tokio::select! {
-            answer = &mut answering => answer,
-            // What the connection has to say of its end, the answer says too.
-            _ = connection => answering.await,
+        // Why it ended is known to the connection; the request only knows that it is not answered.
+        match tokio::join!(answering, connection) {
+            (Ok(answer), _) => Ok(answer),
+            (Err(_), Err(why)) if is_tls_alert(&why) => Err(OperateError::Certificate),
+            (Err(_), Err(why)) => Err(broken(with_causes(&why))),
+            (Err(why), Ok(())) => Err(broken(why)),
         }
     }
+}
+
+/// Tells whether the other side has ended TLS with an alert. With a server that was believed and reached, it is about our
+/// certificate: TLS 1.3 judges it after the client is done (RFC 8446 §4.4.2.4).
+fn is_tls_alert(error: &hyper::Error) -> bool {
+    with_causes(error).contains("received fatal alert")
+}
+
+fn with_causes(error: &hyper::Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Makes a query of those parameters that have a value.

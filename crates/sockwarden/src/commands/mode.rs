@@ -96,15 +96,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         What::Restore(restore) => return put_back(restore),
     };
     let Some(operator) = Operator::new(&change.connect)? else { return Ok(Exit::Found) };
+    let time = change.time.get();
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let order = json!({
         "route": change.routes.route,
         "rule": change.rules.rule,
         "mode": mode,
-        "seconds": change.time.get().as_secs(),
+        "seconds": seconds,
     });
     let answer = operator.order(Method::POST, "/api/v1/modes", Some(&order))?;
     say(&operator, answer, |count| {
-        format!("{GOOD}switched{GOOD:#} {} to {mode} for {}", defences(count), change.time)
+        format!(
+            "{GOOD}switched{GOOD:#} {} to {mode} for {}",
+            defences(count),
+            HumanDuration::from_secs(seconds)
+        )
     })
 }
 

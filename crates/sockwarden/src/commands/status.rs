@@ -92,7 +92,7 @@ fn say(operator: &Operator, status: Readiness, routes: &[RouteState]) {
 /// Shows which requests a route is for.
 fn pattern(route: &RouteState) -> String {
     let host = route.host.as_deref().unwrap_or_default();
-    let below = if route.path_match == "prefix" { " and below" } else { "" };
+    let below = if route.path_match == "prefix" && route.path != "/" { " and below" } else { "" };
     let subprotocol = route.subprotocol.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
     format!("{host}{}{below}{subprotocol}", route.path)
 }
