@@ -12,9 +12,10 @@ use crate::{
 };
 
 /// Does what SIGTERM does: readiness is withdrawn, listening ends, sessions are closed over a window, the gateway ends.
-///
-/// Exit code 0: it has begun, or was under way. 1: the gateway refuses. 2: usage. 3: no gateway answers.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: it has begun, or was under way. 1: the gateway refuses. 2: usage. 3: no gateway answers."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     connect: Connect,

@@ -15,9 +15,10 @@ use crate::{
 };
 
 /// Breaks the glass: changes modes of defences for a stated time, on live sockets too; they go back by themselves.
-///
-/// Exit code 0: done. 1: the gateway refuses, or has no such route or defence. 2: usage. 3: no gateway answers.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: done. 1: the gateway refuses, or has no such route or defence. 2: usage. 3: no gateway answers."
+)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// Does what SIGHUP does and tells what came of it; a configuration that cannot run leaves the one in force as it is.
-///
-/// Exit code 0: it is in force. 1: the gateway refuses it, or whoever asks. 2: usage. 3: no gateway answers.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: it is in force. 1: the gateway refuses it, or whoever asks. 2: usage. 3: no gateway answers."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     connect: Connect,

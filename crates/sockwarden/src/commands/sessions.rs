@@ -12,8 +12,11 @@ use crate::{
     style::{FAINT, GOOD},
 };
 
-/// Exit code 0: done. 1: the gateway refuses, or there is no such session. 2: usage. 3: no gateway answers.
+/// Lists, shows or closes sessions.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: done. 1: the gateway refuses, or there is no such session. 2: usage. 3: no gateway answers."
+)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]

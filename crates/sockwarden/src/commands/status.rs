@@ -13,9 +13,10 @@ use crate::{
 };
 
 /// Tells whether the gateway takes connections, and for each route its sessions and modes.
-///
-/// Exit code 0: it is ready. 1: it drains, or refuses whoever asks. 2: usage. 3: no gateway answers.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: it is ready. 1: it drains, or refuses whoever asks. 2: usage. 3: no gateway answers."
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     connect: Connect,
