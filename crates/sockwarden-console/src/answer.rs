@@ -7,7 +7,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use sockwarden_model::{ControlError, printable};
+use sockwarden_model::{ControlError, OrderError, printable};
 
 /// The longest text of a request that an error repeats, in characters.
 const REPEATED: usize = 200;
@@ -19,11 +19,27 @@ pub(crate) struct Error {
     pub(crate) status: u16,
     /// What is wrong, in one sentence.
     pub(crate) error: String,
+    /// Everything that is wrong with a configuration, each with its place in the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) details: Vec<String>,
 }
 
 impl Error {
     pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), error: error.into() }
+        Self { status: status.as_u16(), error: error.into(), details: Vec::new() }
+    }
+}
+
+impl From<OrderError> for Error {
+    fn from(error: OrderError) -> Self {
+        let text = error.to_string();
+        match error {
+            OrderError::Invalid { details, .. } => {
+                Self { details, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, text) }
+            }
+            OrderError::NotNow(_) => Self::new(StatusCode::CONFLICT, text),
+            OrderError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::RoleNames,
     host,
     token::{Token, TokenError, Tokens},
 };
@@ -19,8 +20,9 @@ use crate::{
 pub struct AdminConfig {
     /// The address and port, such as `127.0.0.1:9443`; beyond this machine only with `certificate` and `key`.
     pub address: String,
-    /// The file with the operators' token: 32 characters or more, readable by its owner only. `sockwarden config --new-token FILE` makes one.
-    pub token_file: PathBuf,
+    /// The file with the operators' token: 32 characters or more, readable by its owner only. `sockwarden config --new-token FILE` makes one. Needed unless `operator_names` says who operates.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
     /// The file with the token of those who only look.
     #[serde(default)]
     pub viewer_token_file: Option<PathBuf>,
@@ -30,6 +32,18 @@ pub struct AdminConfig {
     /// The certificate's private key in PEM.
     #[serde(default)]
     pub key: Option<PathBuf>,
+    /// The authorities whose certificates clients may show instead of a token, in PEM; needs `certificate` and `key`.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Who operates, by a name in the certificate they show: a DNS name, an e-mail address, a URI or the subject's common name, compared as it is written.
+    #[serde(default)]
+    pub operator_names: Vec<String>,
+    /// Who only looks, by a name in the certificate they show.
+    #[serde(default)]
+    pub viewer_names: Vec<String>,
+    /// Whether nobody is let in without such a certificate, not even to ask for health; then the role comes by its name or by a token.
+    #[serde(default)]
+    pub require_client_certificate: bool,
     /// Names besides the listener's own address by which it may be asked for, each with its port unless that is 443, such as `admin.example:9443`.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -40,10 +54,14 @@ impl AdminConfig {
     pub fn new(address: &str, token_file: &Path) -> Self {
         Self {
             address: address.to_owned(),
-            token_file: token_file.to_owned(),
+            token_file: Some(token_file.to_owned()),
             viewer_token_file: None,
             certificate: None,
             key: None,
+            client_ca: None,
+            operator_names: Vec::new(),
+            viewer_names: Vec::new(),
+            require_client_certificate: false,
             hosts: Vec::new(),
         }
     }
@@ -65,6 +83,7 @@ pub struct Problem {
 pub struct Admin {
     pub(crate) address: SocketAddr,
     pub(crate) tokens: Tokens,
+    pub(crate) names: RoleNames,
     pub(crate) hosts: Vec<String>,
     /// Whether whoever starts it must give it an acceptor for TLS.
     pub needs_tls: bool,
@@ -106,6 +125,7 @@ pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
     for name in config.hosts.iter().filter(|name| !host::is_authority(name)) {
         add("hosts", format!("`{}` is no host name with an optional port", name.escape_debug()), None);
     }
+    judge_clients(config, &mut add);
     let mut read = |key, path: &Path| {
         Token::read(path)
             .map_err(|error| {
@@ -120,22 +140,66 @@ pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
             })
             .ok()
     };
-    let operator = read("token_file", &config.token_file);
-    let viewer = config.viewer_token_file.as_deref().map(|path| read("viewer_token_file", path));
-    if let (Some(operator), Some(Some(viewer))) = (&operator, &viewer)
+    let operator = config.token_file.as_deref().and_then(|path| read("token_file", path));
+    let viewer = config.viewer_token_file.as_deref().and_then(|path| read("viewer_token_file", path));
+    if let (Some(operator), Some(viewer)) = (&operator, &viewer)
         && operator.is(viewer)
     {
         let message = "viewers have the operators' token".to_owned();
         add("viewer_token_file", message, Some("make another one"));
     }
-    match (address, operator) {
-        (Some(address), Some(operator)) if problems.is_empty() => Ok(Admin {
+    match address {
+        Some(address) if problems.is_empty() => Ok(Admin {
             address,
-            tokens: Tokens::new(operator, viewer.flatten()),
+            tokens: Tokens::new(operator, viewer),
+            names: RoleNames {
+                operators: config.operator_names.clone(),
+                viewers: config.viewer_names.clone(),
+            },
             hosts: config.hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
             needs_tls,
         }),
-        _ => Err(problems),
+        Some(_) | None => Err(problems),
+    }
+}
+
+/// Refuses what makes no sense about who may come in, and how.
+fn judge_clients(config: &AdminConfig, add: &mut impl FnMut(&'static str, String, Option<&'static str>)) {
+    if config.token_file.is_none() && config.operator_names.is_empty() {
+        let help = "add `token_file`, or `client_ca` with `operator_names`";
+        add("token_file", "nobody could operate the gateway".to_owned(), Some(help));
+    }
+    let names = [("operator_names", &config.operator_names), ("viewer_names", &config.viewer_names)];
+    let are_named = !config.operator_names.is_empty() || !config.viewer_names.is_empty();
+    if config.client_ca.is_some() {
+        if config.certificate.is_none() && config.key.is_none() {
+            let message = "certificates of clients are shown over TLS only".to_owned();
+            add("client_ca", message, Some("add `certificate` and `key`"));
+        }
+        if !are_named && !config.require_client_certificate {
+            let help = "add `operator_names`, `viewer_names` or `require_client_certificate = true`";
+            add("client_ca", "a certificate would give nobody a role".to_owned(), Some(help));
+        }
+    } else {
+        for (key, names) in names {
+            if !names.is_empty() {
+                let message = "nobody vouches for these names".to_owned();
+                add(key, message, Some("add `client_ca`"));
+            }
+        }
+        if config.require_client_certificate {
+            let message = "nobody vouches for the certificates".to_owned();
+            add("require_client_certificate", message, Some("add `client_ca`"));
+        }
+    }
+    for (key, names) in names {
+        if names.iter().any(|name| name.trim().is_empty()) {
+            add(key, "a name is empty".to_owned(), None);
+        }
+    }
+    for name in config.viewer_names.iter().filter(|name| config.operator_names.contains(name)) {
+        let message = format!("`{}` is among the operators already", name.escape_debug());
+        add("viewer_names", message, Some("leave out one of them"));
     }
 }
 
@@ -168,9 +232,24 @@ mod tests {
         check(&|c| (tls(c), c.address = "0.0.0.0:0".into()).0, &[]);
         check(&|c| c.certificate = Some("c".into()), &["certificate"]);
         check(&|c| c.key = Some("k".into()), &["key"]);
-        check(&|c| c.token_file = "/nonexistent".into(), &["token_file"]);
+        check(&|c| c.token_file = Some("/nonexistent".into()), &["token_file"]);
+        check(&|c| c.token_file = None, &["token_file"]);
         check(&|c| c.viewer_token_file = Some(viewer.clone()), &[]);
         check(&|c| c.viewer_token_file = Some(same.clone()), &["viewer_token_file"]);
+        let mtls = |c: &mut AdminConfig| {
+            tls(c);
+            c.client_ca = Some("ca".into());
+            c.operator_names = vec!["ops".into()];
+        };
+        check(&mtls, &[]);
+        check(&|c| (mtls(c), c.token_file = None).0, &[]);
+        check(&|c| (mtls(c), c.viewer_names = vec!["ops".into()]).0, &["viewer_names"]);
+        check(&|c| (mtls(c), c.viewer_names = vec![" ".into()]).0, &["viewer_names"]);
+        check(&|c| (mtls(c), c.operator_names.clear()).0, &["client_ca"]);
+        check(&|c| (mtls(c), c.operator_names.clear(), c.require_client_certificate = true).0, &[]);
+        check(&|c| (mtls(c), (c.certificate, c.key) = (None, None)).0, &["client_ca"]);
+        check(&|c| (mtls(c), c.client_ca = None).0, &["operator_names"]);
+        check(&|c| c.require_client_certificate = true, &["require_client_certificate"]);
         check(&|c| c.hosts = vec!["admin.example:9443".into()], &[]);
         check(&|c| c.hosts = vec!["https://admin.example".into(), "*".into()], &["hosts", "hosts"]);
     }

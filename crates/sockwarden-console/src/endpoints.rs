@@ -7,13 +7,13 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use sockwarden_model::{Role, Session, SessionPage};
+use sockwarden_model::{Reloaded, Role, Session, SessionPage};
 
 use crate::{
     answer::Error,
     events,
     gate::{self, Shared},
-    health, metrics, modes, openapi, routes, sessions,
+    health, metrics, modes, openapi, operations, routes, sessions,
 };
 
 /// The largest body of a request, in bytes.
@@ -73,7 +73,7 @@ const fn wrong(status: u16, means: &'static str) -> Answer {
 }
 
 /// Every endpoint.
-pub(crate) static ENDPOINTS: [Endpoint; 11] = [
+pub(crate) static ENDPOINTS: [Endpoint; 13] = [
     Endpoint {
         method: "get",
         path: "/livez",
@@ -181,6 +181,35 @@ pub(crate) static ENDPOINTS: [Endpoint; 11] = [
             wrong(409, "This defence always has its configured mode."),
         ],
         handler: || delete(modes::restore),
+    },
+    Endpoint {
+        method: "post",
+        path: "/api/v1/reload",
+        role: Role::Operator,
+        summary: "Has the configuration read again, as SIGHUP does; what cannot run leaves the one in force as it is.",
+        query: None,
+        body: None,
+        answers: &[
+            says::<Reloaded>(200, "The new configuration is in force."),
+            wrong(409, "Something differs that needs a restart, or the gateway drains."),
+            wrong(422, "The new configuration cannot run."),
+            wrong(503, "Too many orders wait already."),
+        ],
+        handler: || post(operations::reload),
+    },
+    Endpoint {
+        method: "post",
+        path: "/api/v1/drain",
+        role: Role::Operator,
+        summary: "Has the gateway end in order, as SIGTERM does.",
+        query: None,
+        body: None,
+        answers: &[
+            says::<operations::Drain>(202, "It has begun, or was under way already."),
+            wrong(409, "The gateway is stopping at once."),
+            wrong(503, "Too many orders wait already."),
+        ],
+        handler: || post(operations::drain),
     },
     Endpoint {
         method: "get",

@@ -12,22 +12,28 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use sockwarden_model::{Action, AuditEvent, Control, Event, EventSender, Requester, Role, printable};
-use tokio::{sync::Semaphore, time::Instant};
+use sockwarden_model::{
+    Action, AuditEvent, Control, Event, EventSender, Operations, Requester, Role, printable,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{
+    access::{Access, Shown},
     answer::Error,
     bucket::Bucket,
     endpoints::BODY,
     feed::Feed,
     host::{Names, is_plain_path},
-    token::Tokens,
+    server::Wiring,
 };
 
 /// How long a request may take from its head to the head of its answer, its body included.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-/// The longest path of a refused request in an audit event, in characters.
+/// The longest path of a refused request, and the longest name, in an audit event, in characters.
 const REPORTED: usize = 100;
 
 /// What all requests share.
@@ -35,9 +41,11 @@ pub(crate) type Shared = Arc<Gate>;
 
 pub(crate) struct Gate {
     pub(crate) control: Arc<dyn Control>,
+    pub(crate) operations: Arc<dyn Operations>,
     pub(crate) events: EventSender,
     pub(crate) feed: Feed,
-    pub(crate) tokens: Tokens,
+    /// Who may come in; watchers are told when somebody may no longer.
+    pub(crate) access: watch::Sender<Arc<Access>>,
     /// One permit for each watcher of the events.
     pub(crate) streams: Arc<Semaphore>,
     rates: Mutex<Rates>,
@@ -49,6 +57,16 @@ pub(crate) struct Gate {
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) names: Arc<Names>,
+    /// The certificate that the client showed.
+    pub(crate) shown: Option<Arc<Shown>>,
+}
+
+impl Connection {
+    /// Names who asks by this connection.
+    fn requester(&self, role: Role, name: Option<String>) -> Requester {
+        let name = name.map(|name| printable(name.as_bytes(), REPORTED));
+        Requester { role, from: Some(self.peer.to_string()), name }
+    }
 }
 
 /// Each kind of requester has a bucket of its own, so that nobody's requests cost another their answer.
@@ -61,13 +79,8 @@ struct Rates {
 }
 
 impl Gate {
-    pub(crate) fn new(
-        control: Arc<dyn Control>,
-        events: EventSender,
-        feed: Feed,
-        tokens: Tokens,
-        streams: usize,
-    ) -> Self {
+    pub(crate) fn new(wiring: Wiring, access: Access, streams: usize) -> Self {
+        let Wiring { control, operations, events, feed } = wiring;
         let rates = Rates {
             health: Bucket::new(100, Duration::from_millis(20)),
             viewers: Bucket::new(100, Duration::from_millis(50)),
@@ -75,7 +88,29 @@ impl Gate {
             refused: Bucket::new(20, Duration::from_millis(200)),
         };
         let streams = Arc::new(Semaphore::new(streams));
-        Self { control, events, feed, tokens, streams, rates: Mutex::new(rates), begun: Instant::now() }
+        Self {
+            control,
+            operations,
+            events,
+            feed,
+            access: watch::Sender::new(Arc::new(access)),
+            streams,
+            rates: Mutex::new(rates),
+            begun: Instant::now(),
+        }
+    }
+
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.borrow())
+    }
+
+    /// Replaces who may come in, for connections that are open too.
+    pub(crate) fn renew(&self, access: Access) {
+        self.access.send_if_modified(|current| {
+            let differs = access.differs(current);
+            *current = Arc::new(access);
+            differs
+        });
     }
 
     fn take(&self, which: impl Fn(&mut Rates) -> &mut Bucket) -> bool {
@@ -84,11 +119,10 @@ impl Gate {
     }
 
     /// Refuses and reports it, but no more often than there are permits for that.
-    fn refuse(&self, connection: &Connection, role: Role, request: &str, error: Error) -> Response {
+    fn refuse(&self, by: Requester, request: &str, error: Error) -> Response {
         if !self.take(|rates| &mut rates.refused) {
             return too_many().into_response();
         }
-        let by = Requester { role, from: Some(connection.peer.to_string()) };
         let action = Action::Refused { request: request.to_owned(), reason: error.error.clone() };
         let at_ms = unix_ms();
         self.events.send(Event::Audit(AuditEvent { at_ms, by, action }));
@@ -120,7 +154,7 @@ pub(crate) async fn enter(
 ) -> Response {
     let name = named(&request);
     let mut response = match judge(&request, &connection.names) {
-        Err(error) => shared.refuse(&connection, Role::Nobody, &name, error),
+        Err(error) => shared.refuse(connection.requester(Role::Nobody, None), &name, error),
         Ok(()) => match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Error::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
@@ -175,28 +209,27 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a str>
     }
 }
 
-/// Takes requests for one endpoint: the token and its role.
+/// Takes requests for one endpoint: the token or the certificate, and its role.
 pub(crate) async fn authorise(
     State((shared, needed)): State<(Shared, Role)>,
     Extension(connection): Extension<Connection>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let role = match only(request.headers(), &header::AUTHORIZATION) {
-        Some(Some(header)) => shared.tokens.role(header.as_bytes()).unwrap_or(Role::Nobody),
-        Some(None) | None => Role::Nobody,
-    };
+    let header = only(request.headers(), &header::AUTHORIZATION).flatten();
+    let (role, name) = shared.access().role(header.map(str::as_bytes), connection.shown.as_deref());
+    let by = connection.requester(role, name);
     let enough = match (role, needed) {
         (Role::Operator, _) | (Role::Viewer, Role::Viewer) | (_, Role::Nobody) => true,
         (Role::Viewer | Role::Nobody | Role::Timer, _) => false,
     };
     if !enough {
         let error = if role == Role::Viewer {
-            Error::new(StatusCode::FORBIDDEN, "this needs an operator's token")
+            Error::new(StatusCode::FORBIDDEN, "this needs an operator's token or certificate")
         } else {
-            Error::new(StatusCode::UNAUTHORIZED, "this needs a token")
+            Error::new(StatusCode::UNAUTHORIZED, "this needs a token or a certificate that is listed")
         };
-        return shared.refuse(&connection, role, &named(&request), error);
+        return shared.refuse(by, &named(&request), error);
     }
     let may = match needed {
         Role::Nobody => shared.take(|rates| &mut rates.health),
@@ -208,8 +241,7 @@ pub(crate) async fn authorise(
     if !may {
         return too_many().into_response();
     }
-    let from = Some(connection.peer.to_string());
-    request.extensions_mut().insert(Requester { role, from });
+    request.extensions_mut().insert(by);
     next.run(request).await
 }
 
@@ -220,7 +252,7 @@ pub(crate) async fn nowhere(
     request: Request,
 ) -> Response {
     let error = Error::new(StatusCode::NOT_FOUND, "there is nothing here");
-    shared.refuse(&connection, Role::Nobody, &named(&request), error)
+    shared.refuse(connection.requester(Role::Nobody, None), &named(&request), error)
 }
 
 /// Takes requests that want something else of an endpoint than it does.
@@ -230,5 +262,5 @@ pub(crate) async fn not_that(
     request: Request,
 ) -> Response {
     let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, "this endpoint has no such method");
-    shared.refuse(&connection, Role::Nobody, &named(&request), error)
+    shared.refuse(connection.requester(Role::Nobody, None), &named(&request), error)
 }

@@ -103,6 +103,25 @@ impl Collector for Snapshot {
                     .map(move |(why, count)| ([route, ("reason", why.label())], ConstCounter::new(*count)))
             }),
         )?;
+        out.family(
+            "upstream_addresses",
+            "Addresses of applications by how they are",
+            routes.iter().flat_map(|r| {
+                let route = ("route", r.route.as_str());
+                [("healthy", r.upstream.healthy), ("ejected", r.upstream.ejected)]
+                    .map(|(health, count)| ([route, ("health", health)], gauge(count)))
+            }),
+        )?;
+        out.family(
+            "upstream_failures",
+            "Connections to applications and health checks that failed",
+            routes.iter().map(|r| ([("route", r.route.as_str())], ConstCounter::new(r.upstream.failures))),
+        )?;
+        out.family(
+            "upstream_ejections",
+            "Addresses of applications that were left alone for having failed",
+            routes.iter().map(|r| ([("route", r.route.as_str())], ConstCounter::new(r.upstream.ejections))),
+        )?;
         let anywhere = counters.refused_without_route.iter().map(|refused| ("", refused));
         let on_routes =
             routes.iter().flat_map(|r| r.refused.iter().map(|refused| (r.route.as_str(), refused)));
@@ -179,7 +198,7 @@ fn seconds(ns: u64) -> f64 {
 mod tests {
     use sockwarden_model::{
         CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, Treatment,
-        Uninspected,
+        Uninspected, UpstreamCounters,
     };
 
     use super::*;
@@ -203,6 +222,7 @@ mod tests {
                 bytes_from_server: 13,
                 refused: vec![("origin-policy".to_owned(), 2)],
                 uninspected: vec![(Uninspected::DefenceOff, 4)],
+                upstream: UpstreamCounters { healthy: 20, ejected: 21, failures: 22, ejections: 23 },
             }],
             refused_without_route: vec![("strict-handshake".to_owned(), 1)],
             closes: vec![CloseCount { code: CloseClass::of(1009), initiator: Initiator::Gateway, count: 6 }],
@@ -232,6 +252,10 @@ mod tests {
             format!("sockwarden_websocket_uninspected_total{{{route},reason=\"defence-off\"}} 4"),
             "sockwarden_handshakes_refused_total{route=\"\",rule=\"strict-handshake\"} 1".to_owned(),
             format!("sockwarden_handshakes_refused_total{{{route},rule=\"origin-policy\"}} 2"),
+            format!("sockwarden_upstream_addresses{{{route},health=\"healthy\"}} 20"),
+            format!("sockwarden_upstream_addresses{{{route},health=\"ejected\"}} 21"),
+            format!("sockwarden_upstream_failures_total{{{route}}} 22"),
+            format!("sockwarden_upstream_ejections_total{{{route}}} 23"),
             "sockwarden_connections_turned_away_total 8".to_owned(),
             "sockwarden_events_dropped_total 9".to_owned(),
             "sockwarden_ready 1".to_owned(),

@@ -8,18 +8,19 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use sockwarden_model::{Control, EventSender};
+use sockwarden_model::{Control, EventSender, Operations};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    Admin, Feed, endpoints,
+    Admin, Feed,
+    access::{Access, Shown, Tls},
+    certificate, endpoints,
     gate::{Connection, Gate},
     host::Names,
 };
@@ -36,13 +37,27 @@ const BUFFER: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// How long a connection lasts at most, a watcher's included.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// How long answers that are under way may take once the listener stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// An admin listener that accepts connections.
-#[derive(Debug)]
 pub struct Console {
     address: SocketAddr,
-    tls: bool,
+    gate: Arc<Gate>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// What an admin listener is wired to.
+pub struct Wiring {
+    /// The gateway.
+    pub control: Arc<dyn Control>,
+    /// Whoever runs it.
+    pub operations: Arc<dyn Operations>,
+    /// Takes what is audited.
+    pub events: EventSender,
+    /// Gives what is watched.
+    pub feed: Feed,
 }
 
 /// Why an admin listener does not listen.
@@ -62,28 +77,22 @@ pub enum StartError {
 }
 
 impl Console {
-    /// Listens and answers; `acceptor` is for TLS, `events` takes what is audited, `feed` gives what is watched.
+    /// Listens and answers.
     ///
     /// # Errors
     /// The address is in use or not allowed, or TLS is wanted and not given.
-    pub async fn start(
-        admin: Admin,
-        acceptor: Option<TlsAcceptor>,
-        control: Arc<dyn Control>,
-        events: EventSender,
-        feed: Feed,
-    ) -> Result<Self, StartError> {
-        if admin.needs_tls && acceptor.is_none() {
+    pub async fn start(admin: Admin, tls: Option<Tls>, wiring: Wiring) -> Result<Self, StartError> {
+        if admin.needs_tls && tls.is_none() {
             return Err(StartError::NoCertificate);
         }
         let address = admin.address;
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let tls = acceptor.is_some();
-        let gate = Arc::new(Gate::new(control, events, feed, admin.tokens, WATCHERS));
-        let door = Door { router: endpoints::router(&gate), acceptor, hosts: admin.hosts.into() };
-        Ok(Self { address, tls, task: tokio::spawn(accept(listener, door)) })
+        let gate = Arc::new(Gate::new(wiring, Access::new(admin, tls), WATCHERS));
+        let door = Door { router: endpoints::router(&gate), gate: Arc::clone(&gate) };
+        let (stop, stopping) = watch::channel(false);
+        Ok(Self { address, gate, stop, task: tokio::spawn(accept(listener, door, stopping)) })
     }
 
     /// Tells where it listens, with the port that was taken.
@@ -92,13 +101,32 @@ impl Console {
     }
 
     /// Tells whether it speaks TLS.
-    pub const fn is_tls(&self) -> bool {
-        self.tls
+    pub fn is_tls(&self) -> bool {
+        self.gate.access().tls.is_some()
     }
 
-    /// Stops listening and drops every connection.
+    /// Takes new tokens, names, hosts and certificates; the address stays. Requests on connections that are open are judged
+    /// by them too, and who watches events is cut off where anybody's right has changed.
+    ///
+    /// # Errors
+    /// TLS is wanted and not given; then nothing has changed.
+    pub fn renew(&self, admin: Admin, tls: Option<Tls>) -> Result<(), StartError> {
+        if admin.needs_tls && tls.is_none() {
+            return Err(StartError::NoCertificate);
+        }
+        self.gate.renew(Access::new(admin, tls));
+        Ok(())
+    }
+
+    /// Takes new certificates for the connections to come. Certificates of clients that the old authorities vouched for count
+    /// no more where the new ones are others.
+    pub fn renew_tls(&self, tls: Tls) {
+        self.gate.renew(self.gate.access().with_tls(tls));
+    }
+
+    /// Stops listening, and drops every connection once answers that are under way have been given, or a second later.
     pub async fn stop(mut self) {
-        self.task.abort();
+        let _ = self.stop.send(true);
         let _ = (&mut self.task).await;
     }
 }
@@ -112,16 +140,20 @@ impl Drop for Console {
 #[derive(Clone)]
 struct Door {
     router: Router,
-    acceptor: Option<TlsAcceptor>,
-    hosts: Arc<[String]>,
+    gate: Arc<Gate>,
 }
 
-async fn accept(listener: TcpListener, door: Door) {
+async fn accept(listener: TcpListener, door: Door, mut stopping: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropping the set ends its connections: they do not outlive their listener.
     let mut connections = JoinSet::new();
     loop {
-        let (tcp, peer) = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // A console that was dropped has aborted this task.
+            () = stop(&mut stopping) => break,
+        };
+        let (tcp, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
                 // Out of descriptors, most likely: those that are open come back as connections end.
@@ -131,35 +163,60 @@ async fn accept(listener: TcpListener, door: Door) {
         };
         while connections.try_join_next().is_some() {}
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-        let serving = serve(door.clone(), tcp, peer);
+        let serving = serve(door.clone(), tcp, peer, stopping.clone());
         connections.spawn(async move {
             let _ = timeout(LIFETIME, serving).await;
             drop(permit);
         });
     }
+    drop(listener);
+    let _ = timeout(LAST_ANSWERS, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-async fn serve(door: Door, tcp: TcpStream, peer: SocketAddr) {
+async fn serve(door: Door, tcp: TcpStream, peer: SocketAddr, stopping: watch::Receiver<bool>) {
     let Ok(local) = tcp.local_addr() else { return };
-    let names = Arc::new(Names::new(local, door.acceptor.is_some(), &door.hosts));
-    let router = door.router.layer(Extension(Connection { peer, names }));
-    match door.acceptor {
-        None => answer(router, tcp).await,
-        Some(acceptor) => {
-            if let Ok(Ok(tls)) = timeout(HEAD_TIME, acceptor.accept(tcp)).await {
-                answer(router, tls).await;
+    let access = door.gate.access();
+    let names = Arc::new(Names::new(local, access.tls.is_some(), &access.hosts));
+    let connection = |shown| Extension(Connection { peer, names, shown });
+    match &access.tls {
+        None => answer(door.router.layer(connection(None)), tcp, stopping).await,
+        Some(tls) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_TIME, tls.acceptor.accept(tcp)).await {
+                let first = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                let shown = first.map(|certificate| {
+                    let authorities = Arc::clone(&tls.authorities);
+                    Arc::new(Shown { names: certificate::names(certificate), authorities })
+                });
+                answer(door.router.layer(connection(shown)), stream, stopping).await;
             }
         }
     }
 }
 
-async fn answer(router: Router, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+async fn answer(
+    router: Router,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(BUFFER)
         .max_headers(HEADERS)
         .half_close(false);
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
     // What a client does wrong ends its own connection; there is nothing to do about it.
-    let _ = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
+    tokio::select! {
+        _ = &mut connection => {}
+        () = stop(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+/// Waits until the listener stops.
+async fn stop(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stops| *stops).await;
 }

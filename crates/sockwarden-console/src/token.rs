@@ -39,9 +39,9 @@ pub(crate) enum TokenError {
 }
 
 /// The tokens of a listener, by role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tokens {
-    operator: Token,
+    operator: Option<Token>,
     viewer: Option<Token>,
 }
 
@@ -88,8 +88,18 @@ impl Token {
 }
 
 impl Tokens {
-    pub(crate) const fn new(operator: Token, viewer: Option<Token>) -> Self {
+    pub(crate) const fn new(operator: Option<Token>, viewer: Option<Token>) -> Self {
         Self { operator, viewer }
+    }
+
+    /// Tells whether both know the same tokens.
+    pub(crate) fn are(&self, other: &Self) -> bool {
+        let same = |ours: &Option<Token>, theirs: &Option<Token>| match (ours, theirs) {
+            (Some(ours), Some(theirs)) => ours.is(theirs),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same(&self.operator, &other.operator) && same(&self.viewer, &other.viewer)
     }
 
     /// Tells whose token an Authorization header carries, in a time that does not depend on where tokens differ.
@@ -99,7 +109,7 @@ impl Tokens {
             return None;
         }
         let given = Token::of(given.trim_ascii());
-        let is_operator = self.operator.is(&given);
+        let is_operator = self.operator.as_ref().is_some_and(|operator| operator.is(&given));
         let is_viewer = self.viewer.as_ref().is_some_and(|viewer| viewer.is(&given));
         match (is_operator, is_viewer) {
             (true, _) => Some(Role::Operator),
@@ -147,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_header_has_the_role_of_its_token_and_of_no_other() {
-        let tokens = Tokens::new(token("operator"), Some(token("viewer")));
+        let tokens = Tokens::new(Some(token("operator")), Some(token("viewer")));
         let check = |header: &str, expected| assert_eq!(tokens.role(header.as_bytes()), expected, "{header}");
         check("Bearer operator", Some(Role::Operator));
         check("bearer operator", Some(Role::Operator));
@@ -159,7 +169,7 @@ mod tests {
         check("operator", None);
         check("Basic operator", None);
         check("", None);
-        assert_eq!(Tokens::new(token(OPERATOR), None).role(b"Bearer viewer"), None);
+        assert_eq!(Tokens::new(Some(token(OPERATOR)), None).role(b"Bearer viewer"), None);
     }
 
     #[test]

@@ -77,6 +77,13 @@ pub(crate) struct Route {
     made_of: (RouteConfig, u64),
 }
 
+impl Route {
+    /// Gives what it was built from.
+    pub(crate) const fn config(&self) -> &RouteConfig {
+        &self.made_of.0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ForwardAuthTarget {
     pub(crate) url: WsUrl,
@@ -132,6 +139,14 @@ pub fn build(
     let mut built_listeners = Vec::new();
     for (index, config) in listeners.iter().enumerate() {
         let key = |name: &str| format!("listeners[{index}].{name}");
+        let address = |config: &ListenerConfig| config.address.parse::<SocketAddr>().ok();
+        if address(config).is_some() && listeners[..index].iter().any(|l| address(l) == address(config)) {
+            problems.add(
+                &key("address"),
+                "another listener has the same address",
+                Some("leave out one of them"),
+            );
+        }
         built_listeners.extend(build_listener(config, &key, &mut dev_authority, &mut problems));
     }
     let mut built_routes: Vec<Arc<Route>> = Vec::new();
@@ -508,6 +523,14 @@ mod tests {
         check(&loopback, &with("app"), &["routes[0].upstream"]);
         check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
         assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
+        let one = std::slice::from_ref(&good);
+        let twice = [listener("127.0.0.1:5"), listener("[::1]:5"), listener("127.0.0.1:05")];
+        assert_eq!(keys(&twice, one), ["listeners[2].address"]);
+        assert_eq!(
+            keys(&[listener("nonsense"), listener("nonsense")], one).len(),
+            2,
+            "no more than their own"
+        );
         assert_eq!(keys(&[loopback], &[good.clone(), good]), ["routes[1].name"]);
     }
 

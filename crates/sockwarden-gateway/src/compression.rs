@@ -28,6 +28,17 @@ pub enum CompressionKind {
     Terminate,
 }
 
+impl CompressionKind {
+    /// Names it as the configuration spells it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Strip => "strip",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
 /// How far compressed messages may expand; how much they may hold is said by `frame_limits.message` and
 /// `limits.message_memory`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use sockwarden_model::{
     Action, CloseOrder, Control, ControlError, Counters, EventId, Initiator, ModeChange, ModeScope,
-    Readiness, Requester, RouteState, Session, SessionPage, SessionQuery, printable,
+    Readiness, Requester, RouteCounters, RouteState, Session, SessionPage, SessionQuery, printable,
 };
 use sockwarden_proto::CloseCode;
 
-use crate::{connection::Shared, mailbox::Dismissal, modes::audit};
+use crate::{build::Route, connection::Shared, mailbox::Dismissal, modes::audit};
 
 impl Control for Shared {
     fn sessions(&self, query: &SessionQuery) -> SessionPage {
@@ -40,9 +40,14 @@ impl Control for Shared {
         let built = self.built.load();
         let routes = built.routes.iter().map(|route| RouteState {
             name: route.name.to_string(),
+            host: route.config().host.clone(),
             path: route.path.clone(),
+            path_match: route.config().path_match.label().to_owned(),
+            subprotocol: route.config().subprotocol.clone(),
+            compression: route.compression.label().to_owned(),
             // Its path and query may hold what only the application is to know.
             upstream: format!("{}://{}", route.upstreams.url().scheme(), route.upstreams.url().authority()),
+            addresses: route.upstreams.states(),
             active: route.tally.active(),
             defences: self.modes.states(route),
         });
@@ -59,7 +64,7 @@ impl Control for Shared {
 
     fn counters(&self) -> Counters {
         Counters {
-            routes: self.built.load().routes.iter().map(|route| route.tally.counters(&route.name)).collect(),
+            routes: self.built.load().routes.iter().map(|route| counters(route)).collect(),
             refused_without_route: self.tally.refused_without_route(),
             closes: self.tally.closes(),
             inspection: self.tally.inspection(),
@@ -71,4 +76,8 @@ impl Control for Shared {
     fn readiness(&self) -> Readiness {
         if self.draining.load(Ordering::Relaxed) { Readiness::Draining } else { Readiness::Ready }
     }
+}
+
+fn counters(route: &Route) -> RouteCounters {
+    RouteCounters { upstream: route.upstreams.counters(), ..route.tally.counters(&route.name) }
 }

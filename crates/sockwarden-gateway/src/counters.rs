@@ -9,7 +9,7 @@ use std::{
 use sockwarden_defend::ORDER;
 use sockwarden_model::{
     CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RouteCounters,
-    Treatment, Uninspected,
+    Treatment, Uninspected, UpstreamCounters,
 };
 
 /// How many copies there are of each counter. Two workers that share one are slower, not wrong.
@@ -116,7 +116,7 @@ impl RouteTally {
         self.0.sum(|of| &of.opened).saturating_sub(closed)
     }
 
-    /// Sums everything up under the route's name.
+    /// Sums everything up under the route's name; of the application's addresses it knows nothing.
     pub(crate) fn counters(&self, route: &str) -> RouteCounters {
         let mut messages = Vec::new();
         for direction in DIRECTIONS {
@@ -139,6 +139,7 @@ impl RouteTally {
             bytes_from_server: self.0.sum(|of| &of.bytes[Direction::Server as usize]),
             refused: Refusals::named(|place| self.0.sum(|of| &of.refused.0[place])),
             uninspected: uninspected.into_iter().filter(|(_, count)| *count > 0).collect(),
+            upstream: UpstreamCounters::default(),
         }
     }
 }

@@ -44,5 +44,5 @@ pub use defaults::DefaultsConfig;
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
 pub use routing::PathMatch;
-pub use server::{Gateway, Listening, Reloaded, StartError};
+pub use server::{Gateway, Listening, StartError};
 pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};

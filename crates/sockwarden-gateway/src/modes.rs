@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn operator() -> Requester {
-        Requester { role: Role::Operator, from: Some("127.0.0.1:5".to_owned()) }
+        Requester { role: Role::Operator, from: Some("127.0.0.1:5".to_owned()), name: None }
     }
 
     /// The actions so far, each with who did it.

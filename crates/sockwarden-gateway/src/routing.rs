@@ -36,6 +36,17 @@ pub enum PathMatch {
     Glob,
 }
 
+impl PathMatch {
+    /// Names it as the configuration spells it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Prefix => "prefix",
+            Self::Exact => "exact",
+            Self::Glob => "glob",
+        }
+    }
+}
+
 /// Which requests a route is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Matcher {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sockwarden_model::{Control, EventSender, Notice};
+use sockwarden_model::{Control, EventSender, Notice, Reloaded};
 use sockwarden_proto::CloseCode;
 use tokio::{
     net::TcpListener,
@@ -59,29 +59,6 @@ struct OpenListener {
     door: Arc<ArcSwap<Door>>,
     retire: watch::Sender<bool>,
     task: JoinHandle<()>,
-}
-
-/// What a reload has changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reloaded {
-    /// Routes that are as they were.
-    pub unchanged: usize,
-    /// Routes that are new or different.
-    pub changed: usize,
-    /// Routes that are gone.
-    pub removed: usize,
-    /// Sessions that are being closed.
-    pub closing: usize,
-}
-
-impl std::fmt::Display for Reloaded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { unchanged, changed, removed, closing } = self;
-        write!(
-            f,
-            "routes: {unchanged} unchanged, {changed} changed, {removed} removed; {closing} sessions closing"
-        )
-    }
 }
 
 /// Where a gateway listens.
@@ -224,10 +201,15 @@ impl Gateway {
         notice(&self.shared.events, Notice::ReloadRejected, why);
     }
 
+    /// Withdraws readiness: whoever asks is told that new connections are not welcome, though they are still accepted.
+    pub fn withdraw(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Ends in order: withdraws readiness, waits, stops accepting, closes every session within a window, and cuts off what
     /// has not closed a while after it.
     pub async fn drain(mut self, config: &DrainConfig) {
-        self.shared.draining.store(true, Ordering::Relaxed);
+        self.withdraw();
         if !self.shared.registry.is_empty() {
             tokio::time::sleep(config.delay.get()).await;
         }
@@ -253,7 +235,7 @@ impl Gateway {
     /// that a close may take and two seconds, and never longer than half a minute.
     pub async fn stop(mut self) {
         let deadline = Instant::now() + self.stop_time;
-        self.shared.draining.store(true, Ordering::Relaxed);
+        self.withdraw();
         let _ = self.stop.send(true);
         let listeners = std::mem::take(&mut self.listeners);
         self.retire(listeners);

@@ -17,7 +17,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::HumanDuration;
-use sockwarden_model::EventSender;
+use sockwarden_model::{AddressState, EventSender, UpstreamCounters};
 use sockwarden_net::{Stream, random_array};
 use sockwarden_proto::{
     WsUrl,
@@ -118,6 +118,16 @@ impl Upstreams {
     /// Ends what [`Self::tend`] began: no new connection will come. Those that are made go by what is known.
     pub(crate) fn leave(&self) {
         self.tending.get().into_iter().flatten().for_each(AbortHandle::abort);
+    }
+
+    /// Tells how each address is.
+    pub(crate) fn states(&self) -> Vec<AddressState> {
+        self.pool.states()
+    }
+
+    /// Counts addresses and what became of them.
+    pub(crate) fn counters(&self) -> UpstreamCounters {
+        self.pool.counters()
     }
 
     /// Begins a search that ends by itself after `longest`.

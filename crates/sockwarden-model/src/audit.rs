@@ -23,11 +23,14 @@ pub struct Requester {
     pub role: Role,
     /// The address and port that the request came from; absent where nobody asked.
     pub from: Option<String>,
+    /// The name in the certificate that was shown, escaped; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 impl Requester {
     /// The gateway itself, when a stated time is over.
-    pub const TIMER: Self = Self { role: Role::Timer, from: None };
+    pub const TIMER: Self = Self { role: Role::Timer, from: None, name: None };
 }
 
 /// What somebody may do with a gateway.
@@ -88,6 +91,10 @@ pub enum Action {
         /// The mode from now on.
         mode: Mode,
     },
+    /// The configuration was to be read again; a notice tells what came of it.
+    Reload,
+    /// The gateway was told to end in order.
+    Drain,
     /// A request was refused for want of a right.
     Refused {
         /// What was asked for, escaped and cut.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Counters, EventId, Mode, Requester, Traffic};
 
@@ -66,7 +66,7 @@ impl SessionQuery {
 }
 
 /// Some established sessions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionPage {
     /// The sessions, by id.
     pub sessions: Vec<Session>,
@@ -77,7 +77,7 @@ pub struct SessionPage {
 }
 
 /// One established session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     /// Names the connection in all its events.
     pub id: EventId,
@@ -104,7 +104,7 @@ pub struct Session {
 }
 
 /// How far the life of a session has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Messages pass.
@@ -128,22 +128,58 @@ impl CloseOrder {
 }
 
 /// A route and what guards it now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteState {
     /// The name in events and messages.
     pub name: String,
-    /// The path that requests begin with.
+    /// The host that requests are for; any where there is none.
+    pub host: Option<String>,
+    /// The path of requests.
     pub path: String,
+    /// How the path is compared, as the configuration spells it.
+    #[serde(rename = "match")]
+    pub path_match: String,
+    /// The sub-protocol that requests offer; any where there is none.
+    pub subprotocol: Option<String>,
+    /// What becomes of compression, as the configuration spells it.
+    pub compression: String,
     /// The application: scheme, host and port.
     pub upstream: String,
+    /// Where the application is, address by address; none while its name has not been answered.
+    pub addresses: Vec<AddressState>,
     /// Established sessions.
     pub active: u64,
     /// The defences, in the order in which they are asked.
     pub defences: Vec<DefenceState>,
 }
 
+/// One address of an application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AddressState {
+    /// The address with its port, or the path of a unix socket.
+    pub address: String,
+    /// How it is.
+    pub health: AddressHealth,
+    /// Since when it is so, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+    /// Connections to it, those that are being made included.
+    pub active: u64,
+    /// How often it has failed, health checks included, since it is known.
+    pub failures: u64,
+}
+
+/// How an address of an application is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AddressHealth {
+    /// Nothing speaks against it.
+    Healthy,
+    /// It has failed too often and is left alone, or has not answered since.
+    Ejected,
+}
+
 /// A defence of a route and its mode.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DefenceState {
     /// The id of the defence.
     pub rule: String,
@@ -183,7 +219,7 @@ impl ModeChange {
 }
 
 /// Whether new connections are welcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Readiness {
     /// They are.

@@ -40,6 +40,21 @@ pub struct RouteCounters {
     pub refused: Vec<(String, u64)>,
     /// Messages that were forwarded without every inspection; only those that are not zero.
     pub uninspected: Vec<(Uninspected, u64)>,
+    /// How its application's addresses are, and how they were.
+    pub upstream: UpstreamCounters,
+}
+
+/// What was counted of the addresses of one route's application; from zero again when a reload changes the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamCounters {
+    /// Addresses that are healthy.
+    pub healthy: u64,
+    /// Addresses that are ejected.
+    pub ejected: u64,
+    /// Connections and health checks that failed.
+    pub failures: u64,
+    /// Ejections.
+    pub ejections: u64,
 }
 
 /// How many messages of a kind had the same end.

@@ -10,6 +10,7 @@ mod evidence;
 mod finding;
 mod fingerprint;
 mod mode;
+mod operations;
 mod printable;
 mod rule;
 mod severity;
@@ -17,12 +18,12 @@ mod threat;
 
 pub use audit::{Action, AuditEvent, Requester, Role};
 pub use control::{
-    CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope, Readiness, RouteState, Session,
-    SessionPage, SessionQuery, SessionState,
+    AddressHealth, AddressState, CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope,
+    Readiness, RouteState, Session, SessionPage, SessionQuery, SessionState,
 };
 pub use counters::{
     CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
-    Uninspected,
+    Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
@@ -32,6 +33,7 @@ pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;
 pub use fingerprint::fingerprint;
 pub use mode::{Direction, Mode};
+pub use operations::{Answer, Draining, Operations, OrderError, Reloaded};
 pub use printable::printable;
 pub use rule::{Lifecycle, Profile, Rule, RuleKind};
 pub use severity::{Confidence, Severity};

@@ -39,18 +39,29 @@ impl ClientTls {
     /// # Errors
     /// The text holds no certificate, or a malformed one.
     pub fn with_roots(pem: &[u8]) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(|_| TlsError::NoCertificate)?)?;
-        }
-        if roots.is_empty() {
-            return Err(TlsError::NoCertificate);
-        }
+        let roots = roots(pem)?;
         let config =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()?
                 .with_root_certificates(roots)
                 .with_no_client_auth();
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// Trusts whoever shows the first certificate of `pem`, whatever its name and issuer. For a program that has the server's
+    /// own certificate at hand.
+    ///
+    /// # Errors
+    /// The text holds no certificate.
+    pub fn pinned(pem: &[u8]) -> Result<Self, TlsError> {
+        let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| TlsError::NoCertificate)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let anyone = TrustAnyone(Arc::clone(&provider));
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(TrustOne { certificate, anyone }))
+            .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
     }
 
@@ -90,6 +101,15 @@ impl ClientTls {
         config.resumption = Resumption::default();
         Self { config: Arc::new(config) }
     }
+}
+
+/// Reads authorities in PEM, one at least.
+pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|_| TlsError::NoCertificate)?)?;
+    }
+    if roots.is_empty() { Err(TlsError::NoCertificate) } else { Ok(roots) }
 }
 
 /// Reads a certificate chain and its private key, both in PEM.
@@ -187,5 +207,51 @@ impl danger::ServerCertVerifier for TrustAnyone {
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Whoever has the key of one certificate: its signatures are verified as anyone's are.
+#[derive(Debug)]
+struct TrustOne {
+    certificate: CertificateDer<'static>,
+    anyone: TrustAnyone,
+}
+
+impl danger::ServerCertVerifier for TrustOne {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<danger::ServerCertVerified, rustls::Error> {
+        if *end_entity == self.certificate {
+            Ok(danger::ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::UnknownIssuer.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<danger::HandshakeSignatureValid, rustls::Error> {
+        self.anyone.verify_tls12_signature(message, certificate, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<danger::HandshakeSignatureValid, rustls::Error> {
+        self.anyone.verify_tls13_signature(message, certificate, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.anyone.supported_verify_schemes()
     }
 }

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     ServerConfig,
     client::verify_server_name,
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use rustls_pki_types::ServerName;
@@ -35,11 +35,35 @@ impl ServerTls {
     /// # Errors
     /// There is none, or one is missing or malformed, or does not belong to its key.
     pub fn from_pems(pairs: &[(&[u8], &[u8])]) -> Result<Self, TlsError> {
+        Self::verifying(pairs, rustls::server::WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// Asks clients for a certificate too, signed by an authority in `authorities` (PEM). Who has none is let in unless it is
+    /// `required`; who shows a wrong one is not.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_pem`]; or there is no authority.
+    pub fn asking_clients(
+        chain: &[u8],
+        key: &[u8],
+        authorities: &[u8],
+        required: bool,
+    ) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let roots = Arc::new(crate::tls_client::roots(authorities)?);
+        let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider);
+        let builder = if required { builder } else { builder.allow_unauthenticated() };
+        // There are no revocation lists, and the roots are not empty: nothing else can be wrong.
+        let verifier = builder.build().map_err(|_| TlsError::NoCertificate)?;
+        Self::verifying(&[(chain, key)], verifier)
+    }
+
+    fn verifying(pairs: &[(&[u8], &[u8])], clients: Arc<dyn ClientCertVerifier>) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let certificates = Arc::new(Certificates { keys: ArcSwap::from_pointee(read(pairs)?) });
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         // RFC 6455 runs over HTTP/1.1; a client that insists on h2 must be told here and not after the upgrade failed.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -30,6 +30,16 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Guard an application: a reverse proxy that judges every message both ways
     Guard(commands::guard::Arguments),
+    /// Tell whether a running gateway is ready, with its routes, sessions and modes
+    Status(commands::status::Arguments),
+    /// List, show or close the sessions of a running gateway
+    Sessions(commands::sessions::Arguments),
+    /// Change the modes of a running gateway's defences for a time (break glass)
+    Mode(commands::mode::Arguments),
+    /// Have a running gateway read its configuration again
+    Reload(commands::reload::Arguments),
+    /// Have a running gateway end in order
+    Drain(commands::drain::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
@@ -48,6 +58,11 @@ impl Cli {
             Command::Scan(arguments) => commands::scan::run(&arguments),
             Command::Demo(arguments) => commands::demo::run(&arguments),
             Command::Guard(arguments) => commands::guard::run(arguments),
+            Command::Status(arguments) => commands::status::run(&arguments),
+            Command::Sessions(arguments) => commands::sessions::run(&arguments),
+            Command::Mode(arguments) => commands::mode::run(&arguments),
+            Command::Reload(arguments) => commands::reload::run(&arguments),
+            Command::Drain(arguments) => commands::drain::run(&arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Config(arguments) => commands::config::run(&arguments),

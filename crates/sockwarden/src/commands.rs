@@ -3,9 +3,14 @@
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod drain;
 pub(crate) mod effective;
 pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod lab;
+pub(crate) mod mode;
+pub(crate) mod reload;
 pub(crate) mod scan;
+pub(crate) mod sessions;
+pub(crate) mod status;
 pub(crate) mod why;

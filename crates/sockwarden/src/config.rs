@@ -1,6 +1,6 @@
 //! The root of the configuration file.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -122,6 +122,15 @@ impl Config {
     /// Everything that keeps it from running.
     pub fn build(&self) -> Result<Built, Vec<Problem>> {
         let mut problems = self.admin().err().unwrap_or_default();
+        let address = |text: &str| text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+        let of_admin = self.admin.as_ref().and_then(|admin| address(&admin.address));
+        if of_admin.is_some() && self.listeners.iter().any(|l| address(&l.address) == of_admin) {
+            problems.push(Problem {
+                key: "admin.address".to_owned(),
+                message: "clients connect to the same address".to_owned(),
+                help: Some("the admin listener needs one of its own".to_owned()),
+            });
+        }
         match sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits) {
             Ok(built) if problems.is_empty() => Ok(built),
             Ok(_) => Err(problems),

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::operator::OperateError;
+
 /// An exit code with its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -11,7 +13,7 @@ pub(crate) enum Exit {
     Found,
     /// The arguments make no sense.
     Usage,
-    /// Not everything could be looked at.
+    /// Not everything could be looked at, or nothing was there to look at.
     Incomplete,
 }
 
@@ -33,7 +35,13 @@ pub(crate) struct UsageError(pub(crate) String);
 
 /// Gives the exit code of an error.
 pub(crate) fn of(error: &anyhow::Error) -> Exit {
-    if error.is::<UsageError>() { Exit::Usage } else { Exit::Found }
+    if error.is::<UsageError>() {
+        Exit::Usage
+    } else if error.downcast_ref().is_some_and(OperateError::is_absence) {
+        Exit::Incomplete
+    } else {
+        Exit::Found
+    }
 }
 
 /// Tells whether an error is that nobody reads our output any more.

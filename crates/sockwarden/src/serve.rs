@@ -1,17 +1,23 @@
 //! Running a gateway until it is told to end.
 
-use std::{path::PathBuf, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use sockwarden_config::Diagnostic;
-use sockwarden_console::{Console, Feed};
+use sockwarden_console::{Console, Feed, Wiring};
 use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem};
-use sockwarden_model::event_channel;
+use sockwarden_model::{Draining, OrderError, Reloaded, event_channel};
 use sockwarden_store::{EventLog, EventWriter};
+use tokio::{
+    sync::mpsc,
+    time::{Sleep, sleep},
+};
 
 use crate::{
+    admin::Running,
     commands::check,
-    config::{Config, diagnostic},
+    config::Config,
+    config_file::{ConfigFile, Loaded, Unusable},
     exit::UsageError,
+    orders::{Order, Orders},
     service::{self, Watchdog},
     signals::{Signal, Signals},
     style::{ERROR, GOOD, WARNING},
@@ -20,40 +26,17 @@ use crate::{
 /// What a service manager is told that an end may take on top of a drain.
 const STOP: Duration = Duration::from_secs(35);
 
-/// A configuration that came from a file and can come from it again.
-pub(crate) struct ConfigFile {
-    pub(crate) path: PathBuf,
-}
-
-impl ConfigFile {
-    /// Reads the file, says everything that is wrong with it, and gives what can run with its warnings.
-    pub(crate) fn load(&self) -> anyhow::Result<Option<(Config, Built, Vec<Diagnostic>)>> {
-        let Some((config, text)) = check::read(&self.path)? else { return Ok(None) };
-        let name = self.path.display().to_string();
-        let place = |kind, problems: &[Problem]| {
-            problems.iter().map(|p| diagnostic(kind, &name, &text, p)).collect::<Vec<_>>()
-        };
-        match config.build() {
-            Ok(built) => {
-                let warnings = place(Diagnostic::warning, &config.warnings());
-                Ok(Some((config, built, warnings)))
-            }
-            Err(problems) => {
-                check::say(&place(Diagnostic::error, &problems));
-                Ok(None)
-            }
-        }
-    }
-}
+const ENDING: &str = "the gateway is about to end";
+const NO_FILE: &str = "there is no file to read again";
 
 /// Runs the gateway until a signal ends it; `warn` is called once it can run, so that an error stands alone.
 ///
-/// SIGHUP reads `file` again; SIGUSR1 opens the event log anew; SIGTERM drains; SIGINT ends at once; a second signal ends the
-/// farewell. A service manager that listens is told of each.
+/// SIGHUP reads `file` again; SIGUSR1 opens the event log anew; SIGTERM drains; SIGINT ends at once; a second one of these two
+/// ends the farewell. The admin listener orders the same. A service manager that listens is told of each.
 pub(crate) fn serve(
     config: Config,
     built: Built,
-    file: Option<&ConfigFile>,
+    file: Option<ConfigFile>,
     warn: impl FnOnce(),
 ) -> anyhow::Result<()> {
     if let Err(error) = service::forbid_core_dumps() {
@@ -61,35 +44,33 @@ pub(crate) fn serve(
     }
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
-    let admin = config.admin().map_err(|problems| {
-        let all: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
-        anyhow::anyhow!("{}", all.join("; "))
-    })?;
+    let admin = config.admin().map_err(|problems| anyhow::anyhow!("{}", all(&problems)))?;
     let feed = Feed::new();
     let published = feed.clone();
     let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
     let dropped = sender.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended: anyhow::Result<()> = runtime.block_on(async {
-        let mut signals = Signals::to_operate()?;
+        let signals = Signals::to_operate()?;
         let authority = built.dev_authority.clone();
         let gateway = Gateway::start(built, sender.clone()).await?;
-        let console = match admin {
-            Some(admin) => Some(admin.start(&gateway, sender, feed).await?),
+        let (operations, orders) = Orders::new(sender.clone());
+        let admin = match admin {
+            Some(admin) => {
+                let (control, operations) = (gateway.control(), Arc::new(operations));
+                let wiring = Wiring { control, operations, events: sender, feed };
+                Some(admin.start(wiring).await?)
+            }
             None => None,
         };
         warn();
-        introduce(&gateway, console.as_ref(), &config);
+        introduce(&gateway, admin.as_ref().map(Running::console), &config);
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         let _watchdog = Watchdog::start();
         told(service::ready());
-        operate(gateway, config, file, &writer.log(), &mut signals).await;
-        // Until here whoever asks is told that the gateway is not ready.
-        if let Some(console) = console {
-            console.stop().await;
-        }
+        Run { gateway, admin, config, file, log: writer.log(), signals, orders }.until_the_end().await;
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -103,6 +84,11 @@ pub(crate) fn serve(
     ended?;
     writer.finish()?;
     Ok(())
+}
+
+/// Words problems in one line.
+fn all(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect::<Vec<_>>().join("; ")
 }
 
 fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
@@ -119,43 +105,179 @@ fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
     }
 }
 
-async fn operate(
-    mut gateway: Gateway,
-    mut config: Config,
-    file: Option<&ConfigFile>,
-    log: &EventLog,
-    signals: &mut Signals,
-) {
-    loop {
-        match signals.next().await {
-            Signal::Hangup => match file {
-                Some(file) => {
-                    told(service::reloading());
-                    reload(&mut gateway, &mut config, file).await;
-                    told(service::ready());
+/// A gateway that runs, and everybody who may tell it something.
+struct Run {
+    gateway: Gateway,
+    admin: Option<Running>,
+    config: Config,
+    file: Option<ConfigFile>,
+    log: EventLog,
+    signals: Signals,
+    orders: mpsc::Receiver<Order>,
+}
+
+/// How a gateway ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At once.
+    Stop,
+    /// In order.
+    Drain,
+}
+
+impl Run {
+    async fn until_the_end(mut self) {
+        let mut look = std::pin::pin!(self.next_look());
+        let end = loop {
+            tokio::select! {
+                () = &mut look => {
+                    if let Some(admin) = &mut self.admin {
+                        admin.refresh();
+                    }
+                    look.set(self.next_look());
                 }
-                None => anstream::eprintln!("{WARNING}warning:{WARNING:#} there is no file to read again"),
+                signal = self.signals.next() => match signal {
+                    Signal::Hangup => {
+                        // Who sent it is told on standard error.
+                        let _ = self.reload().await;
+                    }
+                    Signal::Reopen => reopen(self.log.clone()).await,
+                    Signal::Interrupt => break End::Stop,
+                    Signal::Terminate => break End::Drain,
+                },
+                Some(order) = self.orders.recv() => match order {
+                    Order::Reload(answer) => answer(self.reload().await),
+                    Order::Drain(answer) => {
+                        // Before the answer: whoever has it finds the gateway not ready.
+                        self.gateway.withdraw();
+                        answer(Ok(Draining::Begun));
+                        break End::Drain;
+                    }
+                },
+            }
+        };
+        self.farewell(end).await;
+    }
+
+    /// Waits until it is time to look at the admin listener's certificates.
+    fn next_look(&self) -> Sleep {
+        sleep(self.config.limits.certificate_poll.get())
+    }
+
+    /// Ends, or is told to hurry.
+    async fn farewell(self, end: End) {
+        let Self { gateway, admin, config, file: _, log, signals, orders } = self;
+        end_of(gateway, end, &config.drain, log, signals, orders).await;
+        // Until here whoever asks is told that the gateway is not ready.
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
+    }
+
+    /// Takes the file's new contents, or says what is wrong with them and goes on with the old.
+    async fn reload(&mut self) -> Result<Reloaded, OrderError> {
+        let Some(file) = self.file.clone() else {
+            anstream::eprintln!("{WARNING}warning:{WARNING:#} {NO_FILE}");
+            return Err(OrderError::NotNow(NO_FILE.to_owned()));
+        };
+        told(service::reloading());
+        let reloaded = self.take(&file).await;
+        told(service::ready());
+        let shown = file.path.display();
+        match &reloaded {
+            Ok(reloaded) => anstream::eprintln!("{GOOD}reloaded{GOOD:#} {shown}: {reloaded}"),
+            Err(error) => {
+                anstream::eprintln!("{ERROR}error:{ERROR:#} {error}; the configuration in force stays");
+                self.gateway.reload_rejected(error.to_string());
+            }
+        }
+        reloaded
+    }
+
+    async fn take(&mut self, file: &ConfigFile) -> Result<Reloaded, OrderError> {
+        let Loaded { config, built, warnings } = file.load().map_err(|unusable| match unusable {
+            Unusable::Unread(error) => OrderError::Invalid { why: format!("{error:#}"), details: Vec::new() },
+            Unusable::Wrong(diagnostics) => {
+                check::say(&diagnostics);
+                OrderError::Invalid {
+                    why: format!("`{}` is not a configuration that can run", file.path.display()),
+                    details: diagnostics.iter().map(ToString::to_string).collect(),
+                }
+            }
+        })?;
+        let restart = |key: &str| OrderError::NotNow(format!("`{key}` cannot be changed without a restart"));
+        if config.events != self.config.events {
+            return Err(restart("events"));
+        }
+        let address = |config: &Config| config.admin.as_ref().map(|admin| admin.address.clone());
+        match (address(&config), address(&self.config)) {
+            (new, old) if new == old => {}
+            (Some(_), Some(_)) => return Err(restart("admin.address")),
+            (Some(_), None) | (None, _) => return Err(restart("admin")),
+        }
+        // Its files may have changed since they were judged.
+        let admin = config
+            .admin()
+            .map_err(|problems| OrderError::Invalid { why: all(&problems), details: Vec::new() })?;
+        let reloaded = self.gateway.reload(built, &config.reload).await;
+        let reloaded = reloaded.map_err(|error| OrderError::Invalid {
+            why: format!("{:#}", anyhow::Error::from(error)),
+            details: Vec::new(),
+        })?;
+        if let (Some(running), Some(prepared)) = (&mut self.admin, admin) {
+            running.renew(prepared);
+        }
+        check::say(&warnings);
+        self.config = config;
+        Ok(reloaded)
+    }
+}
+
+/// Ends a gateway, or is told to hurry.
+async fn end_of(
+    gateway: Gateway,
+    end: End,
+    drain: &DrainConfig,
+    log: EventLog,
+    mut signals: Signals,
+    mut orders: mpsc::Receiver<Order>,
+) {
+    let DrainConfig { delay, window, grace, code: _ } = drain;
+    let time = match end {
+        End::Stop => STOP,
+        End::Drain => {
+            delay.get().saturating_add(window.get()).saturating_add(grace.get()).saturating_add(STOP)
+        }
+    };
+    told(service::stopping(time));
+    let ending = async {
+        match end {
+            End::Stop => gateway.stop().await,
+            End::Drain => gateway.drain(drain).await,
+        }
+    };
+    let mut ending = std::pin::pin!(ending);
+    loop {
+        tokio::select! {
+            () = &mut ending => return,
+            signal = signals.next() => match signal {
+                Signal::Interrupt | Signal::Terminate => return,
+                // A disk that hangs must not hold up the farewells.
+                Signal::Reopen => drop(tokio::spawn(reopen(log.clone()))),
+                Signal::Hangup => anstream::eprintln!("{WARNING}warning:{WARNING:#} {ENDING}"),
             },
-            Signal::Reopen => reopen(log).await,
-            Signal::Interrupt => {
-                told(service::stopping(STOP));
-                tokio::select! { () = gateway.stop() => {} _ = signals.end() => {} }
-                return;
-            }
-            Signal::Terminate => {
-                let DrainConfig { delay, window, grace, code: _ } = &config.drain;
-                let drain = delay.get().saturating_add(window.get()).saturating_add(grace.get());
-                told(service::stopping(drain.saturating_add(STOP)));
-                tokio::select! { () = gateway.drain(&config.drain) => {} _ = signals.end() => {} }
-                return;
-            }
+            Some(order) = orders.recv() => match (order, end) {
+                (Order::Drain(answer), End::Drain) => answer(Ok(Draining::UnderWay)),
+                (order @ (Order::Reload(_) | Order::Drain(_)), End::Stop | End::Drain) => {
+                    order.refuse(OrderError::NotNow(ENDING.to_owned()));
+                }
+            },
         }
     }
 }
 
 /// Opens the event log anew, or says why the old one stays in use.
-async fn reopen(log: &EventLog) {
-    let log = log.clone();
+async fn reopen(log: EventLog) {
     // It may wait for a disk.
     match tokio::task::spawn_blocking(move || log.reopen()).await {
         Ok(Ok(true)) => anstream::eprintln!("{GOOD}reopened{GOOD:#} the event log"),
@@ -174,32 +296,5 @@ async fn reopen(log: &EventLog) {
 fn told(result: std::io::Result<()>) {
     if let Err(error) = result {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} the service manager cannot be told: {error}");
-    }
-}
-
-/// Takes the file's new contents, or says what is wrong with them and goes on with the old.
-async fn reload(gateway: &mut Gateway, config: &mut Config, file: &ConfigFile) {
-    let rejected = |gateway: &Gateway, why: &str| {
-        anstream::eprintln!("{ERROR}error:{ERROR:#} {why}; the configuration in force stays");
-        gateway.reload_rejected(why.to_owned());
-    };
-    let shown = file.path.display();
-    match file.load() {
-        Ok(Some((new, _, _))) if new.events != config.events => {
-            rejected(gateway, "`events` cannot be changed without a restart");
-        }
-        Ok(Some((new, _, _))) if new.admin != config.admin => {
-            rejected(gateway, "`admin` cannot be changed without a restart");
-        }
-        Ok(Some((new, built, warnings))) => match gateway.reload(built, &new.reload).await {
-            Ok(reloaded) => {
-                check::say(&warnings);
-                anstream::eprintln!("{GOOD}reloaded{GOOD:#} {shown}: {reloaded}");
-                *config = new;
-            }
-            Err(error) => rejected(gateway, &anyhow::Error::from(error).to_string()),
-        },
-        Ok(None) => rejected(gateway, &format!("`{shown}` is not a configuration that can run")),
-        Err(error) => rejected(gateway, &format!("{error:#}")),
     }
 }

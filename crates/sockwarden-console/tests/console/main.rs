@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail tests")]
 
+mod operations;
 mod refusals;
 mod stage;
 mod work;

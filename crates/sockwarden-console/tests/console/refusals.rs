@@ -77,10 +77,15 @@ async fn a_wrong_token_is_none() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;
-    assert_eq!(reason, ("GET /api/v1/routes".to_owned(), "this needs a token".to_owned()));
+    assert_eq!(
+        reason,
+        ("GET /api/v1/routes".to_owned(), "this needs a token or a certificate that is listed".to_owned())
+    );
     assert_eq!(stage.ask("GET", "/api/v1/routes", good, "").await.status, 200);
     stage.stop().await;
 }
@@ -100,6 +105,8 @@ async fn a_viewer_looks_and_does_nothing_else() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;

@@ -8,9 +8,12 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_config::HumanDuration;
-use sockwarden_console::{AdminConfig, Console, Feed, build, write_new_token};
+use sockwarden_console::{AdminConfig, Console, Feed, Tls, Wiring, build, write_new_token};
 use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig};
-use sockwarden_model::{Action, AuditEvent, Control, Event, Requester, Role, event_channel};
+use sockwarden_model::{
+    Action, Answer, AuditEvent, Control, Draining, Event, Operations, OrderError, Reloaded, Requester, Role,
+    event_channel,
+};
 use sockwarden_net::{Client, ClientTls, DevCertificate, DialOptions, Incoming, ServerTls};
 use sockwarden_proto::{Limits, handshake::ClientHandshake};
 use tokio::{
@@ -35,6 +38,31 @@ pub(crate) struct Stage {
     pub(crate) viewer: String,
     pub(crate) log: Arc<Mutex<Vec<Event>>>,
     feed: Feed,
+    pub(crate) runner: Arc<Runner>,
+}
+
+/// Whoever runs the gateway: gives the answers that it was told to, and remembers by whom it was asked.
+#[derive(Default)]
+pub(crate) struct Runner {
+    pub(crate) reloads: Mutex<Vec<Result<Reloaded, OrderError>>>,
+    pub(crate) drains: Mutex<Vec<Result<Draining, OrderError>>>,
+    pub(crate) asked: Mutex<Vec<Requester>>,
+}
+
+impl Operations for Runner {
+    fn reload(&self, by: &Requester, answer: Answer<Result<Reloaded, OrderError>>) {
+        self.asked.lock().unwrap().push(by.clone());
+        if let Some(prepared) = self.reloads.lock().unwrap().pop() {
+            answer(prepared);
+        }
+    }
+
+    fn drain(&self, by: &Requester, answer: Answer<Result<Draining, OrderError>>) {
+        self.asked.lock().unwrap().push(by.clone());
+        if let Some(prepared) = self.drains.lock().unwrap().pop() {
+            answer(prepared);
+        }
+    }
 }
 
 /// An HTTP answer.
@@ -80,12 +108,19 @@ impl Stage {
             key: named,
             ..AdminConfig::new("127.0.0.1:0", &operator)
         };
-        let acceptor = certificate
-            .map(|c| ServerTls::from_pem(c.certificate.as_bytes(), c.key.as_bytes()).unwrap().acceptor());
+        let tls = certificate.map(|c| {
+            let tls = ServerTls::from_pem(c.certificate.as_bytes(), c.key.as_bytes()).unwrap();
+            Tls { acceptor: tls.acceptor(), authorities: Arc::default() }
+        });
         let (feed, log) = (Feed::new(), Arc::new(Mutex::new(Vec::new())));
-        let console =
-            Console::start(build(&config).unwrap(), acceptor, gateway.control(), sender, feed.clone()).await;
-        let console = console.unwrap();
+        let runner = Arc::new(Runner::default());
+        let wiring = Wiring {
+            control: gateway.control(),
+            operations: Arc::clone(&runner) as Arc<dyn Operations>,
+            events: sender,
+            feed: feed.clone(),
+        };
+        let console = Console::start(build(&config).unwrap(), tls, wiring).await.unwrap();
         let (record, published) = (Arc::clone(&log), feed.clone());
         // It ends with the last sender: those of the gateway and of the console.
         std::thread::spawn(move || {
@@ -104,6 +139,7 @@ impl Stage {
             viewer: read(&viewer),
             log,
             feed,
+            runner,
         }
     }
 
@@ -112,6 +148,19 @@ impl Stage {
         if let Some(gateway) = self.gateway {
             gateway.stop().await;
         }
+    }
+
+    /// Gives the listener another token for operators, and this one for viewers.
+    pub(crate) fn renew(&self, viewer: [u8; 32]) {
+        let folder = tempfile::tempdir().unwrap();
+        let (operator_file, viewer_file) = (folder.path().join("operator"), folder.path().join("viewer"));
+        write_new_token(&operator_file, [3; 32]).unwrap();
+        write_new_token(&viewer_file, viewer).unwrap();
+        let config = AdminConfig {
+            viewer_token_file: Some(viewer_file),
+            ..AdminConfig::new("127.0.0.1:0", &operator_file)
+        };
+        self.console.renew(build(&config).unwrap(), None).unwrap();
     }
 
     /// Tells the gateway to end, some time after readiness has been withdrawn.
@@ -129,7 +178,7 @@ impl Stage {
     pub(crate) fn flood(&self, count: u64) {
         for at_ms in 0..count {
             let action = Action::Refused { request: "GET /".to_owned(), reason: "flood".to_owned() };
-            let by = Requester { role: Role::Nobody, from: None };
+            let by = Requester { role: Role::Nobody, from: None, name: None };
             self.feed.publish(&Event::Audit(AuditEvent { at_ms, by, action }));
         }
     }

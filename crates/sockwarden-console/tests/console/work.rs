@@ -121,6 +121,8 @@ async fn a_session_is_listed_shown_and_closed() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;
@@ -205,6 +207,8 @@ async fn break_glass_is_seen_works_on_a_live_socket_and_ends() {
             Action::CloseSession { .. }
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::Drain
             | Action::Refused { .. } => None,
         })
         .await;
@@ -370,8 +374,13 @@ async fn a_listener_that_shall_speak_tls_does_not_start_without() {
     let admin = sockwarden_console::build(&config).unwrap();
     let stage = Stage::start().await;
     let (sender, _events) = sockwarden_model::event_channel(1);
-    let feed = sockwarden_console::Feed::new();
-    let started = sockwarden_console::Console::start(admin, None, stage.control(), sender, feed).await;
+    let wiring = sockwarden_console::Wiring {
+        control: stage.control(),
+        operations: stage.runner.clone(),
+        events: sender,
+        feed: sockwarden_console::Feed::new(),
+    };
+    let started = sockwarden_console::Console::start(admin, None, wiring).await;
     assert!(matches!(started, Err(sockwarden_console::StartError::NoCertificate)));
     stage.stop().await;
 }

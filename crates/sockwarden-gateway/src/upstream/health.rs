@@ -95,6 +95,12 @@ impl Health {
         }
     }
 
+    /// Tells whether it is left alone, or has shown no life since.
+    pub(crate) fn is_out(&self) -> bool {
+        self.failed_checks >= self.most_failures
+            || self.ejection.is_some_and(|ejection| ejection.phase != Phase::Over)
+    }
+
     /// Takes note that a connection is being made; after an ejection no second one is, until this one's outcome is known
     /// or was lost.
     pub(crate) fn tried(&mut self, now: Duration) {
@@ -208,7 +214,9 @@ mod tests {
         health.tried(s(20));
         assert_eq!((health.failed(s(21), LONGEST), health.standing(s(21))), (Some(s(20)), ejected(41)));
         health.tried(s(41));
+        assert!(health.is_out());
         assert!(health.succeeded(s(42)) && !health.succeeded(s(42)));
+        assert!(!health.is_out());
         assert_eq!(health.standing(s(42)), Standing::Good);
         assert_eq!((health.failed(s(42), LONGEST), health.standing(s(42))), (None, Standing::Good));
         health.tried(s(43));
@@ -250,7 +258,7 @@ mod tests {
     fn checks_eject_and_only_checks_bring_back() {
         let mut health = health();
         assert_eq!([(); 4].map(|()| health.checked(false)), [false, false, true, false]);
-        assert!(!health.succeeded(s(1)));
+        assert!(!health.succeeded(s(1)) && health.is_out());
         assert_eq!(health.standing(s(100_000)), Standing::Ejected(Duration::MAX));
         assert!(health.checked(true) && !health.checked(true));
         assert_eq!(health.standing(s(100_000)), Standing::Good);

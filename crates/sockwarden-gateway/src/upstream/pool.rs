@@ -4,12 +4,12 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use sockwarden_model::{EventSender, Notice};
+use sockwarden_model::{AddressHealth, AddressState, EventSender, Notice, UpstreamCounters};
 use sockwarden_net::{ClientTls, Place, random_u64};
 use sockwarden_proto::WsUrl;
 use tokio::{sync::watch, time::Instant};
@@ -20,7 +20,7 @@ use super::{
     balance::{Balance, Candidate, pick, weight},
     health::Health,
 };
-use crate::journal::notice;
+use crate::journal::{notice, unix_ms};
 
 /// The most places that the addresses of one route stand for; further ones are left out.
 pub(crate) const MOST_PLACES: usize = 256;
@@ -50,6 +50,8 @@ pub(crate) struct Pool {
     pub(crate) rounds: watch::Sender<u64>,
     /// Wakes whoever asks for names before it is time.
     pub(crate) hurry: tokio::sync::Notify,
+    failures: AtomicU64,
+    ejections: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +68,9 @@ pub(crate) struct Member {
     name: String,
     live: AtomicU32,
     health: Mutex<Health>,
+    failures: AtomicU64,
+    /// When it went out or came back the last time, or else became known, in milliseconds since the Unix epoch.
+    since_ms: AtomicU64,
 }
 
 /// A connection to a member, counted from the choice until this is dropped.
@@ -102,6 +107,8 @@ impl Pool {
             table: Mutex::new(Table { places, members: Vec::new() }),
             rounds: watch::Sender::new(0),
             hurry: tokio::sync::Notify::new(),
+            failures: AtomicU64::new(0),
+            ejections: AtomicU64::new(0),
         };
         pool.renew(&mut pool.lock());
         pool
@@ -141,6 +148,8 @@ impl Pool {
             name: place.to_string(),
             live: AtomicU32::new(0),
             health: Mutex::new(Health::new(&self.config.health)),
+            failures: AtomicU64::new(0),
+            since_ms: AtomicU64::new(unix_ms()),
         }
     }
 
@@ -183,11 +192,46 @@ impl Pool {
 
     /// Takes note of a health check's outcome.
     pub(crate) fn checked(&self, member: &Member, passed: bool) {
-        let changed = member.health().checked(passed);
+        if !passed {
+            self.count_failure(member);
+        }
+        let changed = member.change(|health| health.checked(passed));
         match (changed, passed) {
             (false, _) => {}
             (true, true) => self.tell(Notice::UpstreamBack, member, "it passes its checks"),
-            (true, false) => self.tell(Notice::UpstreamEjected, member, "it fails its checks"),
+            (true, false) => {
+                self.ejections.fetch_add(1, Ordering::Relaxed);
+                self.tell(Notice::UpstreamEjected, member, "it fails its checks");
+            }
+        }
+    }
+
+    fn count_failure(&self, member: &Member) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        member.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells how each place is.
+    pub(crate) fn states(&self) -> Vec<AddressState> {
+        let state = |member: &Arc<Member>| AddressState {
+            address: member.name.clone(),
+            health: if member.health().is_out() { AddressHealth::Ejected } else { AddressHealth::Healthy },
+            since_ms: member.since_ms.load(Ordering::Relaxed),
+            active: member.live.load(Ordering::Relaxed).into(),
+            failures: member.failures.load(Ordering::Relaxed),
+        };
+        self.members().iter().map(state).collect()
+    }
+
+    /// Counts places by how they are, and what became of connections and checks.
+    pub(crate) fn counters(&self) -> UpstreamCounters {
+        let members = self.members();
+        let ejected = members.iter().filter(|member| member.health().is_out()).count();
+        UpstreamCounters {
+            healthy: (members.len() - ejected) as u64,
+            ejected: ejected as u64,
+            failures: self.failures.load(Ordering::Relaxed),
+            ejections: self.ejections.load(Ordering::Relaxed),
         }
     }
 
@@ -212,6 +256,17 @@ impl Member {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets something happen to the health, and remembers when that ejects it or brings it back.
+    fn change<T>(&self, what: impl FnOnce(&mut Health) -> T) -> T {
+        let mut health = self.health();
+        let was_out = health.is_out();
+        let outcome = what(&mut health);
+        if health.is_out() != was_out {
+            self.since_ms.store(unix_ms(), Ordering::Relaxed);
+        }
+        outcome
+    }
+
     fn is_ejected(&self, now: Duration) -> bool {
         matches!(self.health().standing(now), super::health::Standing::Ejected(_))
     }
@@ -220,7 +275,7 @@ impl Member {
 impl Lease {
     /// Takes note that the place answers.
     pub(crate) fn succeeded(&self) {
-        let is_back = self.member.health().succeeded(self.pool.now());
+        let is_back = self.member.change(|health| health.succeeded(self.pool.now()));
         if is_back {
             self.pool.tell(Notice::UpstreamBack, &self.member, "it answers again");
         }
@@ -228,8 +283,10 @@ impl Lease {
 
     /// Takes note that the place does not answer, or not as it should.
     pub(crate) fn failed(&self) {
-        let ejected = self.member.health().failed(self.pool.now(), random_u64());
+        self.pool.count_failure(&self.member);
+        let ejected = self.member.change(|health| health.failed(self.pool.now(), random_u64()));
         if let Some(lasts) = ejected {
+            self.pool.ejections.fetch_add(1, Ordering::Relaxed);
             let why = format!("it failed too often and is left alone for {lasts:.1?}");
             self.pool.tell(Notice::UpstreamEjected, &self.member, &why);
         }
@@ -313,6 +370,10 @@ mod tests {
         assert!(pool.is_out());
         good.pool.choose(ANYONE, &[]).unwrap().succeeded();
         assert!(!pool.is_out());
+        let states: Vec<_> = pool.states().iter().map(|s| (s.health, s.failures, s.active)).collect();
+        assert!(states.iter().all(|(_, failures, active)| (*failures, *active) == (3, 1)), "{states:?}");
+        let expected = UpstreamCounters { healthy: 1, ejected: 1, failures: 6, ejections: 2 };
+        assert_eq!(pool.counters(), expected);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sockwarden_model::{
 use crate::stage::{App, Seen, Stage, closed, route_to, soon, text};
 
 fn operator() -> Requester {
-    Requester { role: Role::Operator, from: Some("127.0.0.1:7".to_owned()) }
+    Requester { role: Role::Operator, from: Some("127.0.0.1:7".to_owned()), name: None }
 }
 
 fn all() -> SessionQuery {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_gateway::{
     Built, ChangedRoutes, DrainCode, DrainConfig, Gateway, LimitsConfig, ListenerConfig, ReloadConfig,
-    Reloaded, RouteConfig, build,
+    RouteConfig, build,
 };
-use sockwarden_model::{Readiness, event_channel};
+use sockwarden_model::{Readiness, Reloaded, event_channel};
 use sockwarden_net::{Client, ClientTls, DialOptions};
 use sockwarden_proto::Limits;
 

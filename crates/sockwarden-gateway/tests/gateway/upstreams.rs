@@ -13,7 +13,7 @@ use sockwarden_config::HumanDuration;
 use sockwarden_gateway::{
     AuthKind, Balance, CheckConfig, HealthConfig, LimitsConfig, ListenerConfig, ProxiesConfig, RouteConfig,
 };
-use sockwarden_model::{Event, Notice};
+use sockwarden_model::{AddressHealth, Event, Notice};
 use sockwarden_net::{ClientError, DevCertificate, Stream, read_proxy_header};
 use sockwarden_proto::handshake::accept_value;
 use tokio::{
@@ -205,10 +205,18 @@ async fn an_application_that_was_killed_is_found_again() {
     // Once it is known to be down the client is told so, and it is tried all the same.
     assert_eq!(statuses, [502, 502, 502, 503, 503]);
     assert_eq!(notices(&stage.events()), [Notice::UpstreamEjected]);
+    let shown = || stage.control().routes().remove(0).addresses.remove(0);
+    let ejected = shown();
+    assert_eq!((ejected.address, ejected.health), (address.to_string(), AddressHealth::Ejected));
+    assert_eq!((ejected.failures, ejected.active), (5, 0));
     let server = Server::start_at(address, Manner::Right).await;
     assert_eq!(ask(&stage).await.0, 101, "an application's only address is never left alone");
     assert_eq!((ask(&stage).await.0, server.asked()), (101, 2));
     assert_eq!(notices(&stage.events()), [Notice::UpstreamBack]);
+    let back = shown();
+    assert!(back.health == AddressHealth::Healthy && back.since_ms >= ejected.since_ms, "{back:?}");
+    let counted = stage.control().counters().routes.remove(0).upstream;
+    assert_eq!((counted.healthy, counted.ejected, counted.ejections), (1, 0, 1));
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use sockwarden_config::Diagnostic;
 
 use crate::{
     config::{Config, diagnostic},
+    config_file::{self, Unusable},
     exit::Exit,
     style::{ERROR, GOOD, WARNING},
 };
@@ -44,12 +44,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 
 /// Reads a configuration and says everything that is wrong with its form; `None` where something is.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<(Config, String)>> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).with_context(|| format!("`{name}` cannot be read"))?;
-    let text = String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("`{name}` is no text in UTF-8"))?;
-    match Config::read(&name, &text) {
-        Ok(config) => Ok(Some((config, text))),
-        Err(errors) => {
+    said(config_file::read(path))
+}
+
+/// Says everything that is wrong with a configuration; `None` where something is.
+pub(crate) fn said<T>(read: Result<T, Unusable>) -> anyhow::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Unusable::Unread(error)) => Err(error),
+        Err(Unusable::Wrong(errors)) => {
             say(&errors);
             Ok(None)
         }

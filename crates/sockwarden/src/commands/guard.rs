@@ -11,8 +11,9 @@ use crate::{
     cli::address,
     commands::check,
     config::{Config, EventsConfig, EventsTo},
+    config_file::{ConfigFile, Loaded},
     exit::{Exit, UsageError},
-    serve::{ConfigFile, serve},
+    serve::serve,
     style::WARNING,
 };
 
@@ -98,8 +99,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match &arguments.config {
         Some(path) => {
             let file = ConfigFile { path: path.clone() };
-            let Some((config, built, warnings)) = file.load()? else { return Ok(Exit::Found) };
-            serve(config, built, Some(&file), || check::say(&warnings))?;
+            let Some(Loaded { config, built, warnings }) = check::said(file.load())? else {
+                return Ok(Exit::Found);
+            };
+            serve(config, built, Some(file), || check::say(&warnings))?;
         }
         None => {
             let config = from_flags(arguments)?;

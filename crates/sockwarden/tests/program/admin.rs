@@ -20,12 +20,7 @@ fn an_operator_sees_a_session_closes_it_and_leaves_a_trace_without_the_token() {
     let token = new_token(folder.path(), "operator");
     configure(folder.path(), application(), "token_file = \"operator\"");
     let guard = Guard::start(folder.path(), &["-c", "a.toml"]);
-    let admin: SocketAddr = soon(|| {
-        let said = guard.said();
-        let line = said.lines().find_map(|line| line.strip_prefix("administered on http://"))?;
-        Some(line.parse().unwrap())
-    })
-    .unwrap();
+    let admin = admin_of(&guard);
     assert!(ask(admin, "GET", "/readyz", "").starts_with("HTTP/1.1 200 "));
     assert!(ask(admin, "GET", "/api/v1/sessions", "wrong").starts_with("HTTP/1.1 401 "));
     let tcp = TcpStream::connect(guard.address).unwrap();
@@ -84,6 +79,20 @@ fn an_admin_listener_that_is_unsafe_does_not_start_and_check_says_why() {
     );
     check("token_file = \"nowhere\"", 1, "`admin.token_file`: `nowhere`: it cannot be read");
     check("", 1, "token_file");
+    check("token_file = \"operator\"\noperator_names = [\"mara\"]", 1, "add `client_ca`");
+    let both = "token_file = \"operator\"\n[[listeners]]\naddress = \"127.0.0.1:7443\"";
+    configure(folder.path(), "127.0.0.1:9".parse().unwrap(), both);
+    let path = folder.path().join("a.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replace("[admin]\naddress = \"127.0.0.1:0\"", "[admin]\naddress = \"127.0.0.1:7443\""),
+    )
+    .unwrap();
+    let same = finished(program(folder.path()).args(["check", "-c", "a.toml"]).spawn().unwrap());
+    let said = String::from_utf8(same.stderr).unwrap();
+    assert_eq!(same.status.code(), Some(1), "{said}");
+    assert!(said.contains("a.toml:10:1: `admin.address`: clients connect to the same address"), "{said}");
     fs::set_permissions(folder.path().join("operator"), fs::Permissions::from_mode(0o644)).unwrap();
     check("token_file = \"operator\"", 1, "others can read it (mode 644)");
 }
@@ -98,8 +107,18 @@ fn a_token_is_written_once() {
     assert_eq!(fs::read_to_string(folder.path().join("operator")).unwrap().trim(), token);
 }
 
+/// Where a gateway is administered.
+pub(crate) fn admin_of(guard: &Guard) -> SocketAddr {
+    let address = soon(|| {
+        let said = guard.said();
+        let line = said.lines().find_map(|line| line.strip_prefix("administered on "))?;
+        Some(line.split_once("://")?.1.parse().unwrap())
+    });
+    address.unwrap_or_else(|| panic!("it is not administered: {}", guard.said()))
+}
+
 /// Makes a token by the program and gives it.
-fn new_token(folder: &Path, name: &str) -> String {
+pub(crate) fn new_token(folder: &Path, name: &str) -> String {
     let made = finished(program(folder).args(["config", "--new-token", name]).spawn().unwrap());
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let token = fs::read_to_string(folder.join(name)).unwrap().trim().to_owned();
@@ -107,7 +126,7 @@ fn new_token(folder: &Path, name: &str) -> String {
     token
 }
 
-fn configure(folder: &Path, app: SocketAddr, admin: &str) {
+pub(crate) fn configure(folder: &Path, app: SocketAddr, admin: &str) {
     let text = format!(
         "version = 1\n[[listeners]]\naddress = \"127.0.0.1:0\"\n[[routes]]\nname = \"app\"\nupstream = \"ws://{app}\"\n\
          auth = \"none\"\n\n[admin]\naddress = \"127.0.0.1:0\"\n{admin}\n"
@@ -116,7 +135,7 @@ fn configure(folder: &Path, app: SocketAddr, admin: &str) {
 }
 
 /// Asks the admin listener and gives its whole answer.
-fn ask(admin: SocketAddr, method: &str, path: &str, token: &str) -> String {
+pub(crate) fn ask(admin: SocketAddr, method: &str, path: &str, token: &str) -> String {
     let mut tcp = TcpStream::connect(admin).unwrap();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {admin}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
@@ -128,7 +147,7 @@ fn ask(admin: SocketAddr, method: &str, path: &str, token: &str) -> String {
 }
 
 /// An echo server.
-fn application() -> SocketAddr {
+pub(crate) fn application() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

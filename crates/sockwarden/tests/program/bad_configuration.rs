@@ -300,6 +300,15 @@ error: a.toml:9:1: `routes[1].name`: another route has the same name
 "#,
     );
     check(
+        config("address = \"127.0.0.1:7443\"\n[[listeners]]\naddress = \"127.0.0.1:7443\"", ROUTE, ""),
+        r#"
+error: a.toml:5:1: `listeners[1].address`: another listener has the same address
+  5 | address = "127.0.0.1:7443"
+    | ^
+  help: leave out one of them
+"#,
+    );
+    check(
         config(LISTENER, ROUTE, "[limits]\nwrite_buffer = 0\nhandshake_timeout = \"0s\""),
         r#"
 error: a.toml:9:1: `limits.write_buffer`: with 0 nothing would ever be read

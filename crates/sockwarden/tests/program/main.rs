@@ -2,9 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_tls;
 mod bad_configuration;
 mod bad_input;
 mod bench;
 mod guard;
+mod operator;
+mod orders;
 mod run;
 mod service;

@@ -102,6 +102,11 @@ impl Guard {
     /// Ends it by a signal.
     pub(crate) fn signalled(self, signal: &str) -> Ended {
         self.signal(signal);
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn ended(self) -> Ended {
         let output = finished(self.child);
         self.listener.join().unwrap();
         let stderr = self.said.lock().unwrap().clone();
