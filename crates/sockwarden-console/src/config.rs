@@ -47,6 +47,20 @@ impl AdminConfig {
             hosts: Vec::new(),
         }
     }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let token = Some(("token_file", self.token_file.as_path()));
+        let others = [
+            ("viewer_token_file", &self.viewer_token_file),
+            ("certificate", &self.certificate),
+            ("key", &self.key),
+        ];
+        token
+            .into_iter()
+            .chain(others.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?))))
+            .collect()
+    }
 }
 
 /// What is wrong with the configuration of an admin listener, and where.

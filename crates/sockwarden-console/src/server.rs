@@ -61,6 +61,17 @@ pub enum StartError {
     NoCertificate,
 }
 
+impl Admin {
+    /// Listens; connections wait until a console starts on the socket. The runtime that this runs in may end before.
+    ///
+    /// # Errors
+    /// The address is in use or not allowed.
+    pub async fn bind(&self) -> Result<std::net::TcpListener, StartError> {
+        let bound = TcpListener::bind(self.address).await.and_then(TcpListener::into_std);
+        bound.map_err(|source| StartError::Listen { address: self.address, source })
+    }
+}
+
 impl Console {
     /// Listens and answers; `acceptor` is for TLS, `events` takes what is audited, `feed` gives what is watched.
     ///
@@ -73,12 +84,28 @@ impl Console {
         events: EventSender,
         feed: Feed,
     ) -> Result<Self, StartError> {
+        let socket = admin.bind().await?;
+        Self::start_on(admin, socket, acceptor, control, events, feed).await
+    }
+
+    /// As [`Console::start`], on the socket that [`Admin::bind`] gave.
+    ///
+    /// # Errors
+    /// TLS is wanted and not given, or the runtime cannot take the socket.
+    pub async fn start_on(
+        admin: Admin,
+        socket: std::net::TcpListener,
+        acceptor: Option<TlsAcceptor>,
+        control: Arc<dyn Control>,
+        events: EventSender,
+        feed: Feed,
+    ) -> Result<Self, StartError> {
         if admin.needs_tls && acceptor.is_none() {
             return Err(StartError::NoCertificate);
         }
         let address = admin.address;
         let refused = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let listener = TcpListener::from_std(socket).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let tls = acceptor.is_some();
         let gate = Arc::new(Gate::new(control, events, feed, admin.tokens, WATCHERS));

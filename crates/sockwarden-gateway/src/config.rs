@@ -1,6 +1,6 @@
 //! What an operator says of listeners, routes and limits.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,19 @@ impl ListenerConfig {
             insecure_plaintext: false,
             proxies: ProxiesConfig::default(),
         }
+    }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let mut files = Vec::new();
+        files.extend(self.certificate.iter().map(|path| ("certificate".to_owned(), path.as_path())));
+        files.extend(self.key.iter().map(|path| ("key".to_owned(), path.as_path())));
+        for (index, pair) in self.more_certificates.iter().enumerate() {
+            let key = |name: &str| format!("more_certificates[{index}].{name}");
+            files.push((key("certificate"), pair.certificate.as_path()));
+            files.push((key("key"), pair.key.as_path()));
+        }
+        files
     }
 }
 
@@ -160,6 +173,17 @@ impl RouteConfig {
             inflate: InflateConfig::default(),
             timeouts: TimeoutsConfig::default(),
         }
+    }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let all = [
+            ("upstream_ca", &self.upstream_ca),
+            ("upstream_certificate", &self.upstream_certificate),
+            ("upstream_key", &self.upstream_key),
+        ];
+        let named = all.into_iter().filter_map(|(key, path)| Some((key.to_owned(), path.as_deref()?)));
+        named.collect()
     }
 }
 

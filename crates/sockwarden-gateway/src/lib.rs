@@ -28,6 +28,7 @@ mod registry;
 mod relay;
 mod routing;
 mod server;
+mod sockets;
 mod stopping;
 mod upstream;
 
@@ -41,4 +42,5 @@ pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
 pub use routing::PathMatch;
 pub use server::{Gateway, Listening, Reloaded, StartError};
+pub use sockets::Sockets;
 pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};

@@ -27,6 +27,7 @@ use crate::{
     journal::notice,
     lifecycle::{CONFIGURATION_CHANGED, ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
+    sockets::{Sockets, adopt, bind},
     stopping::Stopping,
 };
 
@@ -111,10 +112,18 @@ impl Gateway {
     /// # Errors
     /// An address is in use or not allowed; then none is listened on.
     pub async fn start(built: Built, events: EventSender) -> Result<Self, StartError> {
-        let mut sockets = Vec::new();
-        for listener in &built.listeners {
-            sockets.push(bind(listener).await?);
-        }
+        let sockets = Sockets::bind(&built).await?;
+        Self::start_on(built, sockets, events).await
+    }
+
+    /// As [`Gateway::start`], on the sockets of the same configuration.
+    ///
+    /// # Errors
+    /// The runtime cannot take a socket.
+    pub async fn start_on(built: Built, sockets: Sockets, events: EventSender) -> Result<Self, StartError> {
+        let sockets = sockets.0.into_iter().zip(&built.listeners);
+        let sockets =
+            sockets.map(|(socket, listener)| ready(listener, socket)).collect::<Result<Vec<_>, _>>()?;
         let close_timeout = built.limits.close_timeout.get();
         let (stop, stopping) = watch::channel(false);
         let mut gateway = Self {
@@ -164,7 +173,7 @@ impl Gateway {
             |listeners: &[OpenListener], address| listeners.iter().any(|open| open.configured == address);
         let mut sockets = Vec::new();
         for listener in built.listeners.iter().filter(|l| !kept(&self.listeners, l.address)) {
-            sockets.push((listener.clone(), bind(listener).await?));
+            sockets.push((listener.clone(), ready(listener, bind(listener).await?)?));
         }
         // From here on nothing can fail.
         let old = self.shared.built.load_full();
@@ -290,11 +299,8 @@ impl Drop for Gateway {
     }
 }
 
-async fn bind(listener: &Listener) -> Result<(TcpListener, Listening), StartError> {
-    let address = listener.address;
-    let refused = |source| StartError::Listen { address, source };
-    let socket = TcpListener::bind(address).await.map_err(refused)?;
-    let address = socket.local_addr().map_err(refused)?;
+fn ready(listener: &Listener, socket: std::net::TcpListener) -> Result<(TcpListener, Listening), StartError> {
+    let (socket, address) = adopt(listener.address, socket)?;
     Ok((socket, Listening { address, tls: listener.tls.is_some() }))
 }
 

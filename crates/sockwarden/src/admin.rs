@@ -1,6 +1,6 @@
 //! The admin listener that goes with a gateway.
 
-use std::path::Path;
+use std::{net::TcpListener, path::Path};
 
 use sockwarden_console::{Admin, AdminConfig, Console, Feed};
 use sockwarden_gateway::{Gateway, Problem};
@@ -12,6 +12,13 @@ use sockwarden_net::ServerTls;
 pub(crate) struct Prepared {
     admin: Admin,
     tls: Option<ServerTls>,
+}
+
+/// An admin listener that listens already.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    prepared: Prepared,
+    socket: TcpListener,
 }
 
 /// Reads tokens and certificates.
@@ -49,18 +56,30 @@ pub(crate) fn warnings(config: &AdminConfig) -> Vec<Problem> {
 }
 
 impl Prepared {
-    /// Listens, in front of `gateway`.
+    /// Listens; connections wait until it starts.
     ///
     /// # Errors
     /// The address cannot be had.
+    pub(crate) async fn bind(self) -> Result<Bound, sockwarden_console::StartError> {
+        let socket = self.admin.bind().await?;
+        Ok(Bound { prepared: self, socket })
+    }
+}
+
+impl Bound {
+    /// Answers, in front of `gateway`.
+    ///
+    /// # Errors
+    /// The runtime cannot take the socket.
     pub(crate) async fn start(
         self,
         gateway: &Gateway,
         events: EventSender,
         feed: Feed,
     ) -> Result<Console, sockwarden_console::StartError> {
-        let acceptor = self.tls.as_ref().map(ServerTls::acceptor);
-        Console::start(self.admin, acceptor, gateway.control(), events, feed).await
+        let Prepared { admin, tls } = self.prepared;
+        let acceptor = tls.as_ref().map(ServerTls::acceptor);
+        Console::start_on(admin, self.socket, acceptor, gateway.control(), events, feed).await
     }
 }
 

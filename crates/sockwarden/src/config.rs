@@ -1,6 +1,6 @@
 //! The root of the configuration file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use sockwarden_gateway::{
 use sockwarden_store::Destination;
 
 use crate::admin;
+pub use crate::sandbox::{IsolationConfig, SandboxKind};
 
 /// The version of the configuration format that this program reads.
 pub const VERSION: u32 = 1;
@@ -45,6 +46,9 @@ pub struct Config {
     /// Where the gateway is watched and operated; without it, nowhere.
     #[serde(default)]
     pub admin: Option<AdminConfig>,
+    /// How the gateway confines itself.
+    #[serde(default)]
+    pub isolation: IsolationConfig,
 }
 
 impl Default for Config {
@@ -60,6 +64,7 @@ impl Default for Config {
             reload: ReloadConfig::default(),
             drain: DrainConfig::default(),
             admin: None,
+            isolation: IsolationConfig::default(),
         }
     }
 }
@@ -145,6 +150,25 @@ impl Config {
         let mut warnings = sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits);
         warnings.extend(self.admin.iter().flat_map(admin::warnings));
         warnings
+    }
+
+    /// Names every file that is read for it, by key; where events go is not among them.
+    pub(crate) fn files(&self) -> Vec<(String, PathBuf)> {
+        let mut files = Vec::new();
+        let mut add = |key: String, path: &Path| files.push((key, path.to_owned()));
+        for (index, listener) in self.listeners.iter().enumerate() {
+            listener
+                .files()
+                .into_iter()
+                .for_each(|(key, path)| add(format!("listeners[{index}].{key}"), path));
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            route.files().into_iter().for_each(|(key, path)| add(format!("routes[{index}].{key}"), path));
+        }
+        for (key, path) in self.admin.iter().flat_map(AdminConfig::files) {
+            add(format!("admin.{key}"), path);
+        }
+        files
     }
 
     /// Tells where events go.

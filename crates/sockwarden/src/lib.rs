@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 mod exit;
 mod rules;
+mod sandbox;
 mod serve;
 mod service;
 mod signals;

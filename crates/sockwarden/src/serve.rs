@@ -4,14 +4,16 @@ use std::{path::PathBuf, time::Duration};
 
 use sockwarden_config::Diagnostic;
 use sockwarden_console::{Console, Feed};
-use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem};
+use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem, Sockets};
 use sockwarden_model::event_channel;
 use sockwarden_store::{EventLog, EventWriter};
 
 use crate::{
+    admin::{Bound, Prepared},
     commands::check,
-    config::{Config, diagnostic},
+    config::{Config, SandboxKind, diagnostic},
     exit::UsageError,
+    sandbox::Sandbox,
     service::{self, Watchdog},
     signals::{Signal, Signals},
     style::{ERROR, GOOD, WARNING},
@@ -26,13 +28,22 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file, says everything that is wrong with it, and gives what can run with its warnings.
-    pub(crate) fn load(&self) -> anyhow::Result<Option<(Config, Built, Vec<Diagnostic>)>> {
+    /// Reads the file, says everything that is wrong with it, and gives what can run, in the sandbox if there is one
+    /// already, with its warnings.
+    pub(crate) fn load(
+        &self,
+        sandbox: Option<&Sandbox>,
+    ) -> anyhow::Result<Option<(Config, Built, Vec<Diagnostic>)>> {
         let Some((config, text)) = check::read(&self.path)? else { return Ok(None) };
         let name = self.path.display().to_string();
         let place = |kind, problems: &[Problem]| {
             problems.iter().map(|p| diagnostic(kind, &name, &text, p)).collect::<Vec<_>>()
         };
+        let beyond = sandbox.map(|sandbox| sandbox.beyond(&config)).unwrap_or_default();
+        if !beyond.is_empty() {
+            check::say(&place(Diagnostic::error, &beyond));
+            return Ok(None);
+        }
         match config.build() {
             Ok(built) => {
                 let warnings = place(Diagnostic::warning, &config.warnings());
@@ -65,6 +76,8 @@ pub(crate) fn serve(
         let all: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect();
         anyhow::anyhow!("{}", all.join("; "))
     })?;
+    let (sockets, admin) = listen(&built, admin)?;
+    let sandbox = Sandbox::enter(&config, file.map(|file| file.path.as_path()))?;
     let feed = Feed::new();
     let published = feed.clone();
     let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
@@ -73,19 +86,20 @@ pub(crate) fn serve(
     let ended: anyhow::Result<()> = runtime.block_on(async {
         let mut signals = Signals::to_operate()?;
         let authority = built.dev_authority.clone();
-        let gateway = Gateway::start(built, sender.clone()).await?;
+        let gateway = Gateway::start_on(built, sockets, sender.clone()).await?;
         let console = match admin {
             Some(admin) => Some(admin.start(&gateway, sender, feed).await?),
             None => None,
         };
         warn();
         introduce(&gateway, console.as_ref(), &config);
+        describe(&sandbox, &config);
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         let _watchdog = Watchdog::start();
         told(service::ready());
-        operate(gateway, config, file, &writer.log(), &mut signals).await;
+        operate(gateway, config, file, &sandbox, &writer.log(), &mut signals).await;
         // Until here whoever asks is told that the gateway is not ready.
         if let Some(console) = console {
             console.stop().await;
@@ -103,6 +117,36 @@ pub(crate) fn serve(
     ended?;
     writer.finish()?;
     Ok(())
+}
+
+/// Listens everywhere, in a runtime that starts no thread: what is to come must find one only.
+fn listen(built: &Built, admin: Option<Prepared>) -> anyhow::Result<(Sockets, Option<Bound>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let sockets = Sockets::bind(built).await?;
+        let admin = match admin {
+            Some(admin) => Some(admin.bind().await?),
+            None => None,
+        };
+        Ok((sockets, admin))
+    })
+}
+
+/// Says what the process has given up, and what that costs.
+fn describe(sandbox: &Sandbox, config: &Config) {
+    match config.isolation.sandbox {
+        SandboxKind::Off => anstream::eprintln!("{WARNING}warning:{WARNING:#} `isolation.sandbox` is off"),
+        SandboxKind::Auto | SandboxKind::Required => {
+            anstream::eprintln!("{GOOD}confined{GOOD:#}: {sandbox}");
+        }
+    }
+    for missing in sandbox.missing() {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} not confined by {missing}");
+    }
+    for Problem { key, message, help } in sandbox.unreadable(config) {
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} `{key}`: {message}{help}");
+    }
 }
 
 fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
@@ -123,6 +167,7 @@ async fn operate(
     mut gateway: Gateway,
     mut config: Config,
     file: Option<&ConfigFile>,
+    sandbox: &Sandbox,
     log: &EventLog,
     signals: &mut Signals,
 ) {
@@ -131,7 +176,7 @@ async fn operate(
             Signal::Hangup => match file {
                 Some(file) => {
                     told(service::reloading());
-                    reload(&mut gateway, &mut config, file).await;
+                    reload(&mut gateway, &mut config, file, sandbox).await;
                     told(service::ready());
                 }
                 None => anstream::eprintln!("{WARNING}warning:{WARNING:#} there is no file to read again"),
@@ -178,13 +223,16 @@ fn told(result: std::io::Result<()>) {
 }
 
 /// Takes the file's new contents, or says what is wrong with them and goes on with the old.
-async fn reload(gateway: &mut Gateway, config: &mut Config, file: &ConfigFile) {
+async fn reload(gateway: &mut Gateway, config: &mut Config, file: &ConfigFile, sandbox: &Sandbox) {
     let rejected = |gateway: &Gateway, why: &str| {
         anstream::eprintln!("{ERROR}error:{ERROR:#} {why}; the configuration in force stays");
         gateway.reload_rejected(why.to_owned());
     };
     let shown = file.path.display();
-    match file.load() {
+    match file.load(Some(sandbox)) {
+        Ok(Some((new, _, _))) if new.isolation != config.isolation => {
+            rejected(gateway, "`isolation` cannot be changed without a restart");
+        }
         Ok(Some((new, _, _))) if new.events != config.events => {
             rejected(gateway, "`events` cannot be changed without a restart");
         }
@@ -197,7 +245,7 @@ async fn reload(gateway: &mut Gateway, config: &mut Config, file: &ConfigFile) {
                 anstream::eprintln!("{GOOD}reloaded{GOOD:#} {shown}: {reloaded}");
                 *config = new;
             }
-            Err(error) => rejected(gateway, &anyhow::Error::from(error).to_string()),
+            Err(error) => rejected(gateway, &sandbox.explain(&error)),
         },
         Ok(None) => rejected(gateway, &format!("`{shown}` is not a configuration that can run")),
         Err(error) => rejected(gateway, &format!("{error:#}")),

@@ -57,8 +57,13 @@ impl Drop for Watchdog {
     }
 }
 
-/// Keeps the process from leaving its memory behind in a file when it crashes: keys and messages would be in it.
+/// Keeps the process from leaving its memory behind in a file when it crashes, and others from looking into it: keys and
+/// messages are in it.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    // A core that is piped to a program knows no limit of its size.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }

@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match &arguments.config {
         Some(path) => {
             let file = ConfigFile { path: path.clone() };
-            let Some((config, built, warnings)) = file.load()? else { return Ok(Exit::Found) };
+            let Some((config, built, warnings)) = file.load(None)? else { return Ok(Exit::Found) };
             serve(config, built, Some(&file), || check::say(&warnings))?;
         }
         None => {

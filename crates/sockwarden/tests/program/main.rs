@@ -7,4 +7,5 @@ mod bad_input;
 mod bench;
 mod guard;
 mod run;
+mod sandbox;
 mod service;
