@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use sockwarden_model::{Control, EventSender};
+use sockwarden_model::{Control, EventSender, ListenAddress};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -52,9 +52,17 @@ pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system says.
         source: io::Error,
+    },
+    /// A socket that was handed over is not what the configuration allows.
+    #[error("{address} listens on {local}, beyond this machine: the admin listener needs a certificate")]
+    Exposed {
+        /// The socket.
+        address: ListenAddress,
+        /// Where it listens.
+        local: SocketAddr,
     },
     /// The configuration says TLS, and there is no acceptor for it.
     #[error("the admin listener has no certificate")]
@@ -62,13 +70,22 @@ pub enum StartError {
 }
 
 impl Admin {
-    /// Listens; connections wait until a console starts on the socket. The runtime that this runs in may end before.
+    /// Listens, or takes what was handed over from `inherited`; connections wait until a console starts on the socket. The
+    /// runtime that this runs in may end before.
     ///
     /// # Errors
-    /// The address is in use or not allowed.
-    pub async fn bind(&self) -> Result<std::net::TcpListener, StartError> {
-        let bound = TcpListener::bind(self.address).await.and_then(TcpListener::into_std);
-        bound.map_err(|source| StartError::Listen { address: self.address, source })
+    /// The address is in use or not allowed, or there is no such socket.
+    pub async fn bind(
+        &self,
+        inherited: impl Fn(&str) -> io::Result<std::net::TcpListener>,
+    ) -> Result<std::net::TcpListener, StartError> {
+        let bound = match &self.address {
+            ListenAddress::Address(address) => {
+                TcpListener::bind(address).await.and_then(TcpListener::into_std)
+            }
+            ListenAddress::Inherited(which) => inherited(which),
+        };
+        bound.map_err(|source| StartError::Listen { address: self.address.clone(), source })
     }
 }
 
@@ -84,7 +101,7 @@ impl Console {
         events: EventSender,
         feed: Feed,
     ) -> Result<Self, StartError> {
-        let socket = admin.bind().await?;
+        let socket = admin.bind(|_| Err(io::ErrorKind::NotFound.into())).await?;
         Self::start_on(admin, socket, acceptor, control, events, feed).await
     }
 
@@ -103,10 +120,12 @@ impl Console {
         if admin.needs_tls && acceptor.is_none() {
             return Err(StartError::NoCertificate);
         }
-        let address = admin.address;
-        let refused = |source| StartError::Listen { address, source };
+        let refused = |source| StartError::Listen { address: admin.address.clone(), source };
         let listener = TcpListener::from_std(socket).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        if acceptor.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(StartError::Exposed { address: admin.address, local: address });
+        }
         let tls = acceptor.is_some();
         let gate = Arc::new(Gate::new(control, events, feed, admin.tokens, WATCHERS));
         let door = Door { router: endpoints::router(&gate), acceptor, hosts: admin.hosts.into() };

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
-    /// The address and port, such as `127.0.0.1:8443`; port 0 takes a free one.
+    /// The address and port, such as `127.0.0.1:8443`; port 0 takes a free one. `fd:NAME` takes a socket that the service manager has opened.
     pub address: String,
     /// The certificate chain in PEM, the listener's own certificate first.
     #[serde(default)]
@@ -201,7 +201,7 @@ pub enum AuthKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// The most connections at once, those in their handshake included; further ones are dropped at once.
+    /// The most connections at once, those in their handshake included; further ones are dropped at once. Each takes two descriptors: where the process may not have so many, fewer are let in.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
     /// How long a client may take from connecting to the end of its request, TLS included.
@@ -212,6 +212,8 @@ pub struct LimitsConfig {
     pub close_timeout: HumanDuration,
     /// How often the files of certificates are looked at; new ones are taken without a restart.
     pub certificate_poll: HumanDuration,
+    /// The most that all connections together may hold in memory; above it new ones are refused with 503.
+    pub memory: ByteSize,
     /// The most that one message may hold in memory, whatever the mode of `frame_limits`.
     pub message_memory: ByteSize,
     /// The most that waits to be written to one peer; while more waits, nothing is read for it.
@@ -226,6 +228,7 @@ impl Default for LimitsConfig {
             upstream_timeout: HumanDuration::from_secs(10),
             close_timeout: HumanDuration::from_secs(5),
             certificate_poll: HumanDuration::from_secs(10),
+            memory: ByteSize::mib(2048),
             message_memory: ByteSize::mib(16),
             write_buffer: ByteSize::kib(256),
         }

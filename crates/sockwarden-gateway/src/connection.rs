@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
-use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
+use sockwarden_model::{Decision, Direction, EventSender, Mode, Notice, TurnedAway, printable};
 use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
@@ -31,15 +31,17 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    admission::{Admission, Budget},
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
     compression::Compression,
     counters::Tally,
     forward_auth,
-    journal::Journal,
+    journal::{Journal, notice},
     lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
+    panics::PanicWatch,
     pump::{linger, pump},
     registry::Registry,
     relay::Relay,
@@ -61,6 +63,24 @@ pub(crate) struct Shared {
     pub(crate) tally: Arc<Tally>,
     pub(crate) modes: Modes,
     pub(crate) draining: AtomicBool,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) begun: Instant,
+}
+
+impl Shared {
+    /// Gives what there is for connections.
+    pub(crate) fn budget(&self, built: &Built) -> Budget {
+        self.admission.budget(built.limits.connections, built.limits.memory.as_u64())
+    }
+
+    /// Counts a connection that is let in no further, and says so now and then.
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        self.tally.turned_away(why);
+        if let Some(count) = self.admission.note(why, self.begun.elapsed()) {
+            let detail = format!("{} run short: {count} turned away since this was last said", why.label());
+            notice(&self.events, Notice::TurningAway, detail);
+        }
+    }
 }
 
 /// How a listener lets connections in.
@@ -86,6 +106,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
         reached: None,
         begun: Instant::now(),
     };
+    let _watch = PanicWatch::over(&shared, client.journal.connection());
     // What is in force when the connection comes stays in force for it.
     let built = shared.built.load_full();
     let deadline = built.limits.handshake_timeout.get();
@@ -112,7 +133,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, door: Door, mut tcp: TcpStream, p
     };
     let Ok(Some((stream, head))) = asked else { return };
     match head {
-        Ok((head, early)) => client.asked(&built, stopping, stream, head, early).await,
+        Ok((head, early)) => {
+            #[cfg(test)]
+            crate::panics::on_purpose(&head.target);
+            client.asked(&shared, &built, stopping, stream, head, early).await;
+        }
         Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
         Err(Unread::NotHandedOver) => client.not_handed_over(stream).await,
         Err(Unread::Ended) => {}
@@ -160,6 +185,7 @@ impl Client {
 
     async fn asked(
         mut self,
+        shared: &Shared,
         built: &Built,
         stopping: Stopping,
         mut stream: Stream,
@@ -175,7 +201,10 @@ impl Client {
             self.peer = SocketAddr::new(from.ip, 0);
             self.journal.set_client(self.peer);
         }
-        let admitted = self.admit(built, &request, &from).await;
+        let admitted = match self.find_room(shared, built) {
+            Ok(()) => self.admit(built, &request, &from).await,
+            Err(answer) => Err(answer),
+        };
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => return refuse(stream, &answer, tls).await,
@@ -199,6 +228,7 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return;
         }
+        let _held = shared.admission.hold(admitted.compression.memory());
         self.relay(built, stopping, stream, early, admitted).await;
     }
 
@@ -228,6 +258,16 @@ impl Client {
         let write_buffer = built.limits.write_buffer.as_usize();
         pump(relay, stream, upstream.stream, write_buffer, stopping, begun).await;
         drop(lease);
+    }
+
+    /// Refuses while those who are there already hold as much memory as there may be.
+    fn find_room(&self, shared: &Shared, built: &Built) -> Result<(), Answer> {
+        let room = shared.admission.may_begin(&shared.budget(built));
+        room.map_err(|why| {
+            shared.turned_away(why);
+            let reason = "sessions hold as much memory as `limits.memory` allows";
+            self.refuse_ourselves(503, reason, "there is no room now; come back later")
+        })
     }
 
     /// Takes a request through route, defences and the application's own handshake.

@@ -46,6 +46,10 @@ impl Journal {
         }
     }
 
+    pub(crate) const fn connection(&self) -> EventId {
+        self.connection
+    }
+
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
         self.client = client;
     }

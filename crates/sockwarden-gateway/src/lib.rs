@@ -8,6 +8,7 @@
 //! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is
 //! handed, and whoever operates it does so by the [`sockwarden_model::Control`] that [`Gateway::control`] gives.
 
+mod admission;
 mod build;
 mod certificates;
 mod client_address;
@@ -23,6 +24,7 @@ mod lifecycle;
 mod liveness;
 mod mailbox;
 mod modes;
+mod panics;
 mod pump;
 mod registry;
 mod relay;
@@ -42,5 +44,5 @@ pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
 pub use routing::PathMatch;
 pub use server::{Gateway, Listening, Reloaded, StartError};
-pub use sockets::Sockets;
+pub use sockets::{Inherited, Sockets};
 pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};

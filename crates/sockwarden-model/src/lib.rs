@@ -9,6 +9,7 @@ mod event;
 mod evidence;
 mod finding;
 mod fingerprint;
+mod listen;
 mod mode;
 mod printable;
 mod rule;
@@ -22,7 +23,7 @@ pub use control::{
 };
 pub use counters::{
     CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
-    Uninspected,
+    TurnedAway, Uninspected,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
@@ -31,6 +32,7 @@ pub use event::{
 pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;
 pub use fingerprint::fingerprint;
+pub use listen::{ListenAddress, NoListenAddress};
 pub use mode::{Direction, Mode};
 pub use printable::printable;
 pub use rule::{Lifecycle, Profile, Rule, RuleKind};

@@ -3,7 +3,7 @@
 use std::{net::TcpListener, path::Path};
 
 use sockwarden_console::{Admin, AdminConfig, Console, Feed};
-use sockwarden_gateway::{Gateway, Problem};
+use sockwarden_gateway::{Gateway, Inherited, Problem};
 use sockwarden_model::EventSender;
 use sockwarden_net::ServerTls;
 
@@ -56,12 +56,12 @@ pub(crate) fn warnings(config: &AdminConfig) -> Vec<Problem> {
 }
 
 impl Prepared {
-    /// Listens; connections wait until it starts.
+    /// Listens, or takes what was handed over; connections wait until it starts.
     ///
     /// # Errors
     /// The address cannot be had.
-    pub(crate) async fn bind(self) -> Result<Bound, sockwarden_console::StartError> {
-        let socket = self.admin.bind().await?;
+    pub(crate) async fn bind(self, inherited: &Inherited) -> Result<Bound, sockwarden_console::StartError> {
+        let socket = self.admin.bind(|which| inherited.find(which)).await?;
         Ok(Bound { prepared: self, socket })
     }
 }

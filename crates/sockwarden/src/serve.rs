@@ -70,6 +70,10 @@ pub(crate) fn serve(
     if let Err(error) = service::forbid_core_dumps() {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} core dumps cannot be forbidden: {error}");
     }
+    if let Err(error) = service::raise_descriptors() {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} descriptors stay few: {error}");
+    }
+    forget_messages_of_panics();
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
     let admin = config.admin().map_err(|problems| {
@@ -92,6 +96,13 @@ pub(crate) fn serve(
             None => None,
         };
         warn();
+        if let Some(room) = gateway.room().filter(|room| *room < u64::from(config.limits.connections)) {
+            anstream::eprintln!(
+                "{WARNING}warning:{WARNING:#} the descriptors of this process are enough for {room} connections, \
+                 not for the {} of `limits.connections`",
+                config.limits.connections
+            );
+        }
         introduce(&gateway, console.as_ref(), &config);
         describe(&sandbox, &config);
         if let Some(authority) = authority {
@@ -119,16 +130,28 @@ pub(crate) fn serve(
     Ok(())
 }
 
+/// Says of a panic where it was, and nothing else: its message may hold what a peer sent.
+fn forget_messages_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        anstream::eprintln!("{ERROR}error:{ERROR:#} a fault of the gateway itself, at {place}");
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            anstream::eprintln!("{trace}");
+        }
+    }));
+}
+
 /// Listens everywhere, in a runtime that starts no thread: what is to come must find one only.
 fn listen(built: &Built, admin: Option<Prepared>) -> anyhow::Result<(Sockets, Option<Bound>)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
-        let sockets = Sockets::bind(built).await?;
+        let inherited = service::inherited();
         let admin = match admin {
-            Some(admin) => Some(admin.bind().await?),
+            Some(admin) => Some(admin.bind(&inherited).await?),
             None => None,
         };
-        Ok((sockets, admin))
+        Ok((Sockets::bind(built, inherited).await?, admin))
     })
 }
 

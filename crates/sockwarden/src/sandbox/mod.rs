@@ -177,7 +177,7 @@ impl Sandbox {
 
     /// Says why a new configuration cannot listen, and that it is for want of what was given up if it is.
     pub(crate) fn explain(&self, error: &StartError) -> String {
-        let StartError::Listen { source, .. } = error;
+        let StartError::Listen { source, .. } = error else { return error.to_string() };
         let why = format!("{error}: {source}");
         if source.kind() == io::ErrorKind::PermissionDenied && self.has(Part::Capabilities) {
             return format!("{why}; capabilities were given up at the start: a restart takes this address");
