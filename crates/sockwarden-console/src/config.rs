@@ -1,12 +1,10 @@
 //! What an operator says of the admin listener.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sockwarden_model::{ListenAddress, NoListenAddress};
 
 use crate::{
     access::RoleNames,
@@ -18,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
-    /// The address and port, such as `127.0.0.1:9443`; beyond this machine only with `certificate` and `key`.
+    /// The address and port, such as `127.0.0.1:9443`, or `fd:NAME` for a socket that the service manager has opened; beyond this machine only with `certificate` and `key`.
     pub address: String,
     /// The file with the operators' token: 32 characters or more, readable by its owner only. `sockwarden config --new-token FILE` makes one. Needed unless `operator_names` says who operates.
     #[serde(default)]
@@ -65,6 +63,18 @@ impl AdminConfig {
             hosts: Vec::new(),
         }
     }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let files = [
+            ("token_file", &self.token_file),
+            ("viewer_token_file", &self.viewer_token_file),
+            ("certificate", &self.certificate),
+            ("key", &self.key),
+            ("client_ca", &self.client_ca),
+        ];
+        files.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?))).collect()
+    }
 }
 
 /// What is wrong with the configuration of an admin listener, and where.
@@ -81,7 +91,7 @@ pub struct Problem {
 /// A configuration of an admin listener that can run.
 #[derive(Debug)]
 pub struct Admin {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: ListenAddress,
     pub(crate) tokens: Tokens,
     pub(crate) names: RoleNames,
     pub(crate) hosts: Vec<String>,
@@ -96,7 +106,7 @@ pub struct Admin {
 pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut add = |key, message: String, help| problems.push(Problem { key, message, help });
-    let address = config.address.parse::<SocketAddr>().ok();
+    let address = config.address.parse::<ListenAddress>().ok();
     let needs_tls = match (&config.certificate, &config.key) {
         (Some(_), Some(_)) => true,
         (None, None) => false,
@@ -109,13 +119,10 @@ pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
             true
         }
     };
-    match address {
-        None => add(
-            "address",
-            format!("`{}` is no address with a port, such as 127.0.0.1:9443", config.address.escape_debug()),
-            None,
-        ),
-        Some(address) if !needs_tls && !address.ip().to_canonical().is_loopback() => add(
+    match &address {
+        None => add("address", format!("`{}` {NoListenAddress}", config.address.escape_debug()), None),
+        // Where an inherited socket listens shows at the start, and is judged there.
+        Some(address) if !needs_tls && address.is_loopback() == Some(false) => add(
             "address",
             "beyond this machine the admin listener needs a certificate".to_owned(),
             Some("add `certificate` and `key`, or listen on a loopback address"),
@@ -228,6 +235,7 @@ mod tests {
         check(&|c| c.address = "[::1]:0".into(), &[]);
         check(&|c| c.address = "0.0.0.0:0".into(), &["address"]);
         check(&|c| c.address = "localhost:0".into(), &["address"]);
+        check(&|c| c.address = "fd:admin".into(), &[]);
         let tls = |c: &mut AdminConfig| (c.certificate, c.key) = (Some("c".into()), Some("k".into()));
         check(&|c| (tls(c), c.address = "0.0.0.0:0".into()).0, &[]);
         check(&|c| c.certificate = Some("c".into()), &["certificate"]);

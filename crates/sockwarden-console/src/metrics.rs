@@ -132,10 +132,18 @@ impl Collector for Snapshot {
                 ([("route", route), ("rule", rule.as_str())], ConstCounter::new(*count))
             }),
         )?;
-        out.one(
+        out.family(
             "connections_turned_away",
-            "Connections that were dropped at once because there were too many",
-            &ConstCounter::new(counters.turned_away),
+            "Connections that were let in no further, by what ran short",
+            counters
+                .turned_away
+                .iter()
+                .map(|(why, count)| ([("reason", why.label())], ConstCounter::new(*count))),
+        )?;
+        out.one(
+            "panics",
+            "Connections that a fault of the gateway itself ended",
+            &ConstCounter::new(counters.panics),
         )?;
         out.one(
             "events_dropped",
@@ -198,7 +206,7 @@ fn seconds(ns: u64) -> f64 {
 mod tests {
     use sockwarden_model::{
         CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, Treatment,
-        Uninspected, UpstreamCounters,
+        TurnedAway, Uninspected, UpstreamCounters,
     };
 
     use super::*;
@@ -227,7 +235,8 @@ mod tests {
             refused_without_route: vec![("strict-handshake".to_owned(), 1)],
             closes: vec![CloseCount { code: CloseClass::of(1009), initiator: Initiator::Gateway, count: 6 }],
             inspection,
-            turned_away: 8,
+            turned_away: vec![(TurnedAway::Descriptors, 8)],
+            panics: 2,
             events_dropped: 9,
         }
     }
@@ -256,7 +265,8 @@ mod tests {
             format!("sockwarden_upstream_addresses{{{route},health=\"ejected\"}} 21"),
             format!("sockwarden_upstream_failures_total{{{route}}} 22"),
             format!("sockwarden_upstream_ejections_total{{{route}}} 23"),
-            "sockwarden_connections_turned_away_total 8".to_owned(),
+            "sockwarden_connections_turned_away_total{reason=\"descriptors\"} 8".to_owned(),
+            "sockwarden_panics_total 2".to_owned(),
             "sockwarden_events_dropped_total 9".to_owned(),
             "sockwarden_ready 1".to_owned(),
             "# EOF".to_owned(),

@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use sockwarden_model::{Control, EventSender, Operations};
+use sockwarden_model::{Control, EventSender, ListenAddress, Operations};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -67,13 +67,41 @@ pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system says.
         source: io::Error,
+    },
+    /// A socket that was handed over is not what the configuration allows.
+    #[error("{address} listens on {local}, beyond this machine: the admin listener needs a certificate")]
+    Exposed {
+        /// The socket.
+        address: ListenAddress,
+        /// Where it listens.
+        local: SocketAddr,
     },
     /// The configuration says TLS, and there is no acceptor for it.
     #[error("the admin listener has no certificate")]
     NoCertificate,
+}
+
+impl Admin {
+    /// Listens, or takes what was handed over from `inherited`; connections wait until a console starts on the socket. The
+    /// runtime that this runs in may end before.
+    ///
+    /// # Errors
+    /// The address is in use or not allowed, or there is no such socket.
+    pub async fn bind(
+        &self,
+        inherited: impl Fn(&str) -> io::Result<std::net::TcpListener>,
+    ) -> Result<std::net::TcpListener, StartError> {
+        let bound = match &self.address {
+            ListenAddress::Address(address) => {
+                TcpListener::bind(address).await.and_then(TcpListener::into_std)
+            }
+            ListenAddress::Inherited(which) => inherited(which),
+        };
+        bound.map_err(|source| StartError::Listen { address: self.address.clone(), source })
+    }
 }
 
 impl Console {
@@ -82,13 +110,29 @@ impl Console {
     /// # Errors
     /// The address is in use or not allowed, or TLS is wanted and not given.
     pub async fn start(admin: Admin, tls: Option<Tls>, wiring: Wiring) -> Result<Self, StartError> {
+        let socket = admin.bind(|_| Err(io::ErrorKind::NotFound.into())).await?;
+        Self::start_on(admin, socket, tls, wiring).await
+    }
+
+    /// As [`Console::start`], on the socket that [`Admin::bind`] gave.
+    ///
+    /// # Errors
+    /// TLS is wanted and not given, or the runtime cannot take the socket.
+    pub async fn start_on(
+        admin: Admin,
+        socket: std::net::TcpListener,
+        tls: Option<Tls>,
+        wiring: Wiring,
+    ) -> Result<Self, StartError> {
         if admin.needs_tls && tls.is_none() {
             return Err(StartError::NoCertificate);
         }
-        let address = admin.address;
-        let refused = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let refused = |source| StartError::Listen { address: admin.address.clone(), source };
+        let listener = TcpListener::from_std(socket).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        if tls.is_none() && !address.ip().to_canonical().is_loopback() {
+            return Err(StartError::Exposed { address: admin.address, local: address });
+        }
         let gate = Arc::new(Gate::new(wiring, Access::new(admin, tls), WATCHERS));
         let door = Door { router: endpoints::router(&gate), gate: Arc::clone(&gate) };
         let (stop, stopping) = watch::channel(false);

@@ -1,12 +1,12 @@
 //! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
 
 use std::{
-    net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use sockwarden_defend::{Configured, Defences, defences::FrameLimitsConfig};
+use sockwarden_model::ListenAddress;
 use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
 use sockwarden_proto::WsUrl;
 
@@ -51,7 +51,9 @@ pub struct Built {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: ListenAddress,
+    /// Whether it may be reached from beyond this machine.
+    pub(crate) may_be_exposed: bool,
     pub(crate) tls: Option<ServerTls>,
     /// The files behind `tls`, where it has any.
     pub(crate) certificates: Option<CertificateFiles>,
@@ -139,8 +141,11 @@ pub fn build(
     let mut built_listeners = Vec::new();
     for (index, config) in listeners.iter().enumerate() {
         let key = |name: &str| format!("listeners[{index}].{name}");
-        let address = |config: &ListenerConfig| config.address.parse::<SocketAddr>().ok();
-        if address(config).is_some() && listeners[..index].iter().any(|l| address(l) == address(config)) {
+        let address = |config: &ListenerConfig| config.address.parse::<ListenAddress>().ok();
+        let taken = |own: &ListenAddress| {
+            listeners[..index].iter().filter_map(address).any(|other| other.excludes(own))
+        };
+        if address(config).is_some_and(|own| taken(&own)) {
             problems.add(
                 &key("address"),
                 "another listener has the same address",
@@ -193,6 +198,10 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
                 Some("give the listener a certificate"),
             );
         }
+    }
+    if limits.message_memory > limits.memory {
+        let message = "larger than `limits.memory`: one message could keep everybody else out";
+        problems.add("limits.message_memory", message, None);
     }
     warn_of_unreachable(routes, &mut problems);
     for (index, route) in routes.iter().enumerate() {
@@ -306,6 +315,7 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
         upstream_timeout,
         close_timeout: _,
         certificate_poll,
+        memory,
         message_memory,
         write_buffer,
         workers,
@@ -316,6 +326,7 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
     refuse("limits.workers", *workers > Some(256), "more threads than 256 are of no use");
     refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
     refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
+    refuse("limits.memory", memory.as_u64() == 0, "with 0 nobody could connect");
     refuse("limits.message_memory", message_memory.as_u64() == 0, "with 0 no message could pass");
     refuse("limits.write_buffer", write_buffer.as_u64() == 0, "with 0 nothing would ever be read");
     for (index, route) in routes.iter().enumerate() {
@@ -344,11 +355,11 @@ fn build_listener(
     dev_authority: &mut Option<String>,
     problems: &mut Problems,
 ) -> Option<Listener> {
-    let address = config.address.parse::<SocketAddr>().map_err(|_| {
-        format!("`{}` is no address with a port, such as 127.0.0.1:8443 or [::]:8443", config.address)
-    });
+    let address = config.address.parse::<ListenAddress>();
+    let address = address.map_err(|error| format!("`{}` {error}", config.address));
     let address = problems.take(&key("address"), address)?;
-    let loopback = address.ip().to_canonical().is_loopback();
+    // Where an inherited socket listens shows at the start, and is judged there.
+    let loopback = address.is_loopback();
     if config.certificate.is_none() && !config.more_certificates.is_empty() {
         problems.add(
             &key("more_certificates"),
@@ -386,7 +397,7 @@ fn build_listener(
             problems.add(&key("key"), "a key needs its certificate", Some("add `certificate`"));
             return None;
         }
-        (None, None) if config.tls_dev && !loopback => {
+        (None, None) if config.tls_dev && loopback != Some(true) => {
             problems.add(&key("tls_dev"), "a development certificate is for loopback addresses only", None);
             return None;
         }
@@ -396,7 +407,7 @@ fn build_listener(
             *dev_authority = Some(dev.authority);
             Some(problems.take(&key("tls_dev"), tls)?)
         }
-        (None, None) if !loopback && !config.insecure_plaintext => {
+        (None, None) if loopback == Some(false) && !config.insecure_plaintext => {
             problems.add(
                 &key("address"),
                 "beyond this machine a listener needs a certificate",
@@ -406,7 +417,13 @@ fn build_listener(
         }
         (None, None) => None,
     };
-    Some(Listener { address, tls, certificates: files_of, proxies: Arc::new(config.proxies.clone()) })
+    Some(Listener {
+        address,
+        may_be_exposed: tls.is_some() || config.insecure_plaintext,
+        tls,
+        certificates: files_of,
+        proxies: Arc::new(config.proxies.clone()),
+    })
 }
 
 fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mut Problems) -> Option<Route> {
@@ -516,6 +533,8 @@ mod tests {
             &["listeners[0].certificate"],
         );
         check(&listener("nonsense"), &good, &["listeners[0].address"]);
+        check(&listener("fd:web"), &good, &[]);
+        check(&ListenerConfig { tls_dev: true, ..listener("fd:web") }, &good, &["listeners[0].tls_dev"]);
         let with = |upstream: &str| RouteConfig::new("app", upstream, AuthKind::None);
         check(&loopback, &with("ws://app.internal:1"), &["routes[0].upstream"]);
         check(&loopback, &RouteConfig { cleartext_upstream: true, ..with("ws://app.internal:1") }, &[]);
@@ -543,6 +562,7 @@ mod tests {
             upstream_timeout: HumanDuration::default(),
             close_timeout: HumanDuration::default(),
             certificate_poll: HumanDuration::default(),
+            memory: ByteSize::default(),
             message_memory: ByteSize::default(),
             write_buffer: ByteSize::default(),
         };
@@ -569,6 +589,7 @@ mod tests {
                 "limits.workers",
                 "limits.handshake_timeout",
                 "limits.upstream_timeout",
+                "limits.memory",
                 "limits.message_memory",
                 "limits.write_buffer",
                 "routes[0].frame_limits.frame",

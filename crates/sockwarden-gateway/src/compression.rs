@@ -100,6 +100,9 @@ impl CompressionKind {
     }
 }
 
+/// What inflating one direction keeps between two messages.
+const INFLATER: u64 = 48 * 1024;
+
 /// What was agreed with each side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Compression {
@@ -117,6 +120,14 @@ pub(crate) struct Ends {
 }
 
 impl Compression {
+    /// Gives the most bytes that a session keeps from one message to the next because of it.
+    pub(crate) fn memory(&self) -> u64 {
+        // Only a direction with context takeover keeps a window (see `deflate`, where it is measured).
+        let from_client = self.client.is_some_and(|agreed| !agreed.client_no_context_takeover);
+        let from_server = self.server.is_some_and(|agreed| !agreed.server_no_context_takeover);
+        INFLATER * (u64::from(from_client) + u64::from(from_server))
+    }
+
     pub(crate) fn ends(&self, limits: Limits, inflate: InflateLimits) -> Ends {
         let end = |role, agreement: &Option<Agreement>| {
             let session = Session::new(role, limits, SystemMaskKeys::new());
@@ -189,10 +200,25 @@ mod tests {
         let answer = format!("{apart}; server_max_window_bits=9; client_max_window_bits=9");
         check(Terminate, limited, &[apart], apart, Some(&answer));
     }
+
+    #[test]
+    fn a_context_in_each_direction_is_memory() {
+        let check = |agreed: Agreement, expected| {
+            let settled = CompressionKind::Inspect.settle(&request("permessage-deflate"), Some(agreed));
+            assert_eq!(settled.memory(), expected, "{agreed}");
+        };
+        let both = Agreement::default();
+        check(both, 96 * 1024);
+        check(Agreement { client_no_context_takeover: true, ..both }, 48 * 1024);
+        check(Agreement { client_no_context_takeover: true, server_no_context_takeover: true, ..both }, 0);
+        assert_eq!(CompressionKind::Strip.settle(&request("permessage-deflate"), None).memory(), 0);
+    }
+
     #[test]
     fn a_gateway_that_terminates_holds_no_context_of_its_own() {
         let answer = Agreement { server_no_context_takeover: true, ..Agreement::default() };
         let settled = CompressionKind::Terminate.settle(&request("permessage-deflate"), Some(answer));
+        assert_eq!(settled.memory(), 0);
         for agreement in [settled.client, settled.server] {
             let agreement = agreement.unwrap();
             assert!(agreement.client_no_context_takeover && agreement.server_no_context_takeover);

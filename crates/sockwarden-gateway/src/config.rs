@@ -1,6 +1,6 @@
 //! What an operator says of listeners, routes and limits.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
-    /// The address and port, such as `127.0.0.1:8443`; port 0 takes a free one.
+    /// The address and port, such as `127.0.0.1:8443`; port 0 takes a free one. `fd:NAME` takes a socket that the service manager has opened.
     pub address: String,
     /// The certificate chain in PEM, the listener's own certificate first.
     #[serde(default)]
@@ -57,6 +57,19 @@ impl ListenerConfig {
             insecure_plaintext: false,
             proxies: ProxiesConfig::default(),
         }
+    }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let mut files = Vec::new();
+        files.extend(self.certificate.iter().map(|path| ("certificate".to_owned(), path.as_path())));
+        files.extend(self.key.iter().map(|path| ("key".to_owned(), path.as_path())));
+        for (index, pair) in self.more_certificates.iter().enumerate() {
+            let key = |name: &str| format!("more_certificates[{index}].{name}");
+            files.push((key("certificate"), pair.certificate.as_path()));
+            files.push((key("key"), pair.key.as_path()));
+        }
+        files
     }
 }
 
@@ -161,6 +174,17 @@ impl RouteConfig {
             timeouts: TimeoutsConfig::default(),
         }
     }
+
+    /// Names the files that are read for it, by its keys.
+    pub fn files(&self) -> Vec<(String, &Path)> {
+        let all = [
+            ("upstream_ca", &self.upstream_ca),
+            ("upstream_certificate", &self.upstream_certificate),
+            ("upstream_key", &self.upstream_key),
+        ];
+        let named = all.into_iter().filter_map(|(key, path)| Some((key.to_owned(), path.as_deref()?)));
+        named.collect()
+    }
 }
 
 /// How a route authenticates clients before the upgrade.
@@ -177,7 +201,7 @@ pub enum AuthKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// The most connections at once, those in their handshake included; further ones are dropped at once.
+    /// The most connections at once, those in their handshake included; further ones are dropped at once. Each takes two descriptors: where the process may not have so many, fewer are let in.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
     /// How many threads relay; as many as there are cores where it is not said. It takes a restart to change.
@@ -191,6 +215,8 @@ pub struct LimitsConfig {
     pub close_timeout: HumanDuration,
     /// How often the files of certificates are looked at; new ones are taken without a restart.
     pub certificate_poll: HumanDuration,
+    /// The most that all connections together may hold in memory; above it new ones are refused with 503.
+    pub memory: ByteSize,
     /// The most that one message may hold in memory, whatever the mode of `frame_limits`.
     pub message_memory: ByteSize,
     /// The most that waits to be written to one peer; while more waits, nothing is read for it.
@@ -206,6 +232,7 @@ impl Default for LimitsConfig {
             upstream_timeout: HumanDuration::from_secs(10),
             close_timeout: HumanDuration::from_secs(5),
             certificate_poll: HumanDuration::from_secs(10),
+            memory: ByteSize::mib(2048),
             message_memory: ByteSize::mib(16),
             write_buffer: ByteSize::kib(256),
         }

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
-use sockwarden_model::{Decision, Direction, EventSender, Mode, printable};
+use sockwarden_model::{Decision, Direction, EventSender, Mode, Notice, TurnedAway, printable};
 use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
@@ -26,12 +26,12 @@ use sockwarden_proto::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    admission::{Admission, Admitted as Place, Budget},
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
     compression::Compression,
@@ -39,10 +39,11 @@ use crate::{
     engine::{Engine, Established},
     farewell::linger,
     forward_auth,
-    journal::Journal,
+    journal::{Journal, notice},
     lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
+    panics::PanicWatch,
     registry::Registry,
     relay::Relay,
     routing::{Asked, Unrouted},
@@ -64,6 +65,24 @@ pub(crate) struct Shared {
     pub(crate) modes: Modes,
     pub(crate) draining: AtomicBool,
     pub(crate) engine: Engine,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) begun: Instant,
+}
+
+impl Shared {
+    /// Gives what there is for connections.
+    pub(crate) fn budget(&self, built: &Built) -> Budget {
+        self.admission.budget(built.limits.connections, built.limits.memory.as_u64())
+    }
+
+    /// Counts a connection that is let in no further, and says so now and then.
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        self.tally.turned_away(why);
+        if let Some(count) = self.admission.note(why, self.begun.elapsed()) {
+            let detail = format!("{} run short: {count} turned away since this was last said", why.label());
+            notice(&self.events, Notice::TurningAway, detail);
+        }
+    }
 }
 
 /// How a listener lets connections in.
@@ -79,13 +98,13 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Serves one connection until it is refused or relayed. The permit is given back when it has ended.
+/// Serves one connection until it is refused or relayed. Its place is given back when it has ended.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     door: Door,
     mut tcp: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 ) {
     let mut client = Client {
         journal: Journal::new(&shared, peer),
@@ -94,8 +113,9 @@ pub(crate) async fn serve(
         proxies: door.proxies,
         reached: None,
         begun: Instant::now(),
-        permit,
+        place,
     };
+    let _watch = PanicWatch::over(&shared, client.journal.connection());
     // What is in force when the connection comes stays in force for it.
     let built = shared.built.load_full();
     let deadline = built.limits.handshake_timeout.get();
@@ -123,7 +143,9 @@ pub(crate) async fn serve(
     let Ok(Some((stream, head))) = asked else { return };
     match head {
         Ok((head, early)) => {
-            if let Some(established) = client.asked(&built, stream, head, early).await {
+            #[cfg(test)]
+            crate::panics::on_purpose(&head.target);
+            if let Some(established) = client.asked(&shared, &built, stream, head, early).await {
                 shared.engine.adopt(established);
             }
         }
@@ -142,7 +164,7 @@ struct Client {
     /// The address of ours that was connected to.
     reached: Option<SocketAddr>,
     begun: Instant,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// A request that was let in by everybody.
@@ -175,6 +197,7 @@ impl Client {
 
     async fn asked(
         mut self,
+        shared: &Shared,
         built: &Built,
         mut stream: Stream,
         head: RequestHead,
@@ -189,7 +212,10 @@ impl Client {
             self.peer = SocketAddr::new(from.ip, 0);
             self.journal.set_client(self.peer);
         }
-        let admitted = self.admit(built, &request, &from).await;
+        let admitted = match self.find_room(shared, built) {
+            Ok(()) => self.admit(built, &request, &from).await,
+            Err(answer) => Err(answer),
+        };
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => {
@@ -216,11 +242,12 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return None;
         }
-        Some(self.establish(built, stream, early, admitted))
+        Some(self.establish(shared, built, stream, early, admitted))
     }
 
     fn establish(
         self,
+        shared: &Shared,
         built: &Built,
         client: Stream,
         mut early: Vec<u8>,
@@ -242,8 +269,19 @@ impl Client {
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();
-        let kept = Box::new((lease, self.permit));
+        let held = shared.admission.hold(compression.memory());
+        let kept = Box::new((lease, self.place, held));
         Established { relay, client, server: upstream.stream, write_buffer, begun, kept }
+    }
+
+    /// Refuses while those who are there already hold as much memory as there may be.
+    fn find_room(&self, shared: &Shared, built: &Built) -> Result<(), Answer> {
+        let room = shared.admission.may_begin(&shared.budget(built));
+        room.map_err(|why| {
+            shared.turned_away(why);
+            let reason = "sessions hold as much memory as `limits.memory` allows";
+            self.refuse_ourselves(503, reason, "there is no room now; come back later")
+        })
     }
 
     /// Takes a request through route, defences and the application's own handshake.

@@ -69,6 +69,7 @@ impl Control for Shared {
             closes: self.tally.closes(),
             inspection: self.tally.inspection(),
             turned_away: self.tally.count_turned_away(),
+            panics: self.tally.panics(),
             events_dropped: self.events.dropped(),
         }
     }

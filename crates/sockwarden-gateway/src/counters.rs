@@ -9,7 +9,7 @@ use std::{
 use sockwarden_defend::ORDER;
 use sockwarden_model::{
     CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RouteCounters,
-    Treatment, Uninspected, UpstreamCounters,
+    Treatment, TurnedAway, Uninspected, UpstreamCounters,
 };
 
 /// How many copies there are of each counter. Two workers that share one are slower, not wrong.
@@ -20,15 +20,15 @@ const OURSELVES: &str = "gateway";
 
 /// Copies of counters, one cache line or more apart.
 #[derive(Debug, Default)]
-struct Sharded<T>([Aligned<T>; SHARDS]);
+pub(crate) struct Sharded<T>([Aligned<T>; SHARDS]);
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Aligned<T>(T);
+pub(crate) struct Aligned<T>(T);
 
 impl<T> Sharded<T> {
     /// Gives this thread's copy.
-    fn here(&self) -> &T {
+    pub(crate) fn here(&self) -> &T {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static SHARD: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
@@ -38,7 +38,12 @@ impl<T> Sharded<T> {
 
     /// Adds a counter up over all copies.
     fn sum(&self, counter: impl Fn(&T) -> &AtomicU64) -> u64 {
-        self.0.iter().map(|shard| counter(&shard.0).load(Ordering::Relaxed)).sum()
+        self.fold(0, |sum, shard| sum + counter(shard).load(Ordering::Relaxed))
+    }
+
+    /// Goes through all copies.
+    pub(crate) fn fold<A>(&self, start: A, step: impl Fn(A, &T) -> A) -> A {
+        self.0.iter().fold(start, |so_far, shard| step(so_far, &shard.0))
     }
 }
 
@@ -154,7 +159,8 @@ struct OfGateway {
     inspection: [AtomicU64; Histogram::BOUNDS.len() + 1],
     inspection_ns: AtomicU64,
     refused: Refusals,
-    turned_away: AtomicU64,
+    turned_away: [AtomicU64; TurnedAway::ALL.len()],
+    panics: AtomicU64,
 }
 
 impl Tally {
@@ -177,8 +183,12 @@ impl Tally {
         add(&here.inspection_ns, ns);
     }
 
-    pub(crate) fn turned_away(&self) {
-        add(&self.0.here().turned_away, 1);
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        add(&self.0.here().turned_away[why.index()], 1);
+    }
+
+    pub(crate) fn panicked(&self) {
+        add(&self.0.here().panics, 1);
     }
 
     pub(crate) fn refused_without_route(&self) -> Vec<(String, u64)> {
@@ -203,8 +213,13 @@ impl Tally {
         }
     }
 
-    pub(crate) fn count_turned_away(&self) -> u64 {
-        self.0.sum(|of| &of.turned_away)
+    pub(crate) fn count_turned_away(&self) -> Vec<(TurnedAway, u64)> {
+        let all = TurnedAway::ALL.map(|why| (why, self.0.sum(|of| &of.turned_away[why.index()])));
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.0.sum(|of| &of.panics)
     }
 }
 

@@ -46,6 +46,10 @@ impl Journal {
         }
     }
 
+    pub(crate) const fn connection(&self) -> EventId {
+        self.connection
+    }
+
     pub(crate) fn set_client(&mut self, client: SocketAddr) {
         self.client = client;
     }
@@ -88,6 +92,13 @@ impl Journal {
             tls,
         }));
         seat
+    }
+
+    /// Reports a fault of ours. What it says may hold what a peer sent, and is left out.
+    pub(crate) fn panicked(&self) {
+        self.tally.panicked();
+        let detail = format!("connection {} ended by a fault of the gateway", self.connection);
+        notice(&self.events, Notice::Panicked, detail);
     }
 
     pub(crate) fn tally(&self) -> &Tally {

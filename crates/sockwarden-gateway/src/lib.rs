@@ -8,6 +8,7 @@
 //! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is
 //! handed, and whoever operates it does so by the [`sockwarden_model::Control`] that [`Gateway::control`] gives.
 
+mod admission;
 mod build;
 mod certificates;
 mod client_address;
@@ -27,10 +28,12 @@ mod liveness;
 mod mailbox;
 mod modes;
 mod outgoing;
+mod panics;
 mod registry;
 mod relay;
 mod routing;
 mod server;
+mod sockets;
 mod spare;
 mod stopping;
 mod upstream;
@@ -45,4 +48,5 @@ pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
 pub use routing::PathMatch;
 pub use server::{Gateway, Listening, StartError};
+pub use sockets::{Inherited, Sockets};
 pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};

@@ -333,6 +333,11 @@ impl Relay {
         self.close_both(order.code, &order.reason, order.initiator, now);
     }
 
+    /// Reports that a mistake of ours ends the connection.
+    pub(crate) fn report_panic(&self) {
+        self.journal.panicked();
+    }
+
     /// Reports how the connection ended, and gives up its seat.
     pub(crate) fn finish(self, duration: Duration) {
         let (code, initiator) = self.ended.unwrap_or((CloseCode::ABNORMAL, Initiator::Gateway));

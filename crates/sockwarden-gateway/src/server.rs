@@ -11,16 +11,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sockwarden_model::{Control, EventSender, Notice, Reloaded};
+use sockwarden_model::{Control, EventSender, ListenAddress, Notice, Reloaded};
 use sockwarden_proto::CloseCode;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{JoinHandle, JoinSet},
     time::{Instant, timeout_at},
 };
 
 use crate::{
+    admission::{Admission, room},
     build::{Built, Listener},
     certificates::watch as watch_certificates,
     connection::{Door, Shared, serve},
@@ -28,6 +29,7 @@ use crate::{
     journal::notice,
     lifecycle::{CONFIGURATION_CHANGED, ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
+    sockets::{Inherited, Sockets, adopt, bind},
     stopping::Stopping,
 };
 
@@ -40,8 +42,8 @@ const LONGEST_STOP: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
     listeners: Vec<OpenListener>,
+    inherited: Inherited,
     /// Listeners that accept no more and whose connections live on, farewells, and the keeper of modes.
     tasks: Vec<JoinHandle<()>>,
     /// Looks at the files of certificates.
@@ -54,7 +56,7 @@ pub struct Gateway {
 #[derive(Debug)]
 struct OpenListener {
     /// The address as it was configured, perhaps with port 0.
-    configured: SocketAddr,
+    configured: ListenAddress,
     listening: Listening,
     door: Arc<ArcSwap<Door>>,
     retire: watch::Sender<bool>,
@@ -77,13 +79,23 @@ pub enum StartError {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system says.
         source: io::Error,
     },
     /// The threads that relay cannot be had.
     #[error("cannot start the threads that relay")]
     Workers(#[source] io::Error),
+    /// A socket that was handed over is not what the configuration allows.
+    #[error(
+        "{address} listens on {local}, beyond this machine: it needs a certificate, or `insecure_plaintext = true`"
+    )]
+    Exposed {
+        /// The socket.
+        address: ListenAddress,
+        /// Where it listens.
+        local: SocketAddr,
+    },
 }
 
 impl Gateway {
@@ -92,17 +104,26 @@ impl Gateway {
     /// # Errors
     /// An address is in use or not allowed; then none is listened on.
     pub async fn start(built: Built, events: EventSender) -> Result<Self, StartError> {
-        let mut sockets = Vec::new();
-        for listener in &built.listeners {
-            sockets.push(bind(listener).await?);
-        }
+        let sockets = Sockets::bind(&built, Inherited::default()).await?;
+        Self::start_on(built, sockets, events).await
+    }
+
+    /// As [`Gateway::start`], on the sockets of the same configuration.
+    ///
+    /// # Errors
+    /// The runtime cannot take a socket.
+    pub async fn start_on(built: Built, sockets: Sockets, events: EventSender) -> Result<Self, StartError> {
+        let Sockets { listening, inherited } = sockets;
+        let sockets = listening.into_iter().zip(&built.listeners);
+        let sockets =
+            sockets.map(|(socket, listener)| ready(listener, socket)).collect::<Result<Vec<_>, _>>()?;
         let close_timeout = built.limits.close_timeout.get();
         let workers = built.limits.workers.unwrap_or_else(cores);
         let engine = Engine::start(workers as usize).map_err(StartError::Workers)?;
         let (stop, stopping) = watch::channel(false);
         let mut gateway = Self {
-            permits: Arc::new(Semaphore::new(built.limits.connections as usize)),
             listeners: Vec::new(),
+            inherited,
             tasks: Vec::new(),
             watcher: tokio::spawn(certificate_watcher(&built, &events)),
             stop,
@@ -116,6 +137,8 @@ impl Gateway {
                 modes: Modes::default(),
                 draining: AtomicBool::new(false),
                 engine,
+                admission: Arc::new(Admission::new(most_descriptors())),
+                begun: Instant::now(),
             }),
         };
         gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
@@ -132,6 +155,11 @@ impl Gateway {
         self.listeners.iter().map(|listener| listener.listening).collect()
     }
 
+    /// Tells how many connections the descriptors of the process are enough for; `None` where they have no limit.
+    pub fn room(&self) -> Option<u64> {
+        most_descriptors().map(room)
+    }
+
     /// Gives what it is operated by.
     pub fn control(&self) -> Arc<dyn Control> {
         Arc::clone(&self.shared) as Arc<dyn Control>
@@ -139,16 +167,17 @@ impl Gateway {
 
     /// Takes a new configuration. Sessions of routes that are the same live on; those of changed and removed ones are kept
     /// or closed with 1012 as `policy` says. Listeners whose address stays keep their socket, and take their new
-    /// certificates and proxies; the most connections at once stays what it was at the start.
+    /// certificates and proxies.
     ///
     /// # Errors
     /// A new address cannot be listened on; then nothing has changed.
     pub async fn reload(&mut self, mut built: Built, policy: &ReloadConfig) -> Result<Reloaded, StartError> {
-        let kept =
-            |listeners: &[OpenListener], address| listeners.iter().any(|open| open.configured == address);
+        let kept = |listeners: &[OpenListener], address: &ListenAddress| {
+            listeners.iter().any(|open| open.configured == *address)
+        };
         let mut sockets = Vec::new();
-        for listener in built.listeners.iter().filter(|l| !kept(&self.listeners, l.address)) {
-            sockets.push((listener.clone(), bind(listener).await?));
+        for listener in built.listeners.iter().filter(|l| !kept(&self.listeners, &l.address)) {
+            sockets.push((listener.clone(), ready(listener, bind(listener, &self.inherited).await?)?));
         }
         // From here on nothing can fail.
         let old = self.shared.built.load_full();
@@ -252,15 +281,15 @@ impl Gateway {
     fn open(&mut self, listener: &Listener, (socket, listening): (TcpListener, Listening)) {
         let door = Arc::new(ArcSwap::from_pointee(door(listener)));
         let (retire, retired) = watch::channel(false);
-        let accepting = accept(
-            socket,
-            Arc::clone(&door),
-            Stopping::new(retired),
-            Arc::clone(&self.shared),
-            Arc::clone(&self.permits),
-        );
+        let accepting = accept(socket, Arc::clone(&door), Stopping::new(retired), Arc::clone(&self.shared));
         let task = tokio::spawn(accepting);
-        self.listeners.push(OpenListener { configured: listener.address, listening, door, retire, task });
+        self.listeners.push(OpenListener {
+            configured: listener.address.clone(),
+            listening,
+            door,
+            retire,
+            task,
+        });
     }
 
     /// Ends the listening of some; their connections live on.
@@ -288,11 +317,13 @@ fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
-async fn bind(listener: &Listener) -> Result<(TcpListener, Listening), StartError> {
-    let address = listener.address;
-    let refused = |source| StartError::Listen { address, source };
-    let socket = TcpListener::bind(address).await.map_err(refused)?;
-    let address = socket.local_addr().map_err(refused)?;
+/// Gives how many descriptors the process may have; `None` where there is no limit.
+fn most_descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+fn ready(listener: &Listener, socket: std::net::TcpListener) -> Result<(TcpListener, Listening), StartError> {
+    let (socket, address) = adopt(listener, socket)?;
     Ok((socket, Listening { address, tls: listener.tls.is_some() }))
 }
 
@@ -317,13 +348,7 @@ async fn keep_modes(shared: Arc<Shared>) {
     }
 }
 
-async fn accept(
-    socket: TcpListener,
-    door: Arc<ArcSwap<Door>>,
-    mut retired: Stopping,
-    shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
-) {
+async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, mut retired: Stopping, shared: Arc<Shared>) {
     // Dropping the set ends its handshakes: they do not outlive their listener.
     let mut connections = JoinSet::new();
     let mut stopping = shared.stopping.clone();
@@ -337,17 +362,20 @@ async fn accept(
         let (tcp, address) = match accepted {
             Ok(accepted) => accepted,
             Err(_) => {
-                // Out of descriptors, most likely: those that are open come back as connections end.
+                // Out of descriptors in spite of the reserve, most likely: they come back as connections end.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-            shared.tally.turned_away();
-            continue;
+        let admitted = match shared.admission.enter(&shared.budget(&shared.built.load())) {
+            Ok(admitted) => admitted,
+            Err(why) => {
+                shared.turned_away(why);
+                continue;
+            }
         };
-        connections.spawn(serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address, permit));
+        connections.spawn(serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address, admitted));
     }
     drop(socket);
     while connections.join_next().await.is_some() {}

@@ -15,8 +15,10 @@ pub struct Counters {
     pub closes: Vec<CloseCount>,
     /// How long what one read brought took to be parsed and judged.
     pub inspection: Histogram,
-    /// Connections that were dropped at once because there were too many.
-    pub turned_away: u64,
+    /// Connections that were let in no further, by what ran short; only those that are not zero.
+    pub turned_away: Vec<(TurnedAway, u64)>,
+    /// Connections that a fault of the gateway itself ended.
+    pub panics: u64,
     /// Events that were dropped because the queue was full.
     pub events_dropped: u64,
 }
@@ -129,6 +131,18 @@ labels! {
     Uninspected {
         /// A defence that judges messages is off.
         DefenceOff = "defence-off",
+    }
+}
+
+labels! {
+    /// What ran short when a connection was turned away.
+    TurnedAway {
+        /// Places for connections.
+        Connections = "connections",
+        /// Descriptors of the process.
+        Descriptors = "descriptors",
+        /// Memory for what sessions hold.
+        Memory = "memory",
     }
 }
 

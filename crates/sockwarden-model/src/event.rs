@@ -144,6 +144,10 @@ pub enum Notice {
     UpstreamEjected,
     /// An address of an application that was left alone is well again.
     UpstreamBack,
+    /// Connections are turned away because something runs short; said at most every ten seconds.
+    TurningAway,
+    /// A fault of the gateway ended a connection.
+    Panicked,
 }
 
 /// A connection was let in.

@@ -9,6 +9,7 @@ mod event;
 mod evidence;
 mod finding;
 mod fingerprint;
+mod listen;
 mod mode;
 mod operations;
 mod printable;
@@ -23,7 +24,7 @@ pub use control::{
 };
 pub use counters::{
     CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
-    Uninspected, UpstreamCounters,
+    TurnedAway, Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
@@ -32,6 +33,7 @@ pub use event::{
 pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;
 pub use fingerprint::fingerprint;
+pub use listen::{ListenAddress, NoListenAddress};
 pub use mode::{Direction, Mode};
 pub use operations::{Answer, Draining, Operations, OrderError, Reloaded};
 pub use printable::printable;

@@ -1,12 +1,13 @@
 //! The admin listener that goes with a gateway.
 
 use std::{
+    net::TcpListener,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use sockwarden_console::{Admin, AdminConfig, Console, StartError, Tls, Wiring};
-use sockwarden_gateway::Problem;
+use sockwarden_gateway::{Inherited, Problem};
 use sockwarden_model::{Event, EventSender, Notice, NoticeEvent};
 use sockwarden_net::{ServerTls, TlsError};
 
@@ -41,6 +42,12 @@ struct Pems {
     authorities: Option<Vec<u8>>,
 }
 
+/// An admin listener that listens already.
+pub(crate) struct Bound {
+    prepared: Prepared,
+    socket: TcpListener,
+}
+
 /// Reads tokens and certificates.
 ///
 /// # Errors
@@ -70,15 +77,26 @@ pub(crate) fn warnings(config: &AdminConfig) -> Vec<Problem> {
 }
 
 impl Prepared {
-    /// Listens and answers.
+    /// Listens, or takes what was handed over; connections wait until it starts.
     ///
     /// # Errors
     /// The address cannot be had.
+    pub(crate) async fn bind(self, inherited: &Inherited) -> Result<Bound, StartError> {
+        let socket = self.admin.bind(|which| inherited.find(which)).await?;
+        Ok(Bound { prepared: self, socket })
+    }
+}
+
+impl Bound {
+    /// Answers.
+    ///
+    /// # Errors
+    /// The runtime cannot take the socket.
     pub(crate) async fn start(self, wiring: Wiring) -> Result<Running, StartError> {
-        let Self { config, admin, tls: files } = self;
+        let Prepared { config, admin, tls: files } = self.prepared;
         let events = wiring.events.clone();
         let tls = files.as_ref().map(|files| files.tls.clone());
-        let console = Console::start(admin, tls, wiring).await?;
+        let console = Console::start_on(admin, self.socket, tls, wiring).await?;
         Ok(Running { console, config, tls: files, events, complaint: None })
     }
 }

@@ -1,6 +1,6 @@
 //! The root of the configuration file.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,11 @@ use sockwarden_gateway::{
     AuthKind, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
     RouteConfig,
 };
+use sockwarden_model::ListenAddress;
 use sockwarden_store::Destination;
 
 use crate::admin;
+pub use crate::sandbox::{IsolationConfig, SandboxKind};
 
 /// The version of the configuration format that this program reads.
 pub const VERSION: u32 = 1;
@@ -45,6 +47,9 @@ pub struct Config {
     /// Where the gateway is watched and operated; without it, nowhere.
     #[serde(default)]
     pub admin: Option<AdminConfig>,
+    /// How the gateway confines itself.
+    #[serde(default)]
+    pub isolation: IsolationConfig,
 }
 
 impl Default for Config {
@@ -60,6 +65,7 @@ impl Default for Config {
             reload: ReloadConfig::default(),
             drain: DrainConfig::default(),
             admin: None,
+            isolation: IsolationConfig::default(),
         }
     }
 }
@@ -122,9 +128,12 @@ impl Config {
     /// Everything that keeps it from running.
     pub fn build(&self) -> Result<Built, Vec<Problem>> {
         let mut problems = self.admin().err().unwrap_or_default();
-        let address = |text: &str| text.parse::<SocketAddr>().ok().filter(|address| address.port() != 0);
+        let address = |text: &str| text.parse::<ListenAddress>().ok();
         let of_admin = self.admin.as_ref().and_then(|admin| address(&admin.address));
-        if of_admin.is_some() && self.listeners.iter().any(|l| address(&l.address) == of_admin) {
+        let is_taken = |admin: &ListenAddress| {
+            self.listeners.iter().filter_map(|l| address(&l.address)).any(|other| other.excludes(admin))
+        };
+        if of_admin.is_some_and(|admin| is_taken(&admin)) {
             problems.push(Problem {
                 key: "admin.address".to_owned(),
                 message: "clients connect to the same address".to_owned(),
@@ -154,6 +163,25 @@ impl Config {
         let mut warnings = sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits);
         warnings.extend(self.admin.iter().flat_map(admin::warnings));
         warnings
+    }
+
+    /// Names every file that is read for it, by key; where events go is not among them.
+    pub(crate) fn files(&self) -> Vec<(String, PathBuf)> {
+        let mut files = Vec::new();
+        let mut add = |key: String, path: &Path| files.push((key, path.to_owned()));
+        for (index, listener) in self.listeners.iter().enumerate() {
+            listener
+                .files()
+                .into_iter()
+                .for_each(|(key, path)| add(format!("listeners[{index}].{key}"), path));
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            route.files().into_iter().for_each(|(key, path)| add(format!("routes[{index}].{key}"), path));
+        }
+        for (key, path) in self.admin.iter().flat_map(AdminConfig::files) {
+            add(format!("admin.{key}"), path);
+        }
+        files
     }
 
     /// Tells where events go.

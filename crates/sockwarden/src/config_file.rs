@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use sockwarden_config::Diagnostic;
 use sockwarden_gateway::{Built, Problem};
 
-use crate::config::{Config, diagnostic};
+use crate::{
+    config::{Config, diagnostic},
+    sandbox::Sandbox,
+};
 
 /// The file of a configuration.
 #[derive(Clone, Debug)]
@@ -30,16 +33,20 @@ pub(crate) enum Unusable {
 }
 
 impl ConfigFile {
-    /// Reads the file and builds what runs.
+    /// Reads the file and builds what runs, in the sandbox if there is one already.
     ///
     /// # Errors
     /// Everything that keeps it from running.
-    pub(crate) fn load(&self) -> Result<Loaded, Unusable> {
+    pub(crate) fn load(&self, sandbox: Option<&Sandbox>) -> Result<Loaded, Unusable> {
         let (config, text) = read(&self.path)?;
         let name = self.path.display().to_string();
         let place = |kind, problems: &[Problem]| {
             problems.iter().map(|p| diagnostic(kind, &name, &text, p)).collect::<Vec<_>>()
         };
+        let beyond = sandbox.map(|sandbox| sandbox.beyond(&config)).unwrap_or_default();
+        if !beyond.is_empty() {
+            return Err(Unusable::Wrong(place(Diagnostic::error, &beyond)));
+        }
         match config.build() {
             Ok(built) => {
                 let warnings = place(Diagnostic::warning, &config.warnings());

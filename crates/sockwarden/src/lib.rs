@@ -13,6 +13,7 @@ mod exit;
 mod operator;
 mod orders;
 mod rules;
+mod sandbox;
 mod serve;
 mod service;
 mod signals;

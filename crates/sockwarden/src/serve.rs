@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sockwarden_console::{Console, Feed, Wiring};
-use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem};
+use sockwarden_gateway::{Built, DrainConfig, Gateway, Problem, Sockets};
 use sockwarden_model::{Draining, OrderError, Reloaded, event_channel};
 use sockwarden_store::{EventLog, EventWriter};
 use tokio::{
@@ -12,12 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    admin::Running,
+    admin::{Bound, Prepared, Running},
     commands::check,
-    config::Config,
+    config::{Config, SandboxKind},
     config_file::{ConfigFile, Loaded, Unusable},
     exit::UsageError,
     orders::{Order, Orders},
+    sandbox::Sandbox,
     service::{self, Watchdog},
     signals::{Signal, Signals},
     style::{ERROR, GOOD, WARNING},
@@ -42,9 +43,15 @@ pub(crate) fn serve(
     if let Err(error) = service::forbid_core_dumps() {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} core dumps cannot be forbidden: {error}");
     }
+    if let Err(error) = service::raise_descriptors() {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} descriptors stay few: {error}");
+    }
+    forget_messages_of_panics();
     let (sender, receiver) = event_channel(config.events.queue);
     let destination = config.destination().map_err(|problem| UsageError(problem.message))?;
     let admin = config.admin().map_err(|problems| anyhow::anyhow!("{}", all(&problems)))?;
+    let (sockets, admin) = listen(&built, admin)?;
+    let sandbox = Sandbox::enter(&config, file.as_ref().map(|file| file.path.as_path()))?;
     let feed = Feed::new();
     let published = feed.clone();
     let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
@@ -53,7 +60,7 @@ pub(crate) fn serve(
     let ended: anyhow::Result<()> = runtime.block_on(async {
         let signals = Signals::to_operate()?;
         let authority = built.dev_authority.clone();
-        let gateway = Gateway::start(built, sender.clone()).await?;
+        let gateway = Gateway::start_on(built, sockets, sender.clone()).await?;
         let (operations, orders) = Orders::new(sender.clone());
         let admin = match admin {
             Some(admin) => {
@@ -64,13 +71,23 @@ pub(crate) fn serve(
             None => None,
         };
         warn();
+        if let Some(room) = gateway.room().filter(|room| *room < u64::from(config.limits.connections)) {
+            anstream::eprintln!(
+                "{WARNING}warning:{WARNING:#} the descriptors of this process are enough for {room} connections, \
+                 not for the {} of `limits.connections`",
+                config.limits.connections
+            );
+        }
         introduce(&gateway, admin.as_ref().map(Running::console), &config);
+        describe(&sandbox, &config);
         if let Some(authority) = authority {
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         let _watchdog = Watchdog::start();
         told(service::ready());
-        Run { gateway, admin, config, file, log: writer.log(), signals, orders }.until_the_end().await;
+        Run { gateway, admin, config, file, sandbox, log: writer.log(), signals, orders }
+            .until_the_end()
+            .await;
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -89,6 +106,48 @@ pub(crate) fn serve(
 /// Words problems in one line.
 fn all(problems: &[Problem]) -> String {
     problems.iter().map(|p| format!("{}: {}", p.key, p.message)).collect::<Vec<_>>().join("; ")
+}
+
+/// Says of a panic where it was, and nothing else: its message may hold what a peer sent.
+fn forget_messages_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        anstream::eprintln!("{ERROR}error:{ERROR:#} a fault of the gateway itself, at {place}");
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            anstream::eprintln!("{trace}");
+        }
+    }));
+}
+
+/// Listens everywhere, in a runtime that starts no thread: what is to come must find one only.
+fn listen(built: &Built, admin: Option<Prepared>) -> anyhow::Result<(Sockets, Option<Bound>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let inherited = service::inherited();
+        let admin = match admin {
+            Some(admin) => Some(admin.bind(&inherited).await?),
+            None => None,
+        };
+        Ok((Sockets::bind(built, inherited).await?, admin))
+    })
+}
+
+/// Says what the process has given up, and what that costs.
+fn describe(sandbox: &Sandbox, config: &Config) {
+    match config.isolation.sandbox {
+        SandboxKind::Off => anstream::eprintln!("{WARNING}warning:{WARNING:#} `isolation.sandbox` is off"),
+        SandboxKind::Auto | SandboxKind::Required => {
+            anstream::eprintln!("{GOOD}confined{GOOD:#}: {sandbox}");
+        }
+    }
+    for missing in sandbox.missing() {
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} not confined by {missing}");
+    }
+    for Problem { key, message, help } in sandbox.unreadable(config) {
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        anstream::eprintln!("{WARNING}warning:{WARNING:#} `{key}`: {message}{help}");
+    }
 }
 
 fn introduce(gateway: &Gateway, console: Option<&Console>, config: &Config) {
@@ -111,6 +170,7 @@ struct Run {
     admin: Option<Running>,
     config: Config,
     file: Option<ConfigFile>,
+    sandbox: Sandbox,
     log: EventLog,
     signals: Signals,
     orders: mpsc::Receiver<Order>,
@@ -166,7 +226,7 @@ impl Run {
 
     /// Ends, or is told to hurry.
     async fn farewell(self, end: End) {
-        let Self { gateway, admin, config, file: _, log, signals, orders } = self;
+        let Self { gateway, admin, config, file: _, sandbox: _, log, signals, orders } = self;
         end_of(gateway, end, &config.drain, log, signals, orders).await;
         // Until here whoever asks is told that the gateway is not ready.
         if let Some(admin) = admin {
@@ -195,17 +255,23 @@ impl Run {
     }
 
     async fn take(&mut self, file: &ConfigFile) -> Result<Reloaded, OrderError> {
-        let Loaded { config, built, warnings } = file.load().map_err(|unusable| match unusable {
-            Unusable::Unread(error) => OrderError::Invalid { why: format!("{error:#}"), details: Vec::new() },
-            Unusable::Wrong(diagnostics) => {
-                check::say(&diagnostics);
-                OrderError::Invalid {
-                    why: format!("`{}` is not a configuration that can run", file.path.display()),
-                    details: diagnostics.iter().map(ToString::to_string).collect(),
+        let Loaded { config, built, warnings } =
+            file.load(Some(&self.sandbox)).map_err(|unusable| match unusable {
+                Unusable::Unread(error) => {
+                    OrderError::Invalid { why: format!("{error:#}"), details: Vec::new() }
                 }
-            }
-        })?;
+                Unusable::Wrong(diagnostics) => {
+                    check::say(&diagnostics);
+                    OrderError::Invalid {
+                        why: format!("`{}` is not a configuration that can run", file.path.display()),
+                        details: diagnostics.iter().map(ToString::to_string).collect(),
+                    }
+                }
+            })?;
         let restart = |key: &str| OrderError::NotNow(format!("`{key}` cannot be changed without a restart"));
+        if config.isolation != self.config.isolation {
+            return Err(restart("isolation"));
+        }
         if config.events != self.config.events {
             return Err(restart("events"));
         }
@@ -221,7 +287,7 @@ impl Run {
             .map_err(|problems| OrderError::Invalid { why: all(&problems), details: Vec::new() })?;
         let reloaded = self.gateway.reload(built, &config.reload).await;
         let reloaded = reloaded.map_err(|error| OrderError::Invalid {
-            why: format!("{:#}", anyhow::Error::from(error)),
+            why: self.sandbox.explain(&error),
             details: Vec::new(),
         })?;
         if let (Some(running), Some(prepared)) = (&mut self.admin, admin) {

@@ -14,7 +14,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Instant,
@@ -55,7 +55,6 @@ struct Handle {
 #[derive(Debug, Default)]
 struct Census {
     pairs: AtomicUsize,
-    panics: AtomicU64,
     emptied: Notify,
 }
 
@@ -133,11 +132,6 @@ impl Engine {
                 let _ = thread.join();
             }
         }
-    }
-
-    /// Counts the connections that a mistake of ours has ended.
-    pub(crate) fn panics(&self) -> u64 {
-        self.workers.iter().map(|worker| worker.census.panics.load(Ordering::Relaxed)).sum()
     }
 }
 

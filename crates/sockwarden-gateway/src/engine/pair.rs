@@ -88,6 +88,13 @@ impl Pair {
         }
     }
 
+    /// Reports that a mistake of ours ends it.
+    pub(crate) fn report_panic(&self) {
+        if let Some(relay) = &self.relay {
+            relay.report_panic();
+        }
+    }
+
     /// Tells when [`Pair::turn`] is wanted at the latest.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match &self.relay {

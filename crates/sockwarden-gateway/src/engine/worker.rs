@@ -3,7 +3,7 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -161,7 +161,7 @@ impl Worker {
                 }
             }
             Err(_) => {
-                self.census.panics.fetch_add(1, Ordering::Relaxed);
+                pair.report_panic();
                 self.drop_pair(place);
             }
         }

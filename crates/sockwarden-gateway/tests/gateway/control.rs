@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sockwarden_model::{
     Action, CloseOrder, Control, ControlError, Direction, Event, EventId, Initiator, MessageClass, Mode,
-    ModeChange, ModeScope, Requester, Role, RouteCounters, Session, SessionQuery, SessionState, Traffic,
-    Treatment,
+    ModeChange, ModeScope, Notice, Requester, Role, RouteCounters, Session, SessionQuery, SessionState,
+    Traffic, Treatment, TurnedAway,
 };
+
+use sockwarden_net::ClientError;
 
 use crate::stage::{App, Seen, Stage, closed, route_to, soon, text};
 
@@ -238,5 +240,28 @@ async fn who_is_turned_away_at_the_limit_is_counted() {
     let stage = Stage::start(route_to(app.address), false, limits).await;
     let _only = stage.greeted().await;
     assert!(stage.connect("/", |_| ()).await.is_err());
-    assert_eq!(stage.control().counters().turned_away, 1);
+    assert_eq!(stage.control().counters().turned_away, [(TurnedAway::Connections, 1)]);
+}
+
+#[tokio::test]
+async fn while_memory_is_short_who_is_new_is_refused_and_who_is_there_goes_on() {
+    let app = App::start().await;
+    // One connection counts for 32 KiB: there is room for one.
+    let limits = sockwarden_gateway::LimitsConfig {
+        memory: sockwarden_config::ByteSize::kib(60),
+        ..sockwarden_gateway::LimitsConfig::default()
+    };
+    let stage = Stage::start(route_to(app.address), false, limits).await;
+    let mut first = stage.greeted().await;
+    let Err(ClientError::Refused { status, .. }) = stage.connect("/", |_| ()).await else { panic!() };
+    assert_eq!(status, 503);
+    let counters = stage.control().counters();
+    assert_eq!(counters.turned_away, [(TurnedAway::Memory, 1)]);
+    let notices = stage
+        .events()
+        .into_iter()
+        .filter(|event| matches!(event, Event::Notice(notice) if notice.notice == Notice::TurningAway));
+    assert_eq!(notices.count(), 1);
+    first.send_text("still here").await.unwrap();
+    assert_eq!(text(&mut first).await, "still here");
 }

@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match &arguments.config {
         Some(path) => {
             let file = ConfigFile { path: path.clone() };
-            let Some(Loaded { config, built, warnings }) = check::said(file.load())? else {
+            let Some(Loaded { config, built, warnings }) = check::said(file.load(None))? else {
                 return Ok(Exit::Found);
             };
             serve(config, built, Some(file), || check::say(&warnings))?;

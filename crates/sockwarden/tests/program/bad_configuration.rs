@@ -78,7 +78,7 @@ error: a.toml:9:1: unknown key `frobnicate` in `events`
 error: a.toml:2:1: missing key `address` in `listeners[0]`
   2 | [[listeners]]
     | ^
-  help: The address and port, such as `127.0.0.1:8443`; port 0 takes a free one.
+  help: The address and port, such as `127.0.0.1:8443`; port 0 takes a free one. `fd:NAME` takes a socket that the service manager has opened.
 error: a.toml:3:1: unknown key `adress` in `listeners[0]`
   3 | adress = "127.0.0.1:0"
     | ^
@@ -216,7 +216,7 @@ error: a.toml:3:1: `routes`: there is no route
     check(
         config("address = \"localhost\"", ROUTE, ""),
         r#"
-error: a.toml:3:1: `listeners[0].address`: `localhost` is no address with a port, such as 127.0.0.1:8443 or [::]:8443
+error: a.toml:3:1: `listeners[0].address`: `localhost` is no address with a port, such as 127.0.0.1:8443 or [::]:8443, nor an inherited socket, such as fd:web
   3 | address = "localhost"
     | ^
 "#,

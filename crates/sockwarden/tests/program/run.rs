@@ -16,9 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Gives the program, to be run in `folder` without colours.
 pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockwarden"));
+    as_program(&mut command, folder);
+    command
+}
+
+fn as_program(command: &mut Command, folder: &Path) {
     command.current_dir(folder).env_remove("RUST_BACKTRACE").env("NO_COLOR", "1").stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 /// Waits until the program ends and gives what it printed; fails the test if that takes too long.
@@ -61,6 +65,24 @@ impl Guard {
     pub(crate) fn start_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = program(folder);
         command.arg("guard").args(arguments).envs(variables.iter().copied());
+        Self::of(command)
+    }
+
+    /// Starts it by a shell (bash, for descriptors above 9) that runs `first` before it becomes the gateway.
+    pub(crate) fn start_after(folder: &Path, first: &str, arguments: &[&str]) -> Self {
+        Self::of(Self::shell(folder, first, arguments))
+    }
+
+    /// Gives that shell.
+    pub(crate) fn shell(folder: &Path, first: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("bash");
+        let binary = env!("CARGO_BIN_EXE_sockwarden");
+        command.arg("-c").arg(format!("{first}\nexec \"$0\" guard \"$@\"")).arg(binary).args(arguments);
+        as_program(&mut command, folder);
+        command
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (stderr, heard) = (child.stderr.take().unwrap(), Arc::clone(&said));

@@ -123,6 +123,35 @@ fn it_leaves_no_core_dump() {
     assert_eq!(guard.stop().code, Some(0));
 }
 
+#[test]
+fn before_descriptors_run_out_new_connections_are_turned_away_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = format!("ws://{}", application());
+    let arguments = ["--listen", "127.0.0.1:0", "--upstream", &app, "--auth", "none"];
+    // The soft limit is raised to the hard one: 64, of which 16 are kept and two are for each connection.
+    let guard = Guard::start_after(folder.path(), "ulimit -S -n 40; ulimit -H -n 64", &arguments);
+    let room = "the descriptors of this process are enough for 24 connections";
+    assert!(soon(|| guard.said().contains(room).then_some(())).is_some(), "{}", guard.said());
+    let connect = || {
+        let tcp = TcpStream::connect(guard.address).unwrap();
+        tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        tungstenite::client(format!("ws://{}/", guard.address), tcp).ok().map(|(client, _)| client)
+    };
+    let mut clients: Vec<_> = (0..24).map(|_| connect().unwrap()).collect();
+    for _ in 0..50 {
+        assert!(connect().is_none());
+    }
+    // Who is there goes on, and whose place is free is given to another.
+    let mut last = clients.pop().unwrap();
+    last.close(None).unwrap();
+    while last.read().is_ok() {}
+    assert!(soon(connect).is_some());
+    drop(clients);
+    let ended = guard.stop();
+    let notices: Vec<_> = ended.stdout.lines().filter(|line| line.contains("turning-away")).collect();
+    assert!(notices.len() == 1 && notices[0].contains("descriptors run short"), "{notices:?}");
+}
+
 /// An application that takes sockets and answers their close.
 fn application() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
