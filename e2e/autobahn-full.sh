@@ -69,46 +69,39 @@ run() {
 
 # is_done FOLDER: whether its results are there already.
 is_done() {
-    [ -e "$1/index.json" ] && echo "    ${1##*/}: done before"
+    [ -e "$1/index.json" ] && echo "    done before"
 }
 
-# server_role GROUP
+# server_role GROUP AGENT
 server_role() {
-    local group=$1 agent url out
-    for agent in direct gateway; do
-        out=$RESULTS/server/$group/$agent
-        is_done "$out" && continue
-        url=$DIRECT
-        [ $agent = gateway ] && url=$THROUGH
-        mkdir -p "$out"
-        cat >"$out/spec.json" <<EOF
+    local group=$1 agent=$2 url=$DIRECT out=$RESULTS/server/$1/$2
+    is_done "$out" && return
+    [ "$agent" = gateway ] && url=$THROUGH
+    mkdir -p "$out"
+    cat >"$out/spec.json" <<EOF
 {"outdir": "$out", "servers": [{"agent": "$agent", "url": "$url"}],
  "cases": ["$group.*"], "exclude-cases": [], "exclude-agent-cases": {}}
 EOF
-        run server "$group" "$agent" "$WSTEST" -m fuzzingclient -s "$out/spec.json"
-    done
+    run server "$group" "$agent" "$WSTEST" -m fuzzingclient -s "$out/spec.json"
 }
 
-# client_role GROUP: one fuzzing server for each run, always at the port that the gateway leads to.
+# client_role GROUP AGENT: one fuzzing server for each run, always at the port that the gateway leads to.
 client_role() {
-    local group=$1 agent out
-    for agent in direct gateway sockwarden; do
-        out=$RESULTS/client/$group/$agent
-        is_done "$out" && continue
-        mkdir -p "$out"
-        cat >"$out/spec.json" <<EOF
+    local group=$1 agent=$2 out=$RESULTS/client/$1/$2
+    is_done "$out" && return
+    mkdir -p "$out"
+    cat >"$out/spec.json" <<EOF
 {"outdir": "$out", "url": "ws://127.0.0.1:$FUZZING_PORT", "webport": 0,
  "cases": ["$group.*"], "exclude-cases": [], "exclude-agent-cases": {}}
 EOF
-        start fuzzing "$WSTEST" -m fuzzingserver -s "$out/spec.json"
-        wait_for_port "$FUZZING_PORT" || { echo "    the fuzzing server does not come"; return; }
-        case $agent in
-        direct) run client "$group" direct node "$E2E/autobahn-client.mjs" "$FUZZING" direct ;;
-        gateway) run client "$group" gateway node "$E2E/autobahn-client.mjs" "$FUZZING_THROUGH" gateway "${FUZZING#ws://}" ;;
-        sockwarden) run client "$group" sockwarden "$BENCH" autobahn-client "$FUZZING" sockwarden ;;
-        esac
-        stop fuzzing
-    done
+    start fuzzing "$WSTEST" -m fuzzingserver -s "$out/spec.json"
+    wait_for_port "$FUZZING_PORT" || { echo "    the fuzzing server does not come"; return; }
+    case $agent in
+    direct) run client "$group" direct node "$E2E/autobahn-client.mjs" "$FUZZING" direct ;;
+    gateway) run client "$group" gateway node "$E2E/autobahn-client.mjs" "$FUZZING_THROUGH" gateway "${FUZZING#ws://}" ;;
+    sockwarden) run client "$group" sockwarden "$BENCH" autobahn-client "$FUZZING" sockwarden ;;
+    esac
+    stop fuzzing
 }
 
 wait_for_port() {
@@ -136,13 +129,15 @@ case ,$ROLES, in *,client,*)
     ;;
 esac
 
-for role in server client; do
+# What is ours first: where the time is over, it is the comparison that is left out.
+for pass in server:gateway client:sockwarden client:gateway server:direct client:direct; do
+    role=${pass%:*}
     case ,$ROLES, in *,$role,*) ;; *) continue ;; esac
     done_groups=0
     for group in "${GROUPS_OF_CASES[@]}"; do
         done_groups=$((done_groups + 1))
-        echo "$role role [$done_groups/${#GROUPS_OF_CASES[@]}] $group.* ($((SECONDS / 60)) min)"
-        "${role}_role" "$group"
+        echo "$role role, ${pass#*:} [$done_groups/${#GROUPS_OF_CASES[@]}] $group.* ($((SECONDS / 60)) min)"
+        "${role}_role" "$group" "${pass#*:}"
     done
 done
 
