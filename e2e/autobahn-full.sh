@@ -55,21 +55,22 @@ run() {
     left=$((END - SECONDS))
     [ $left -gt $GROUP_SECONDS ] && left=$GROUP_SECONDS
     if [ $left -le 0 ]; then
-        echo "    $agent: left out, the time is over"
+        echo "    left out, the time is over"
         return
     fi
     start agent timeout "$left" "$@"
     if wait "${PIDS[agent]}"; then
-        echo "    $agent: $((SECONDS - begun)) s"
+        touch "$RESULTS/$role/$group/$agent/complete"
+        echo "    $((SECONDS - begun)) s"
     else
-        echo "    $agent: NOT FINISHED after $((SECONDS - begun)) s: $(tail -n 1 "$WORK/agent.log")"
+        echo "    NOT FINISHED after $((SECONDS - begun)) s: $(tail -n 1 "$WORK/agent.log")"
     fi
     unset "PIDS[agent]"
 }
 
 # is_done FOLDER: whether its results are there already.
 is_done() {
-    [ -e "$1/index.json" ] && echo "    done before"
+    [ -e "$1/complete" ] && echo "    done before"
 }
 
 # server_role GROUP AGENT

@@ -2,6 +2,7 @@
 //   node autobahn-report.mjs RESULTS OUT SUITE WS GATEWAY GROUP...
 // Where an agent finished a group, RESULTS/ROLE/GROUP/AGENT/index.json holds its behaviour in each case. A case fails when an agent
 // of ours is neither OK nor as good as the one it is compared with; what did not run fails too.
+// Of the cases in $KNOWN (AGENT:CASE) a NON-STRICT is told, but does not fail.
 // Prints what failed, then `N passed, N failed`; exits with 1 if any failed.
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +21,8 @@ function indexes(folder) {
   return readdirSync(folder).flatMap((name) => {
     const path = join(folder, name);
     if (statSync(path).isDirectory()) return indexes(path);
-    return name === "index.json" ? [path] : [];
+    // What was broken off in the middle says nothing.
+    return name === "index.json" && existsSync(join(folder, "complete")) ? [path] : [];
   });
 }
 
@@ -47,6 +49,8 @@ const roles = [
     direct: `node ws ${ws} alone`, gateway: "the same through the gateway (its upstream side)",
     sockwarden: "our own client (`sockwarden-net`)" }],
 ];
+
+const known = new Set((process.env.KNOWN ?? "").split(/\s+/));
 
 const page = [];
 let passed = 0;
@@ -77,9 +81,10 @@ for (const [role, title, about, names] of roles) {
       const ours = cases[id];
       const theirs = agents.direct?.[id];
       const worse = ["behavior", "behaviorClose"].some((key) => rank(ours[key]) > Math.max(theirs ? rank(theirs[key]) : 0, 1));
-      if (worse) failed++;
+      const isKnown = known.has(`${agent}:${id}`) && ours.behavior === "NON-STRICT" && ours.behaviorClose === "OK";
+      if (worse && !isKnown) failed++;
       else passed++;
-      if (worse) console.log(`FAIL  ${role} ${agent} ${id}: ${ours.behavior}, closing ${ours.behaviorClose}`);
+      if (worse) console.log(`${isKnown ? "known" : "FAIL "} ${role} ${agent} ${id}: ${ours.behavior}, closing ${ours.behaviorClose}`);
       const differs = theirs ? ours.behavior !== theirs.behavior || ours.behaviorClose !== theirs.behaviorClose : worse;
       if (differs) {
         const words = (result) => (result ? `${result.behavior}, closing ${result.behaviorClose}` : "not run");
