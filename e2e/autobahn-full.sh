@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # All 517 cases of the Autobahn TestSuite in both roles, and docs/conformance.md from them: cargo xtask autobahn --full.
 #
-#   e2e/autobahn-full.sh [--minutes N] [--roles server,client] [--out FILE] [GROUP...]
+#   e2e/autobahn-full.sh [--minutes N] [--roles server,client] [--out FILE] [--resume FOLDER] [GROUP...]
+#
+# With --resume the results are kept in a folder, and what is there already is not run again.
 #
 # Server role: the suite's client against node's ws alone, and against the gateway in front of it. Client role: the suite's
 # server is met by node's ws alone, by the same through the gateway (whose upstream side is then judged), and by our own
@@ -14,6 +16,7 @@ MINUTES=240
 GROUP_SECONDS=1200
 ROLES=server,client
 OUT=$ROOT/docs/conformance.md
+RESULTS=$WORK/results
 GROUPS_OF_CASES=(1 2 3 4 5 6 7 9 10 12.{1..5} 13.{1..7})
 chosen=()
 while [ $# -gt 0 ]; do
@@ -21,6 +24,7 @@ while [ $# -gt 0 ]; do
     --minutes) MINUTES=$2 && shift ;;
     --roles) ROLES=$2 && shift ;;
     --out) OUT=$2 && shift ;;
+    --resume) RESULTS=$2 && shift ;;
     -*) echo "unknown: $1" && exit 2 ;;
     *) chosen+=("$1") ;;
     esac
@@ -35,7 +39,7 @@ BENCH=$(dirname "$GATEWAY")/sockwarden-bench
 [ -x "$BENCH" ] || { echo "no sockwarden-bench beside the gateway: cargo build --release -p sockwarden-bench"; exit 1; }
 npm_packages "ws-$WS" "ws@$WS"
 install_suite
-mkdir -p "$WORK/results"
+mkdir -p "$RESULTS"
 
 # gateway_before NAME URL: starts a gateway in front of URL and sets URL to where it listens.
 gateway_before() {
@@ -51,47 +55,53 @@ run() {
     left=$((END - SECONDS))
     [ $left -gt $GROUP_SECONDS ] && left=$GROUP_SECONDS
     if [ $left -le 0 ]; then
-        echo "    $role $group.* $agent: left out, the time is over"
+        echo "    left out, the time is over"
         return
     fi
     start agent timeout "$left" "$@"
     if wait "${PIDS[agent]}"; then
-        echo "    $role $group.* $agent: $((SECONDS - begun)) s"
+        touch "$RESULTS/$role/$group/$agent/complete"
+        echo "    $((SECONDS - begun)) s"
     else
-        echo "    $role $group.* $agent: NOT FINISHED after $((SECONDS - begun)) s: $(tail -n 1 "$WORK/agent.log")"
+        echo "    NOT FINISHED after $((SECONDS - begun)) s: $(tail -n 1 "$WORK/agent.log")"
     fi
     unset "PIDS[agent]"
 }
 
-# server_role GROUP
+# is_done FOLDER: whether its results are there already.
+is_done() {
+    [ -e "$1/complete" ] && echo "    done before"
+}
+
+# server_role GROUP AGENT
 server_role() {
-    local group=$1 agent url out
-    for agent in direct gateway; do
-        url=$DIRECT
-        [ $agent = gateway ] && url=$THROUGH
-        out=$WORK/results/server/$group/$agent
-        mkdir -p "$out"
-        cat >"$out/spec.json" <<EOF
+    local group=$1 agent=$2 url=$DIRECT out=$RESULTS/server/$1/$2
+    is_done "$out" && return
+    [ "$agent" = gateway ] && url=$THROUGH
+    mkdir -p "$out"
+    cat >"$out/spec.json" <<EOF
 {"outdir": "$out", "servers": [{"agent": "$agent", "url": "$url"}],
  "cases": ["$group.*"], "exclude-cases": [], "exclude-agent-cases": {}}
 EOF
-        run server "$group" "$agent" "$WSTEST" -m fuzzingclient -s "$out/spec.json"
-    done
+    run server "$group" "$agent" "$WSTEST" -m fuzzingclient -s "$out/spec.json"
 }
 
-# client_role GROUP: one fuzzing server for each group, always at the port that the gateway leads to.
+# client_role GROUP AGENT: one fuzzing server for each run, always at the port that the gateway leads to.
 client_role() {
-    local group=$1 out=$WORK/results/client/$1
+    local group=$1 agent=$2 out=$RESULTS/client/$1/$2
+    is_done "$out" && return
     mkdir -p "$out"
     cat >"$out/spec.json" <<EOF
 {"outdir": "$out", "url": "ws://127.0.0.1:$FUZZING_PORT", "webport": 0,
  "cases": ["$group.*"], "exclude-cases": [], "exclude-agent-cases": {}}
 EOF
     start fuzzing "$WSTEST" -m fuzzingserver -s "$out/spec.json"
-    wait_for_port "$FUZZING_PORT" || { echo "    client $group.*: the fuzzing server does not come"; return; }
-    run client "$group" direct node "$E2E/autobahn-client.mjs" "$FUZZING" direct
-    run client "$group" gateway node "$E2E/autobahn-client.mjs" "$FUZZING_THROUGH" gateway "${FUZZING#ws://}"
-    run client "$group" sockwarden "$BENCH" autobahn-client "$FUZZING" sockwarden
+    wait_for_port "$FUZZING_PORT" || { echo "    the fuzzing server does not come"; return; }
+    case $agent in
+    direct) run client "$group" direct node "$E2E/autobahn-client.mjs" "$FUZZING" direct ;;
+    gateway) run client "$group" gateway node "$E2E/autobahn-client.mjs" "$FUZZING_THROUGH" gateway "${FUZZING#ws://}" ;;
+    sockwarden) run client "$group" sockwarden "$BENCH" autobahn-client "$FUZZING" sockwarden ;;
+    esac
     stop fuzzing
 }
 
@@ -120,12 +130,16 @@ case ,$ROLES, in *,client,*)
     ;;
 esac
 
-done_groups=0
-for group in "${GROUPS_OF_CASES[@]}"; do
-    done_groups=$((done_groups + 1))
-    echo "[$done_groups/${#GROUPS_OF_CASES[@]}] $group.* ($((SECONDS / 60)) min)"
-    case ,$ROLES, in *,server,*) server_role "$group" ;; esac
-    case ,$ROLES, in *,client,*) client_role "$group" ;; esac
+# What is ours first: where the time is over, it is the comparison that is left out.
+for pass in server:gateway client:sockwarden client:gateway server:direct client:direct; do
+    role=${pass%:*}
+    case ,$ROLES, in *,$role,*) ;; *) continue ;; esac
+    done_groups=0
+    for group in "${GROUPS_OF_CASES[@]}"; do
+        done_groups=$((done_groups + 1))
+        echo "$role role, ${pass#*:} [$done_groups/${#GROUPS_OF_CASES[@]}] $group.* ($((SECONDS / 60)) min)"
+        "${role}_role" "$group" "${pass#*:}"
+    done
 done
 
-node "$E2E/autobahn-report.mjs" "$WORK/results" "$OUT" "$SUITE" "$WS" "$("$GATEWAY" --version)" "${GROUPS_OF_CASES[@]}"
+node "$E2E/autobahn-report.mjs" "$RESULTS" "$OUT" "$SUITE" "$WS" "$("$GATEWAY" --version)" "${GROUPS_OF_CASES[@]}"

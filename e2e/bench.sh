@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Short runs of the benchmarks, so that they do not rot: every message must come back as it was sent, no time is judged.
+# Short runs of the benchmarks and of the soak: every message must come back as it was sent; no time is judged.
 #
 # The gateway is $SOCKWARDEN, or the release build; the program that measures is built beside it.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -32,6 +32,9 @@ relay() {
 }
 
 relay sockwarden 16b-64c-w32-plain-raw,16k-64c-w8-tls-raw,1k-64c-w32-tls-deflate,256k-1c-pp-plain
+try "idle: 60 pairs through sockwarden" "$BENCH" idle --gateway "$GATEWAY" --load-core "$core" --proxies sockwarden \
+    --pairs 60 --out "$WORK/idle.json"
+try "soak: 60 connections for 10 seconds" "$BENCH" soak --gateway "$GATEWAY" --seconds 10 --connections 60
 if [ -x /usr/sbin/nginx ] && [ -x /usr/sbin/haproxy ]; then
     relay nginx,nginx64k,haproxy 125b-1c-w32
 else

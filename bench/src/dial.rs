@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, version::TLS13};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 
-use crate::handshake;
+use crate::handshake::{self, Compression};
 
 /// How long opening a connection may take at each step.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(crate) const NAME: &str = "localhost";
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<Arc<ClientConfig>>,
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
 }
 
 impl Target {
@@ -32,10 +32,10 @@ impl Target {
     pub(crate) fn new(
         address: SocketAddr,
         certificate: Option<&Path>,
-        compressed: bool,
+        compression: Compression,
     ) -> anyhow::Result<Self> {
         let tls = certificate.map(tls_config).transpose()?;
-        Ok(Self { address, tls, compressed })
+        Ok(Self { address, tls, compression })
     }
 }
 
@@ -71,7 +71,7 @@ impl Connection {
             None => None,
         };
         let mut connection = Self { stream, tls };
-        let request = handshake::request(&format!("{NAME}:{}", target.address.port()), target.compressed);
+        let request = handshake::request(&format!("{NAME}:{}", target.address.port()), target.compression);
         connection.write_all(request.as_bytes()).context("failed to send the request")?;
         let mut head = Vec::new();
         let end = loop {
@@ -85,7 +85,7 @@ impl Connection {
             head.extend_from_slice(&buffer[..count]);
         };
         let rest = head.split_off(end);
-        handshake::check_answer(&String::from_utf8_lossy(&head), target.compressed)?;
+        handshake::check_answer(&String::from_utf8_lossy(&head), target.compression)?;
         connection.stream.set_nonblocking(true)?;
         Ok((connection, rest))
     }
@@ -98,6 +98,20 @@ impl Connection {
     /// Whether what was read must be read until nothing is left: TLS holds what the socket no longer tells of.
     pub(crate) const fn is_tls(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub(crate) fn half_close(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        self.push()?;
+        self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Breaks the connection off: the peer sees a reset, and what is on the way may be lost.
+    pub(crate) fn reset(self) -> anyhow::Result<()> {
+        Ok(rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?)
     }
 
     /// Sends as much of what TLS holds as the socket takes.

@@ -134,7 +134,7 @@ impl Connection {
         ensure!(head.len() <= handshake::LONGEST_HEAD, "the head does not end");
         let Some(end) = handshake::end_of_head(head) else { return Ok(()) };
         let mut rest = head.split_off(end);
-        output.extend_from_slice(handshake::answer(&String::from_utf8_lossy(head))?.as_bytes());
+        output.extend_from_slice(handshake::answer(&String::from_utf8_lossy(head))?.0.as_bytes());
         self.head = None;
         self.echo(&mut rest, output)
     }
@@ -170,7 +170,7 @@ impl Connection {
 }
 
 /// Writes as much as is taken now.
-fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> anyhow::Result<usize> {
+pub(crate) fn write_some(stream: &mut TcpStream, bytes: &[u8]) -> anyhow::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {
         match stream.write(&bytes[written..]) {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     content::Script,
     dial::{Connection, Target},
+    handshake::Compression,
     histogram::Histogram,
     poll::{Interest, Poll, Ready},
     process,
@@ -76,14 +77,20 @@ pub(crate) struct Measured {
 /// Runs the load and prints what it showed as one line of JSON.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     process::raise_file_limit()?;
-    let target = Target::new(arguments.address, arguments.certificate.as_deref(), arguments.compressed)?;
+    let compression = if arguments.compressed { Compression::Apart } else { Compression::None };
+    let target = Target::new(arguments.address, arguments.certificate.as_deref(), compression)?;
     let script = Script::new(arguments.size, arguments.window, arguments.compressed);
-    let measured = Load::open(&target, &script, arguments)?.measure(arguments)?;
+    let mut load = Load::new(&script)?;
+    for _ in 0..arguments.connections {
+        load.open(&target, arguments.window)?;
+    }
+    let measured = load.measure(arguments)?;
     crate::say(&serde_json::to_string(&measured)?);
     Ok(())
 }
 
-struct Load<'a> {
+/// Connections and what they send.
+pub(crate) struct Load<'a> {
     script: &'a Script,
     lanes: Vec<Lane>,
     poll: Poll,
@@ -93,38 +100,56 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn open(target: &Target, script: &'a Script, arguments: &Arguments) -> anyhow::Result<Self> {
-        let begun = Instant::now();
-        let poll = Poll::new()?;
-        let mut lanes = Vec::with_capacity(arguments.connections);
-        for token in 0..arguments.connections {
-            let (connection, rest) =
-                Connection::open(target).with_context(|| format!("failed to open connection {token}"))?;
-            ensure!(rest.is_empty(), "the server speaks first");
-            poll.add(&connection.stream, token as u64, Interest::Read)?;
-            lanes.push(Lane::new(connection, arguments.window));
-        }
-        Ok(Self { script, lanes, poll, latencies: Histogram::default(), begun, received: 0 })
+    pub(crate) fn new(script: &'a Script) -> anyhow::Result<Self> {
+        let (poll, begun) = (Poll::new()?, Instant::now());
+        Ok(Self { script, lanes: Vec::new(), poll, latencies: Histogram::default(), begun, received: 0 })
     }
 
-    fn measure(mut self, arguments: &Arguments) -> anyhow::Result<Measured> {
+    /// Opens one more connection.
+    pub(crate) fn open(&mut self, target: &Target, window: usize) -> anyhow::Result<()> {
+        let token = self.lanes.len();
+        let (connection, rest) =
+            Connection::open(target).with_context(|| format!("failed to open connection {token}"))?;
+        ensure!(rest.is_empty(), "the server speaks first");
+        self.poll.add(&connection.stream, token as u64, Interest::Read)?;
+        self.lanes.push(Lane::new(connection, window));
+        Ok(())
+    }
+
+    /// Lets connections from `first` on send what their window holds, and waits until all of it has come back.
+    pub(crate) fn send_once(&mut self, first: usize) -> anyhow::Result<()> {
+        self.begin(first)?;
+        self.serve(Until::Quiet)
+    }
+
+    /// Sends nothing for a while; pings are answered.
+    pub(crate) fn rest(&mut self, duration: Duration) -> anyhow::Result<()> {
+        self.serve(Until::Rested(self.begun.elapsed() + duration))
+    }
+
+    fn begin(&mut self, first: usize) -> anyhow::Result<()> {
         let now = self.begun.elapsed();
-        for token in 0..self.lanes.len() {
+        for token in first..self.lanes.len() {
             self.lanes[token].send(self.script, now, true)?;
             self.lanes[token].watch(&self.poll, token)?;
         }
-        let begins = now + Duration::from_millis(arguments.warm_up);
-        self.serve_until(begins, true)?;
+        Ok(())
+    }
+
+    fn measure(mut self, arguments: &Arguments) -> anyhow::Result<Measured> {
+        self.begin(0)?;
+        let begins = self.begun.elapsed() + Duration::from_millis(arguments.warm_up);
+        self.serve(Until::Sent(begins))?;
         let (received, time, cpu) =
             (self.received, self.begun.elapsed(), process::cpu_time(arguments.watch)?);
         self.latencies.clear();
-        self.serve_until(begins + Duration::from_millis(arguments.measure), true)?;
+        self.serve(Until::Sent(begins + Duration::from_millis(arguments.measure)))?;
         let round_trips = self.received - received;
         let cpu = process::cpu_time(arguments.watch)?.saturating_sub(cpu);
         let seconds = (self.begun.elapsed() - time).as_secs_f64();
         let (p50, p99) = (self.latencies.quantile(0.5), self.latencies.quantile(0.99));
         // What is still on the way must come back too.
-        self.serve_until(Duration::MAX, false)?;
+        self.serve(Until::Quiet)?;
         ensure!(round_trips > 0, "no message came back while it was measured");
         Ok(Measured {
             round_trips,
@@ -137,17 +162,22 @@ impl<'a> Load<'a> {
         })
     }
 
-    /// Goes on until this time, or where nothing more is sent, until everything has come back.
-    fn serve_until(&mut self, end: Duration, sending: bool) -> anyhow::Result<()> {
+    fn serve(&mut self, until: Until) -> anyhow::Result<()> {
+        let (end, sending) = match until {
+            Until::Sent(end) => (end, true),
+            Until::Rested(end) => (end, false),
+            Until::Quiet => (Duration::MAX, false),
+        };
         let mut buffer = vec![0; READ_BUFFER];
         let mut ready: Vec<Ready> = Vec::new();
         let mut moved = self.begun.elapsed();
         loop {
             let now = self.begun.elapsed();
-            if now >= end || (!sending && self.lanes.iter().all(Lane::is_quiet)) {
+            let is_quiet = !sending && self.lanes.iter().all(Lane::is_quiet);
+            if now >= end || (is_quiet && until == Until::Quiet) {
                 return Ok(());
             }
-            let stalled = now.saturating_sub(moved);
+            let stalled = if is_quiet { Duration::ZERO } else { now.saturating_sub(moved) };
             ensure!(stalled < STALL, "{} messages never came back", self.on_the_way());
             let most = (STALL - stalled).min(end - now).min(Duration::from_millis(100));
             self.poll.wait(Some(most), &mut ready)?;
@@ -168,6 +198,17 @@ impl<'a> Load<'a> {
     fn on_the_way(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.sent - lane.received).sum()
     }
+}
+
+/// How long the load goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Sends until this time.
+    Sent(Duration),
+    /// Sends nothing until this time.
+    Rested(Duration),
+    /// Sends nothing until everything has come back.
+    Quiet,
 }
 
 /// One connection with what is on the way.

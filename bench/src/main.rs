@@ -7,10 +7,14 @@
 mod autobahn;
 mod cases;
 mod content;
+mod contest;
 mod dial;
 mod echo;
 mod handshake;
 mod histogram;
+mod hot_path;
+mod idle;
+mod instructions;
 mod load;
 mod machine;
 mod poll;
@@ -18,6 +22,7 @@ mod process;
 mod proxies;
 mod random;
 mod relay;
+mod soak;
 mod table;
 mod wire;
 
@@ -31,6 +36,14 @@ use clap::Parser;
 enum Command {
     /// What a round trip costs through nginx, HAProxy and the gateway
     Relay(relay::Arguments),
+    /// What an idle connection costs each proxy in memory
+    Idle(idle::Arguments),
+    /// Whether anything is lost or changed in a long time with untidy connections
+    Soak(soak::Arguments),
+    /// How many instructions a message costs, held against a baseline
+    Instructions(instructions::Arguments),
+    /// One piece of work, again and again (a part of `instructions`)
+    Repeat(instructions::Repeated),
     /// Our own client against the fuzzing server of the Autobahn TestSuite
     AutobahnClient(autobahn::Arguments),
     /// The application behind the proxies (a part of the others)
@@ -42,6 +55,12 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Relay(arguments) => relay::run(&arguments),
+        Command::Idle(arguments) => idle::run(&arguments).map(|()| true),
+        Command::Soak(arguments) => soak::run(&arguments),
+        Command::Instructions(arguments) => {
+            return instructions::run(&arguments).unwrap_or_else(|error| complain(&error));
+        }
+        Command::Repeat(repeated) => instructions::repeat(&repeated).map(|()| true),
         Command::AutobahnClient(arguments) => autobahn::run(&arguments).map(|()| true),
         Command::Echo => echo::run().map(|()| true),
         Command::Load(arguments) => load::run(&arguments).map(|()| true),
@@ -49,11 +68,13 @@ fn main() -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => complain(&error),
     }
+}
+
+fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Prints a result.

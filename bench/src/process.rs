@@ -112,12 +112,33 @@ pub(crate) fn cpu_time(id: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(sum))
 }
 
+/// Memory of a process in user space, in KiB.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub(crate) struct Memory {
+    /// Its share of all pages that it uses.
+    pub(crate) pss: u64,
+    /// Pages that it alone has written to.
+    pub(crate) private_dirty: u64,
+}
+
+/// The memory that a process uses now.
+pub(crate) fn memory(id: u32) -> anyhow::Result<Memory> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"))
+        .context("failed to read the memory of a process")?;
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.trim().parse().ok())
+            .with_context(|| format!("no `{name}` in smaps_rollup"))
+    };
+    Ok(Memory { pss: field("Pss:")?, private_dirty: field("Private_Dirty:")? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn our_own_processor_time_grows() {
+    fn our_own_processor_time_grows_and_our_memory_is_known() {
         let before = cpu_time(std::process::id()).unwrap();
         let begun = Instant::now();
         let mut sum = 0u64;
@@ -126,5 +147,6 @@ mod tests {
         }
         std::thread::sleep(Duration::from_millis(10));
         assert!(cpu_time(std::process::id()).unwrap() > before);
+        assert!(memory(std::process::id()).unwrap().pss > 0);
     }
 }

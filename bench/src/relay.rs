@@ -1,16 +1,13 @@
 //! `relay`: what a round trip through each proxy costs, measured in turns.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 use crate::{
     cases::{self, Case},
+    contest::Contest,
     load::Measured,
     machine::Machine,
     process::{self, Started},
@@ -21,15 +18,8 @@ use crate::{
 /// What is measured and how often.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The gateway's program
-    #[arg(long)]
-    gateway: PathBuf,
-    /// Another build of the gateway, in a column of its own
-    #[arg(long, value_name = "NAME=PROGRAM", value_parser = other)]
-    also: Vec<Proxy>,
-    /// Only these proxies: nginx, nginx64k, haproxy, sockwarden
-    #[arg(long, value_delimiter = ',')]
-    proxies: Vec<String>,
+    #[command(flatten)]
+    contest: Contest,
     /// Only these cases, each some words of its name, such as `1k-64c-pp,16k-tls`
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
@@ -42,20 +32,6 @@ pub(crate) struct Arguments {
     /// Milliseconds of each measurement [default: 1000; quick: 400]
     #[arg(long)]
     measure: Option<u64>,
-    /// The core that the proxy has for itself
-    #[arg(long, default_value_t = 0)]
-    proxy_core: usize,
-    /// The core of load and application
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
-    /// Where all numbers go, as JSON
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-}
-
-fn other(text: &str) -> Result<Proxy, String> {
-    let (name, program) = text.split_once('=').ok_or("write NAME=PROGRAM")?;
-    Ok(Proxy::Gateway { name: name.to_owned(), program: program.into() })
 }
 
 /// All rounds of one case with one proxy.
@@ -89,7 +65,7 @@ struct Results<'a> {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     process::raise_file_limit()?;
     let cases = cases::choose(&arguments.cases, arguments.quick)?;
-    let proxies = proxies(arguments)?;
+    let proxies = arguments.contest.proxies()?;
     let machine = Machine::look(&proxies)?;
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 5 });
     let milliseconds = arguments.measure.unwrap_or(if arguments.quick { 400 } else { 1000 });
@@ -112,27 +88,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     crate::say(&format!("{machine}\n{rounds} rounds of {milliseconds} ms; medians\n"));
     crate::say(&Table::of_cpu(&cells).to_string());
     crate::say(&Table::of_speed(&cells).to_string());
-    if let Some(out) = &arguments.out {
-        let results = Results { machine: &machine, rounds, milliseconds, cells: &cells };
-        if let Some(folder) = out.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(out, serde_json::to_string_pretty(&results)? + "\n")?;
-    }
+    arguments.contest.write(&Results { machine: &machine, rounds, milliseconds, cells: &cells })?;
     Ok(cells.iter().all(|cell| cell.failure.is_none()))
-}
-
-fn proxies(arguments: &Arguments) -> anyhow::Result<Vec<Proxy>> {
-    let gateway = Proxy::Gateway { name: "sockwarden".to_owned(), program: arguments.gateway.clone() };
-    let mut all = vec![Proxy::Nginx, Proxy::Nginx64k, Proxy::Haproxy, gateway];
-    for name in &arguments.proxies {
-        ensure!(all.iter().any(|proxy| proxy.name() == name), "there is no proxy `{name}`");
-    }
-    if !arguments.proxies.is_empty() {
-        all.retain(|proxy| arguments.proxies.iter().any(|name| proxy.name() == name));
-    }
-    all.extend(arguments.also.iter().cloned());
-    Ok(all)
 }
 
 /// The application and all proxies in front of it.
@@ -153,8 +110,12 @@ impl<'a> Stage<'a> {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
-        let mut backend =
-            Started::on_core("echo", arguments.load_core, &[&program, "echo"], &folder.join("echo.log"))?;
+        let mut backend = Started::on_core(
+            "echo",
+            arguments.contest.load_core,
+            &[&program, "echo"],
+            &folder.join("echo.log"),
+        )?;
         let address = backend.says("listening on ")?.parse()?;
         let mut running = Vec::new();
         for tls in [false, true] {
@@ -163,10 +124,20 @@ impl<'a> Stage<'a> {
             }
             for proxy in proxies {
                 let front = tls.then_some(certificate);
-                running.push((proxy, tls, proxy.start(arguments.proxy_core, address, front, folder)?));
+                running.push((
+                    proxy,
+                    tls,
+                    proxy.start(arguments.contest.proxy_core, address, front, folder)?,
+                ));
             }
         }
-        Ok(Self { _backend: backend, proxies: running, certificate, program, load_core: arguments.load_core })
+        Ok(Self {
+            _backend: backend,
+            proxies: running,
+            certificate,
+            program,
+            load_core: arguments.contest.load_core,
+        })
     }
 
     /// Measures one case with every proxy in turn, beginning each round with another one.

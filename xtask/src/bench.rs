@@ -8,17 +8,37 @@ use anyhow::Context as _;
 use crate::metadata::Metadata;
 use crate::{Outcome, shell, tools};
 
-/// The benchmarks that compare the gateway's program with other proxies.
-const WITH_GATEWAY: [&str; 1] = ["relay"];
-
 pub(crate) fn run(words: &[&str]) -> anyhow::Result<Outcome> {
-    let Some((&name, rest)) = words.split_first() else { return Ok(Outcome::Usage) };
-    if !WITH_GATEWAY.contains(&name) {
-        return Ok(Outcome::Usage);
+    let root = shell::root()?;
+    match words {
+        [name @ ("relay" | "idle"), rest @ ..] => {
+            tools::provide();
+            with_gateway(&root, name, rest)
+        }
+        ["inspect", rest @ ..] => {
+            let arguments = ["bench", "--locked", "-p", "sockwarden-bench", "--bench", "inspect", "--"];
+            let mut command = shell::cargo(&root, &arguments);
+            command.args(rest);
+            finish(command)
+        }
+        ["instructions", rest @ ..] => {
+            tools::provide();
+            let mut command = Command::new(program(&root, "sockwarden-bench")?);
+            command.current_dir(&root).args(["instructions", "--baseline", "bench/baseline.json"]).args(rest);
+            finish(command)
+        }
+        _ => Ok(Outcome::Usage),
     }
+}
+
+/// `cargo xtask soak`: whether anything is lost or changed in a long time.
+pub(crate) fn soak(words: &[&str]) -> anyhow::Result<Outcome> {
     let root = shell::root()?;
     tools::provide();
-    with_gateway(&root, name, rest)
+    let (gateway, bench) = programs(&root)?;
+    let mut command = Command::new(bench);
+    command.current_dir(&root).arg("soak").arg("--gateway").arg(gateway).args(words);
+    finish(command)
 }
 
 /// Runs a benchmark of the gateway; where it is not told where its numbers go, they go beside those before.
@@ -35,12 +55,14 @@ fn with_gateway(root: &Path, name: &str, rest: &[&str]) -> anyhow::Result<Outcom
 /// Builds the gateway as it is shipped, and then the program that measures it: built together they would share the
 /// features of their dependencies.
 pub(crate) fn programs(root: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-    for package in ["sockwarden", "sockwarden-bench"] {
-        let status = shell::cargo(root, &["build", "--release", "--locked", "-p", package]).status();
-        anyhow::ensure!(status.context("failed to start cargo")?.success(), "failed to build {package}");
-    }
-    let folder = PathBuf::from(Metadata::read(root)?.target_directory).join("release");
-    Ok((folder.join("sockwarden"), folder.join("sockwarden-bench")))
+    Ok((program(root, "sockwarden")?, program(root, "sockwarden-bench")?))
+}
+
+/// Builds the program of one package and tells where it is.
+fn program(root: &Path, package: &str) -> anyhow::Result<PathBuf> {
+    let status = shell::cargo(root, &["build", "--release", "--locked", "-p", package]).status();
+    anyhow::ensure!(status.context("failed to start cargo")?.success(), "failed to build {package}");
+    Ok(PathBuf::from(Metadata::read(root)?.target_directory).join("release").join(package))
 }
 
 /// Runs a program in the foreground; it bounds its own time.

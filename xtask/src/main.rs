@@ -49,9 +49,14 @@ const CHORES: &[Chore] = &[
         run: docs::run,
     },
     Chore {
-        usage: "bench relay [OPTIONS]",
-        about: "What a round trip costs through nginx, HAProxy and the gateway (--quick: two minutes)",
+        usage: "bench relay|idle|inspect|instructions [OPTIONS]",
+        about: "What the gateway costs, beside nginx and HAProxy or by itself; see docs/performance.md",
         run: bench::run,
+    },
+    Chore {
+        usage: "soak [--minutes N] [--connections N]",
+        about: "Whether anything is lost or changed in a long time with untidy connections",
+        run: bench::soak,
     },
     Chore {
         usage: "autobahn [--full]",

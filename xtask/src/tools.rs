@@ -52,6 +52,7 @@ const NEEDS: &[Need] = &[
         probe: &["taskset", "--version"],
         packages: &["util-linux"],
     },
+    Need { purpose: "counting instructions", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Need {
         purpose: "end-to-end tests with certificates that change",
         probe: &["openssl", "version"],
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages = "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv util-linux";
+        let packages =
+            "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv util-linux valgrind";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

@@ -1,6 +1,6 @@
 //! A small WebSocket client: one connection, whole messages.
 
-use std::{collections::VecDeque, io};
+use std::io;
 
 use sockwarden_proto::{
     CloseCode, Fact, Flow, Limits, MessageKind, Role, Session, Violation, WsUrl,
@@ -16,10 +16,20 @@ use crate::{DialError, DialOptions, Stream, SystemMaskKeys, dial, random_array};
 pub struct Client {
     stream: Stream,
     session: Session<SystemMaskKeys>,
-    incoming: VecDeque<Incoming>,
+    /// What was read, of which so much is judged. The rest waits until it is asked for, so that who answers a message does
+    /// so before what follows it, which may end everything.
+    buffer: Vec<u8>,
+    judged: usize,
+    /// Whether judging stopped at a message: something may follow it even where no byte does.
+    stopped: bool,
     partial: Vec<u8>,
+    /// What was judged and is yet to be told.
+    incoming: Option<Incoming>,
     protocol: Option<String>,
 }
+
+/// How much is read at once.
+const READ: usize = 16 * 1024;
 
 /// What a server said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +105,7 @@ impl Client {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         };
-        let mut rest = buffer.split_off(length);
+        let rest = buffer.split_off(length);
         if head.status != 101 {
             return Err(ClientError::Refused {
                 status: head.status,
@@ -110,14 +120,19 @@ impl Client {
                 .with_inflater(agreement.inflater(Role::Client, output))
                 .with_deflater(agreement.deflater(Role::Client));
         }
+        let protocol = accepted.protocol;
         let mut client = Self {
             stream,
             session,
-            incoming: VecDeque::new(),
+            buffer: rest,
+            judged: 0,
+            stopped: false,
             partial: Vec::new(),
-            protocol: accepted.protocol,
+            incoming: None,
+            protocol,
         };
-        client.take_in(&mut rest);
+        // A close frame that came with the answer is answered even where nobody asks for it.
+        client.incoming = client.take_in();
         // Of a server that is gone already, what it said is still told.
         let _ = client.flush().await;
         Ok(client)
@@ -159,43 +174,49 @@ impl Client {
     /// # Errors
     /// The connection ended without a close frame, or broke.
     pub async fn next(&mut self) -> io::Result<Incoming> {
-        let mut buffer = vec![0; 16 * 1024];
         loop {
-            if let Some(incoming) = self.incoming.pop_front() {
+            if let Some(incoming) = self.incoming.take() {
                 return Ok(incoming);
             }
-            let length = self.stream.read(&mut buffer).await?;
-            if length == 0 {
+            if self.stopped || self.judged < self.buffer.len() {
+                self.incoming = self.take_in();
+                self.flush().await?;
+                continue;
+            }
+            self.buffer.clear();
+            self.judged = 0;
+            self.buffer.reserve(READ);
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.take_in(&mut buffer[..length]);
-            self.flush().await?;
         }
     }
 
-    fn take_in(&mut self, bytes: &mut [u8]) {
-        let Self { session, incoming, partial, .. } = self;
-        session.receive(bytes, |fact| {
+    /// Judges what was read up to the end of a message, or all of it.
+    fn take_in(&mut self) -> Option<Incoming> {
+        let Self { session, buffer, judged, partial, .. } = self;
+        let mut incoming = None;
+        *judged += session.receive(&mut buffer[*judged..], |fact| {
             match fact {
                 Fact::Data(data) => {
                     partial.extend_from_slice(data.bytes);
                     if data.ends {
-                        incoming.push_back(Incoming::Message(data.kind, std::mem::take(partial)));
+                        incoming = Some(Incoming::Message(data.kind, std::mem::take(partial)));
                     }
                 }
-                Fact::Close(close) => {
-                    incoming.push_back(Incoming::Close(close.code, close.reason.to_owned()))
-                }
-                Fact::Violation(violation) => incoming.push_back(Incoming::Violation(violation)),
+                Fact::Close(close) => incoming = Some(Incoming::Close(close.code, close.reason.to_owned())),
+                Fact::Violation(violation) => incoming = Some(Incoming::Violation(violation)),
                 Fact::Frame(_) | Fact::Ping(_) | Fact::Pong(_) => {}
             }
-            Flow::Continue
+            if incoming.is_some() { Flow::Stop } else { Flow::Continue }
         });
-        match incoming.back() {
+        self.stopped = incoming.is_some();
+        match &incoming {
             Some(Incoming::Close(code, _)) => session.close(*code, ""),
             Some(Incoming::Violation(violation)) => session.close(Some(violation.close_code()), ""),
             Some(Incoming::Message(..)) | None => {}
         }
+        incoming
     }
 
     async fn flush(&mut self) -> io::Result<()> {

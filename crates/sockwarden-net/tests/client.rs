@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockwarden_net::{Client, Incoming, Stream};
 use sockwarden_proto::{
-    CloseCode, Limits,
+    CloseCode, Limits, MessageKind, Violation,
     handshake::{ClientHandshake, switching_protocols},
 };
 use tokio::{
@@ -47,4 +47,34 @@ async fn a_close_frame_that_comes_with_the_answer_is_answered_at_once() {
     let ((), (incoming, _client)) =
         timeout(SOON, async { tokio::join!(server, client) }).await.expect("no answer in time");
     assert_eq!(incoming, Incoming::Close(Some(CloseCode::NORMAL), String::new()));
+}
+
+#[tokio::test]
+async fn a_message_can_be_answered_before_the_violation_that_follows_it() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = switching_protocols(KEY.as_bytes(), None);
+        // All at once: a text, a frame with a reserved bit.
+        bytes.extend_from_slice(b"\x81\x02hi\xa1\x00");
+        stream.write_all(&bytes).await.unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.unwrap();
+        let end = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        // A masked text of two bytes, then a masked close frame.
+        assert_eq!((said[end], said[end + 1]), (0x81, 0x82));
+        assert_eq!((said[end + 8], said[end + 9]), (0x88, 0x82));
+    };
+    let client = async {
+        let stream = Stream::Plain(TcpStream::connect(address).await.unwrap());
+        let handshake = ClientHandshake::new("localhost", "/", KEY);
+        let mut client = Client::upgrade(stream, &handshake, Limits::default()).await.unwrap();
+        let first = client.next().await.unwrap();
+        assert_eq!(first, Incoming::Message(MessageKind::Text, b"hi".to_vec()));
+        client.send(MessageKind::Text, b"hi").await.unwrap();
+        let last = client.next().await.unwrap();
+        assert_eq!(last, Incoming::Violation(Violation::ReservedBits { rsv: 2 }));
+    };
+    timeout(SOON, async { tokio::join!(server, client) }).await.expect("it does not end");
 }

@@ -38,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sockwarden-model", &[]),
     ("sockwarden-testkit", &["sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("sockwarden-lab", &[]),
-    ("sockwarden-bench", &["sockwarden-defend", "sockwarden-net", "sockwarden-proto"]),
+    ("sockwarden-bench", &["sockwarden-defend", "sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("xtask", &[]),
 ];
 
