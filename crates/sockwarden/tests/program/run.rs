@@ -41,11 +41,33 @@ pub(crate) fn finished(mut child: Child) -> Output {
 
 /// A gateway of the built program.
 pub(crate) struct Guard {
-    child: Child,
+    child: KilledLast,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     said: Arc<Mutex<String>>,
     listener: thread::JoinHandle<()>,
+}
+
+/// A process that does not outlive its test, also where that fails.
+struct KilledLast(Option<Child>);
+
+impl KilledLast {
+    fn id(&self) -> u32 {
+        self.0.as_ref().unwrap().id()
+    }
+
+    fn take(&mut self) -> Child {
+        self.0.take().unwrap()
+    }
+}
+
+impl Drop for KilledLast {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// What a gateway left behind.
@@ -97,7 +119,7 @@ impl Guard {
             Some(line.split_once("://")?.1.parse().unwrap())
         });
         let address = address.unwrap_or_else(|| panic!("it never listened: {}", said.lock().unwrap()));
-        Self { child, address, said, listener }
+        Self { child: KilledLast(Some(child)), address, said, listener }
     }
 
     /// Gives what it has said on standard error so far.
@@ -128,8 +150,8 @@ impl Guard {
     }
 
     /// Waits until it has ended.
-    pub(crate) fn ended(self) -> Ended {
-        let output = finished(self.child);
+    pub(crate) fn ended(mut self) -> Ended {
+        let output = finished(self.child.take());
         self.listener.join().unwrap();
         let stderr = self.said.lock().unwrap().clone();
         Ended { code: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
