@@ -125,6 +125,7 @@ impl Relay {
                         tally.bytes(from, bytes);
                         if overlooked {
                             tally.uninspected(Uninspected::DefenceOff);
+                            live.overlooked(bytes);
                         }
                     }
                     liveness.forwarded(now);

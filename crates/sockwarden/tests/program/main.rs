@@ -6,6 +6,7 @@ mod admin;
 mod bad_configuration;
 mod bad_input;
 mod bench;
+mod canary;
 mod guard;
 mod run;
 mod sandbox;
