@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::place;
+use crate::{place, secret::without_secret};
 
 /// Something that a configuration says wrong or unwisely, with its place.
 ///
@@ -23,7 +23,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
-    /// The text of the line.
+    /// The text of the line, up to a secret that is in it.
     pub source_line: String,
 }
 
@@ -79,7 +79,7 @@ impl Diagnostic {
         message: String,
     ) -> Self {
         let (line, column) = place::line_and_column(text, offset);
-        let source_line = place::line(text, line).to_owned();
+        let source_line = without_secret(place::line(text, line)).into_owned();
         Self { severity, file: file.to_owned(), line, column, key, message, help: None, source_line }
     }
 }

@@ -34,6 +34,7 @@ mod network;
 mod place;
 mod read;
 mod schema;
+mod secret;
 
 pub use byte_size::{ByteSize, ByteSizeError};
 pub use diagnostic::{Diagnostic, Severity};
@@ -43,3 +44,4 @@ pub use inherit::{Condition, Inheritance};
 pub use network::{Network, NetworkError};
 pub use place::locate;
 pub use read::{MAX_DIAGNOSTICS, MAX_TEXT, read, read_inheriting, schema};
+pub use secret::{Hidden, Secret, SecretError, SecretSource};

@@ -1,6 +1,7 @@
 //! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -18,7 +19,7 @@ use crate::{
     counters::RouteTally,
     liveness::TimeoutsConfig,
     routing::{self, Asked, Matcher, Unrouted},
-    upstream::{self, Upstreams},
+    upstream::{self, AddedHeader, Upstreams},
 };
 
 /// What is wrong with a configuration, or unwise about it, and where.
@@ -67,6 +68,7 @@ pub(crate) struct Route {
     matcher: Matcher,
     pub(crate) upstreams: Upstreams,
     pub(crate) upstream_tls: ClientTls,
+    pub(crate) upstream_headers: Vec<AddedHeader>,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) timeouts: TimeoutsConfig,
@@ -142,10 +144,7 @@ pub fn build(
     for (index, config) in listeners.iter().enumerate() {
         let key = |name: &str| format!("listeners[{index}].{name}");
         let address = |config: &ListenerConfig| config.address.parse::<ListenAddress>().ok();
-        let taken = |own: &ListenAddress| {
-            listeners[..index].iter().filter_map(address).any(|other| other.excludes(own))
-        };
-        if address(config).is_some_and(|own| taken(&own)) {
+        if address(config).is_some() && listeners[..index].iter().any(|l| address(l) == address(config)) {
             problems.add(
                 &key("address"),
                 "another listener has the same address",
@@ -478,13 +477,17 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
     };
-    let (upstreams, upstream_tls, files) = upstreams?;
+    let mut files = DefaultHasher::new();
+    let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
+    let (upstreams, upstream_tls, of_upstreams) = upstreams?;
+    of_upstreams.hash(&mut files);
     Some(Route {
         name: config.name.as_str().into(),
         path: config.path.clone(),
         matcher: matcher.ok()?,
         upstreams,
         upstream_tls,
+        upstream_headers,
         forward_auth,
         defences: defences.build(),
         timeouts: config.timeouts.clone(),
@@ -492,7 +495,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         inflate: config.inflate.clone(),
         tally: Arc::default(),
         is_closed: AtomicBool::new(false),
-        made_of: (config.clone(), files),
+        made_of: (config.clone(), files.finish()),
     })
 }
 

@@ -65,6 +65,15 @@ impl InflateConfig {
 }
 
 impl CompressionKind {
+    /// Names it as the configuration spells it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Strip => "strip",
+            Self::Terminate => "terminate",
+        }
+    }
+
     /// Gives what the application is offered on behalf of a client.
     pub(crate) fn offers(self, request: &UpgradeRequest) -> Vec<String> {
         match self {

@@ -16,7 +16,7 @@ use crate::{
     compression::{CompressionKind, InflateConfig},
     liveness::TimeoutsConfig,
     routing::PathMatch,
-    upstream::UpstreamsConfig,
+    upstream::{HeaderConfig, UpstreamsConfig},
 };
 
 /// Where clients connect.
@@ -105,6 +105,9 @@ pub struct RouteConfig {
     /// Whether every connection to the application begins with a PROXY protocol header (version 2) that names the client. It is sent before TLS begins, so it is readable on the path.
     #[serde(default)]
     pub upstream_proxy_protocol: bool,
+    /// Headers that every handshake with the application has.
+    #[serde(default)]
+    pub upstream_headers: Vec<HeaderConfig>,
     /// Several addresses of one application: which there are, how connections are spread, when one is left alone.
     #[serde(default)]
     pub upstreams: UpstreamsConfig,
@@ -160,6 +163,7 @@ impl RouteConfig {
             upstream_certificate: None,
             upstream_key: None,
             upstream_proxy_protocol: false,
+            upstream_headers: Vec::new(),
             upstreams: UpstreamsConfig::default(),
             cleartext_upstream: false,
             auth,
@@ -183,7 +187,11 @@ impl RouteConfig {
             ("upstream_key", &self.upstream_key),
         ];
         let named = all.into_iter().filter_map(|(key, path)| Some((key.to_owned(), path.as_deref()?)));
-        named.collect()
+        let secrets = self.upstream_headers.iter().enumerate().filter_map(|(index, header)| {
+            let file = header.secret.as_ref()?.file.as_deref()?;
+            Some((format!("upstream_headers[{index}].secret"), file))
+        });
+        named.chain(secrets).collect()
     }
 }
 

@@ -223,6 +223,7 @@ impl Client {
                 return None;
             }
         };
+        self.journal.set_extensions(admitted.compression.client.as_ref().map(ToString::to_string));
         let upstream = &admitted.upstream;
         let mut answer = switching_protocols(request.key(), upstream.protocol.as_deref());
         answer.truncate(answer.len() - 2);
@@ -327,7 +328,13 @@ impl Client {
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
-        let caller = Caller { request, from, user: report.user.as_deref(), extensions };
+        let caller = Caller {
+            request,
+            from,
+            user: report.user.as_deref(),
+            extensions,
+            added: &route.upstream_headers,
+        };
         let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
         let upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
         lease.succeeded();

@@ -32,6 +32,7 @@ pub(crate) struct Journal {
     tally: Arc<Tally>,
     registry: Arc<Registry>,
     route: Option<(Arc<str>, Arc<RouteTally>)>,
+    extensions: Option<String>,
 }
 
 impl Journal {
@@ -43,6 +44,7 @@ impl Journal {
             tally: Arc::clone(&shared.tally),
             registry: Arc::clone(&shared.registry),
             route: None,
+            extensions: None,
         }
     }
 
@@ -56,6 +58,11 @@ impl Journal {
 
     pub(crate) fn set_route(&mut self, route: &Route) {
         self.route = Some((Arc::clone(&route.name), Arc::clone(&route.tally)));
+    }
+
+    /// Notes what was agreed with the client.
+    pub(crate) fn set_extensions(&mut self, agreed: Option<String>) {
+        self.extensions = agreed;
     }
 
     /// Reports that the session is established on `route` and enters it among those that are.
@@ -89,6 +96,8 @@ impl Journal {
             user,
             origin,
             subprotocol,
+            extensions: self.extensions.clone(),
+            compression: route.compression.name().to_owned(),
             tls,
         }));
         seat

@@ -49,4 +49,4 @@ pub use liveness::TimeoutsConfig;
 pub use routing::PathMatch;
 pub use server::{Gateway, Listening, StartError};
 pub use sockets::{Inherited, Sockets};
-pub use upstream::{Balance, CheckConfig, HealthConfig, UpstreamsConfig};
+pub use upstream::{Balance, CheckConfig, HeaderConfig, HealthConfig, UpstreamsConfig};

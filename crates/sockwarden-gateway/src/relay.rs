@@ -220,10 +220,12 @@ impl Relay {
             tally.messages(from, class, treatment, count);
         }
         tally.bytes(from, passed.bytes);
+        let live = self.seat.traffic(from);
+        live.add(messages, passed.bytes);
         if self.chain.overlooks_messages() {
             tally.uninspected(Uninspected::DefenceOff, messages);
+            live.overlooked(messages, passed.bytes);
         }
-        self.seat.traffic(from).add(messages, passed.bytes);
         self.liveness.forwarded(now);
     }
 

@@ -4,6 +4,7 @@ mod address;
 mod balance;
 mod build;
 mod check;
+mod headers;
 mod health;
 mod pool;
 mod resolve;
@@ -33,9 +34,11 @@ use crate::client_address::ClientAddress;
 
 pub use balance::Balance;
 pub use check::CheckConfig;
+pub use headers::HeaderConfig;
 pub use health::HealthConfig;
 
 pub(crate) use build::{build, warnings};
+pub(crate) use headers::{AddedHeader, build as build_headers};
 pub(crate) use pool::Lease;
 pub(crate) use search::Seeker;
 
@@ -200,6 +203,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) user: Option<&'a str>,
     /// The extensions to offer.
     pub(crate) extensions: Vec<String>,
+    /// What the route adds, instead of what the client sent of the same name.
+    pub(crate) added: &'a [AddedHeader],
 }
 
 /// Does the handshake on a connection to the application and verifies its answer.
@@ -255,7 +260,9 @@ fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     let mut handshake = ClientHandshake::new(host, &target(url, &head.target), &key);
     handshake.protocols = caller.request.protocols();
     handshake.extensions.clone_from(&caller.extensions);
-    handshake.headers = passed_on(&head.headers);
+    handshake.headers = passed_on(&head.headers, caller.added);
+    let added = caller.added.iter().map(|added| (added.name.clone(), added.value.expose().into()));
+    handshake.headers.extend(added);
     let mut add =
         |name: &str, value: &str| handshake.headers.push((name.to_owned(), value.as_bytes().to_vec()));
     add("X-Forwarded-For", &caller.from.ip.to_string());
@@ -267,7 +274,7 @@ fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     handshake
 }
 
-fn passed_on(headers: &Headers) -> Vec<(String, Vec<u8>)> {
+fn passed_on(headers: &Headers, added: &[AddedHeader]) -> Vec<(String, Vec<u8>)> {
     // A client may name further headers of its hop in Connection (RFC 9110 §7.6.1).
     headers
         .0
@@ -277,6 +284,7 @@ fn passed_on(headers: &Headers) -> Vec<(String, Vec<u8>)> {
             !HELD_BACK.contains(&name.as_str())
                 && !HELD_BACK_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
                 && !headers.list_has("connection", &name)
+                && !added.iter().any(|added| added.name.eq_ignore_ascii_case(&name))
         })
         .map(|header| (header.name.clone(), header.value.clone()))
         .collect()
@@ -296,6 +304,7 @@ fn target(url: &WsUrl, asked: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sockwarden_config::Hidden;
     use sockwarden_proto::handshake::RequestHead;
 
     use super::*;
@@ -316,14 +325,15 @@ mod tests {
         let text = "GET /chat HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade, X-Hop\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\
-            Cookie: a=b\r\nOrigin: https://app.example\r\nX-Hop: 1\r\nX-Real-IP: 6.6.6.6\r\n\
+            Cookie: a=b\r\nOrigin: https://app.example\r\nX-TENANT: evil\r\nX-Hop: 1\r\nX-Real-IP: 6.6.6.6\r\n\
             X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nSockwarden-User: admin\r\n\r\n";
         let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
         let request = UpgradeRequest::judge(head, 0);
         let from =
             ClientAddress { ip: [192, 0, 2, 1].into(), tls: true, host: Some("app.example".to_owned()) };
         let extensions = vec!["ours".to_owned()];
-        let caller = Caller { request: &request, from: &from, user: Some("mara"), extensions };
+        let added = [AddedHeader { name: "X-Tenant".to_owned(), value: Hidden::new("acme".to_owned()) }];
+        let caller = Caller { request: &request, from: &from, user: Some("mara"), extensions, added: &added };
         let ours = handshake(&"ws://127.0.0.1:1".parse().unwrap(), &caller);
         let sent: Vec<String> =
             ours.headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v))).collect();
@@ -332,6 +342,7 @@ mod tests {
             [
                 "Cookie: a=b",
                 "Origin: https://app.example",
+                "X-Tenant: acme",
                 "X-Forwarded-For: 192.0.2.1",
                 "X-Forwarded-Proto: https",
                 "X-Forwarded-Host: app.example",

@@ -167,6 +167,12 @@ pub struct OpenEvent {
     pub origin: Option<String>,
     /// The sub-protocol that was agreed.
     pub subprotocol: Option<String>,
+    /// The extensions that were agreed with the client, as its answer names them.
+    #[serde(default)]
+    pub extensions: Option<String>,
+    /// What becomes of compressed messages on the route: `inspect`, `terminate` or `strip`.
+    #[serde(default)]
+    pub compression: String,
     /// Whether the client came over TLS.
     pub tls: bool,
 }
@@ -233,6 +239,10 @@ pub struct Traffic {
     pub messages: u64,
     /// Payload bytes.
     pub bytes: u64,
+    /// Those of them that every defence that judges messages has seen.
+    pub inspected_messages: u64,
+    /// Their payload.
+    pub inspected_bytes: u64,
 }
 
 /// A defence decided something other than pass.

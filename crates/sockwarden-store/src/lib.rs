@@ -6,7 +6,7 @@ mod find;
 mod write;
 
 pub use find::{Found, find};
-pub use write::{Destination, EventLog, EventWriter};
+pub use write::{Destination, EventLog, EventWriter, Rotation};
 
 /// Why a log cannot be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,9 @@
 //! Appending events.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -23,6 +24,15 @@ pub enum Destination {
     Nowhere,
 }
 
+/// How a file is replaced before it grows too large: it becomes `.1`, what was `.1` becomes `.2`, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The largest size of a file, in bytes; only a line that is longer by itself makes a larger one.
+    pub size: u64,
+    /// How many old files are kept.
+    pub keep: NonZeroU32,
+}
+
 /// The thread that writes events until their last sender is gone.
 #[derive(Debug)]
 pub struct EventWriter {
@@ -40,13 +50,31 @@ pub struct EventLog {
 #[derive(Debug)]
 struct Sink {
     output: BufWriter<Output>,
+    /// How many bytes the file holds, as far as we know.
+    size: u64,
     /// Whether the last line may have been cut off by an error.
     is_torn: bool,
 }
 
 impl Sink {
     fn new(output: Output) -> Self {
-        Self { output: BufWriter::new(output), is_torn: false }
+        let size = match &output {
+            Output::File(file) => file.metadata().map_or(0, |about| about.len()),
+            Output::Stdout(_) | Output::Nowhere => 0,
+        };
+        Self { output: BufWriter::new(output), size, is_torn: false }
+    }
+
+    /// Makes room for a line in a new file, if the file would grow too large.
+    fn make_room(&mut self, line: usize, rotating: Option<&Rotating>) -> io::Result<()> {
+        let Some(rotating) = rotating else { return Ok(()) };
+        if self.size == 0 || self.size.saturating_add(line as u64) <= rotating.rotation.size {
+            return Ok(());
+        }
+        self.output.flush()?;
+        rotating.shift()?;
+        *self = Self::new(Output::File(append_to(&rotating.path)?));
+        Ok(())
     }
 
     /// Forgets what could not be written, so that it is not tried again in the middle of something else.
@@ -82,9 +110,27 @@ impl EventWriter {
         destination: &Destination,
         watch: impl FnMut(&Event) + Send + 'static,
     ) -> Result<Self, LogError> {
+        Self::start_rotating(events, destination, None, watch)
+    }
+
+    /// As [`EventWriter::start_watched`]; a file is replaced by a new one as `rotation` says. A file that cannot be renamed is
+    /// written to all the same, and tried again after as many bytes more.
+    ///
+    /// # Errors
+    /// The file cannot be opened for appending.
+    pub fn start_rotating(
+        events: EventReceiver,
+        destination: &Destination,
+        rotation: Option<Rotation>,
+        watch: impl FnMut(&Event) + Send + 'static,
+    ) -> Result<Self, LogError> {
+        let rotating = match (destination, rotation) {
+            (Destination::File(path), Some(rotation)) => Some(Rotating { path: path.clone(), rotation }),
+            (Destination::File(_), None) | (Destination::Stdout | Destination::Nowhere, _) => None,
+        };
         let sink = Arc::new(Mutex::new(Sink::new(open(destination)?)));
         let log = EventLog { destination: destination.clone(), sink: Arc::clone(&sink) };
-        Ok(Self { thread: std::thread::spawn(move || write(&events, &sink, watch)), log })
+        Ok(Self { thread: std::thread::spawn(move || write(&events, &sink, rotating.as_ref(), watch)), log })
     }
 
     /// Gives what is written to.
@@ -162,14 +208,44 @@ fn lock(sink: &Mutex<Sink>) -> MutexGuard<'_, Sink> {
     sink.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write(events: &EventReceiver, sink: &Mutex<Sink>, mut watch: impl FnMut(&Event)) -> io::Result<()> {
+/// A file and how it is replaced.
+#[derive(Debug)]
+struct Rotating {
+    path: PathBuf,
+    rotation: Rotation,
+}
+
+impl Rotating {
+    /// Renames the file and its predecessors, the oldest first; the last one is replaced by the one before it.
+    fn shift(&self) -> io::Result<()> {
+        let old = |number: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        for number in (1..self.rotation.keep.get()).rev() {
+            match fs::rename(old(number), old(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        fs::rename(&self.path, old(1))
+    }
+}
+
+fn write(
+    events: &EventReceiver,
+    sink: &Mutex<Sink>,
+    rotating: Option<&Rotating>,
+    mut watch: impl FnMut(&Event),
+) -> io::Result<()> {
     let mut outcome = Ok(());
     while let Ok(first) = events.recv() {
         let mut sink = lock(sink);
         // What has gathered meanwhile is written with it, then all of it is flushed at once; not more than that, so that
         // whoever opens the file anew gets a turn.
         let batch = std::iter::once(first).chain(events.try_iter().take(MOST_AT_ONCE));
-        if let Err(error) = write_batch(&mut sink, batch, &mut watch) {
+        if let Err(error) = write_batch(&mut sink, batch, rotating, &mut outcome, &mut watch) {
             sink.give_up();
             outcome = outcome.and(Err(error));
         }
@@ -180,16 +256,29 @@ fn write(events: &EventReceiver, sink: &Mutex<Sink>, mut watch: impl FnMut(&Even
 fn write_batch(
     sink: &mut Sink,
     events: impl Iterator<Item = Event>,
+    rotating: Option<&Rotating>,
+    outcome: &mut io::Result<()>,
     watch: &mut impl FnMut(&Event),
 ) -> io::Result<()> {
     if sink.is_torn {
         // What was cut off must not swallow the next line.
         sink.output.write_all(b"\n")?;
     }
+    let mut line = Vec::new();
     for event in events {
         watch(&event);
-        serde_json::to_writer(&mut sink.output, &event)?;
-        sink.output.write_all(b"\n")?;
+        line.clear();
+        serde_json::to_writer(&mut line, &event)?;
+        line.push(b'\n');
+        if let Err(error) = sink.make_room(line.len(), rotating) {
+            // No reason to lose events: the file grows on, and the next try is some way off.
+            sink.size = 0;
+            if outcome.is_ok() {
+                *outcome = Err(error);
+            }
+        }
+        sink.output.write_all(&line)?;
+        sink.size = sink.size.saturating_add(line.len() as u64);
     }
     sink.output.flush()?;
     sink.is_torn = false;
@@ -202,7 +291,6 @@ const MOST_AT_ONCE: usize = 1000;
 #[cfg(test)]
 mod tests {
     use std::{
-        fs,
         os::unix::fs::PermissionsExt as _,
         sync::atomic::{AtomicBool, Ordering},
         time::{Duration, Instant},
@@ -269,6 +357,53 @@ mod tests {
             }
         }
         assert_eq!(next, EVENTS);
+    }
+
+    #[test]
+    fn a_file_is_replaced_before_it_grows_too_large_and_whole_lines_stay_whole() {
+        const EVENTS: u64 = 2_000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let keep = NonZeroU32::new(4).unwrap();
+        let line = serde_json::to_string(&event(1)).unwrap().len() as u64;
+        let rotation = Rotation { size: line * 100, keep };
+        let (sender, receiver) = event_channel(EVENTS as usize);
+        let to = Destination::File(path.clone());
+        let writer = EventWriter::start_rotating(receiver, &to, Some(rotation), |_| ()).unwrap();
+        (0..EVENTS).for_each(|number| sender.send(event(number)));
+        drop(sender);
+        writer.finish().unwrap();
+        let old = |number: u32| folder.path().join(format!("events.jsonl.{number}"));
+        assert!(!old(5).exists(), "no more than four are kept");
+        // The oldest first: what is kept is the end of what was written, without a gap.
+        let files: Vec<_> = (1..=4).rev().map(old).chain([path]).collect();
+        let mut numbers = Vec::new();
+        for file in &files {
+            assert!(fs::metadata(file).unwrap().len() <= rotation.size, "{}", file.display());
+            for line in fs::read_to_string(file).unwrap().lines() {
+                let Event::Close(close) = serde_json::from_str(line).unwrap() else { panic!("{line}") };
+                numbers.push(close.at_ms);
+            }
+        }
+        let first = numbers[0];
+        assert!(numbers.len() > 300, "{}", numbers.len());
+        assert!(numbers.into_iter().eq(first..EVENTS));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_renamed_is_written_to_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        // A folder that is not empty cannot be replaced by a file.
+        fs::create_dir_all(folder.path().join("events.jsonl.1/full")).unwrap();
+        let rotation = Rotation { size: 500, keep: NonZeroU32::MIN };
+        let (sender, receiver) = event_channel(100);
+        let to = Destination::File(path.clone());
+        let writer = EventWriter::start_rotating(receiver, &to, Some(rotation), |_| ()).unwrap();
+        (0..20).for_each(|number| sender.send(event(number)));
+        drop(sender);
+        assert!(writer.finish().is_err(), "it is told at the end");
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 20);
     }
 
     #[test]

@@ -1,23 +1,29 @@
 //! The root of the configuration file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sockwarden_config::{Diagnostic, Inheritance, locate};
+use sockwarden_config::{ByteSize, Diagnostic, Inheritance, locate};
 use sockwarden_console::AdminConfig;
 use sockwarden_gateway::{
     AuthKind, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
     RouteConfig,
 };
 use sockwarden_model::ListenAddress;
-use sockwarden_store::Destination;
+use sockwarden_store::{Destination, Rotation};
 
 use crate::admin;
 pub use crate::sandbox::{IsolationConfig, SandboxKind};
 
 /// The version of the configuration format that this program reads.
 pub const VERSION: u32 = 1;
+
+/// The most old files of events that are kept.
+const MOST_KEPT: u32 = 1000;
 
 /// A Sockwarden gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +84,11 @@ pub struct EventsConfig {
     pub to: EventsTo,
     /// The file to append to; needed where `to = "file"`.
     pub file: Option<PathBuf>,
+    /// The size at which the file is replaced by a new one: it becomes `FILE.1`, what was that becomes `FILE.2`, and so on; not at all where nothing is said.
+    pub rotate_size: Option<ByteSize>,
+    /// How many of the old files are kept.
+    #[schemars(range(min = 1, max = 1000))]
+    pub keep: u32,
     /// The most events that wait to be written; further ones are dropped and counted.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub queue: usize,
@@ -97,7 +108,7 @@ pub enum EventsTo {
 
 impl Default for EventsConfig {
     fn default() -> Self {
-        Self { to: EventsTo::Stdout, file: None, queue: 10_000 }
+        Self { to: EventsTo::Stdout, file: None, rotate_size: None, keep: 5, queue: 10_000 }
     }
 }
 
@@ -116,7 +127,7 @@ impl Config {
                     .with_help(format!("this program reads version {VERSION}")),
             );
         }
-        if let Err(problem) = config.destination() {
+        for problem in [config.destination().err(), config.rotation().err()].into_iter().flatten() {
             errors.push(diagnostic(Diagnostic::error, name, text, &problem));
         }
         if errors.is_empty() { Ok(config) } else { Err(errors) }
@@ -182,6 +193,28 @@ impl Config {
             add(format!("admin.{key}"), path);
         }
         files
+    }
+
+    /// Tells how the file that events go to is replaced; `None` where others see to that.
+    ///
+    /// # Errors
+    /// A size of nothing, no file to keep, or no file at all.
+    pub fn rotation(&self) -> Result<Option<Rotation>, Problem> {
+        let EventsConfig { to, rotate_size, keep, .. } = &self.events;
+        let Some(size) = rotate_size.map(ByteSize::as_u64) else { return Ok(None) };
+        let wrong = |key: &str, message: &str| {
+            Err(Problem { key: format!("events.{key}"), message: message.to_owned(), help: None })
+        };
+        if *to != EventsTo::File {
+            return wrong("rotate_size", "`to` is not \"file\": there is nothing to replace");
+        }
+        if size == 0 {
+            return wrong("rotate_size", "with 0 every event would have a file of its own");
+        }
+        match NonZeroU32::new(*keep).filter(|keep| keep.get() <= MOST_KEPT) {
+            Some(keep) => Ok(Some(Rotation { size, keep })),
+            None => wrong("keep", "at least 1 and at most 1000 old files are kept"),
+        }
     }
 
     /// Tells where events go.

@@ -54,7 +54,9 @@ pub(crate) fn serve(
     let sandbox = Sandbox::enter(&config, file.as_ref().map(|file| file.path.as_path()))?;
     let feed = Feed::new();
     let published = feed.clone();
-    let writer = EventWriter::start_watched(receiver, &destination, move |event| published.publish(event))?;
+    let rotation = config.rotation().map_err(|problem| UsageError(problem.message))?;
+    let watch = move |event: &_| published.publish(event);
+    let writer = EventWriter::start_rotating(receiver, &destination, rotation, watch)?;
     let dropped = sender.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended: anyhow::Result<()> = runtime.block_on(async {

@@ -9,6 +9,7 @@ use sockwarden_proto::WsUrl;
 use super::{
     Balance, CheckConfig, HealthConfig, Upstreams, UpstreamsConfig,
     address::Address,
+    headers,
     pool::{Pool, Way},
 };
 use crate::{
@@ -74,6 +75,7 @@ pub(crate) fn warnings(
             Some("say \"hash-address\", or authenticate"),
         );
     }
+    headers::warnings(&config.upstream_headers, &mut warn);
     if config.upstreams.connect_timeout > limits.upstream_timeout {
         warn(
             "upstreams.connect_timeout",

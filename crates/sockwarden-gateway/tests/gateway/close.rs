@@ -3,7 +3,7 @@
 use sockwarden_model::{Event, Initiator, Traffic};
 use sockwarden_proto::CloseCode;
 
-use crate::stage::{App, Seen, Stage, closed, read_out, route_to, soon, text};
+use crate::stage::{App, Seen, Stage, closed, inspected, read_out, route_to, soon, text};
 
 async fn ending(stage: &Stage) -> (u16, Initiator, Traffic, Traffic) {
     soon(async {
@@ -32,8 +32,8 @@ async fn the_clients_code_reaches_the_application_and_its_answer_comes_back() {
     assert_eq!(text(&mut client).await, "last words");
     assert_eq!(closed(&mut client).await, (3456, "enough".to_owned()));
     assert_eq!(app.close_seen().await, Some((3456, "enough".to_owned())));
-    let from_client = Traffic { messages: 1, bytes: 10 };
-    let from_server = Traffic { messages: 2, bytes: 15 };
+    let from_client = inspected(1, 10);
+    let from_server = inspected(2, 15);
     assert_eq!(ending(&stage).await, (3456, Initiator::Client, from_client, from_server));
 }
 
@@ -90,7 +90,7 @@ async fn a_gateway_that_stops_tells_both_sides_and_reports_the_end() {
             Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
         })
         .collect();
-    assert_eq!(closes, [(1001, Initiator::Gateway, Traffic { messages: 1, bytes: 14 })]);
+    assert_eq!(closes, [(1001, Initiator::Gateway, inspected(1, 14))]);
     assert_eq!(read_out(&mut idle).await, b"", "who has not asked yet gets no answer");
     assert!(tokio::net::TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use sockwarden_model::{
     Action, CloseOrder, Control, ControlError, Direction, Event, EventId, Initiator, MessageClass, Mode,
     ModeChange, ModeScope, Notice, Requester, Role, RouteCounters, Session, SessionQuery, SessionState,
-    Traffic, Treatment, TurnedAway,
+    Treatment, TurnedAway,
 };
 
 use sockwarden_net::ClientError;
 
-use crate::stage::{App, Seen, Stage, closed, route_to, soon, text};
+use crate::stage::{App, Seen, Stage, closed, inspected, route_to, soon, text};
 
 fn operator() -> Requester {
     Requester { role: Role::Operator, from: Some("127.0.0.1:7".to_owned()), name: None }
@@ -64,8 +64,8 @@ async fn a_session_and_its_traffic_are_seen_while_it_lives() {
         assert_eq!(text(&mut client).await, "1234567");
     }
     let session = only(&*control).await;
-    assert_eq!(session.from_client, Traffic { messages: 3, bytes: 21 });
-    assert_eq!(session.from_server, Traffic { messages: 4, bytes: 26 });
+    assert_eq!(session.from_client, inspected(3, 21));
+    assert_eq!(session.from_server, inspected(4, 26));
     assert_eq!((session.route.as_str(), session.state, session.tls), ("app", SessionState::Open, false));
     assert_eq!(session.origin, Some(format!("http://{}", stage.address)));
     assert_eq!(control.session(session.id), Some(session));
@@ -224,6 +224,8 @@ async fn refusals_are_counted_by_rule_and_what_is_overlooked_by_its_reason() {
     let mut client = stage.greeted().await;
     client.send_text("unmeasured").await.unwrap();
     text(&mut client).await;
+    let traffic = only(&*control).await.from_client;
+    assert_eq!((traffic.messages, traffic.inspected_messages, traffic.inspected_bytes), (1, 0, 0));
     let counters = control.counters();
     assert_eq!(counters.refused_without_route, [("strict-handshake".to_owned(), 1)]);
     let route = &counters.routes[0];

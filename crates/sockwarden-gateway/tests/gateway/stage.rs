@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_gateway::{AuthKind, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
-use sockwarden_model::{Control, Event, EventReceiver, VerdictEvent, event_channel};
+use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
 use tokio::{
@@ -300,6 +300,11 @@ pub(crate) async fn closed(client: &mut Client) -> (u16, String) {
 }
 
 /// The lines of a good handshake.
+/// Traffic that every defence has seen.
+pub(crate) const fn inspected(messages: u64, bytes: u64) -> Traffic {
+    Traffic { messages, bytes, inspected_messages: messages, inspected_bytes: bytes }
+}
+
 pub(crate) const GOOD: &str = "GET / HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 

@@ -451,7 +451,9 @@ fn assert_one_conversation(events: &str) {
     assert_eq!(open["connection"], close["connection"]);
     assert_eq!((&open["route"], &open["tls"]), (&"default".into(), &false.into()));
     assert!(open["origin"].as_str().unwrap().starts_with("http://127.0.0.1:"));
-    let traffic = serde_json::json!({ "messages": 2, "bytes": 41 });
+    let traffic = serde_json::json!({
+        "messages": 2, "bytes": 41, "inspected_messages": 2, "inspected_bytes": 41
+    });
     assert_eq!((&close["from_client"], &close["from_server"]), (&traffic, &traffic));
     assert_eq!((&close["code"], &close["initiator"]), (&4000.into(), &"client".into()));
 }

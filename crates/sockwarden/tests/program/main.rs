@@ -7,6 +7,7 @@ mod admin_tls;
 mod bad_configuration;
 mod bad_input;
 mod bench;
+mod canary;
 mod guard;
 mod operator;
 mod orders;
