@@ -42,6 +42,11 @@ impl Hold {
         self.bytes.get(FrameHeader::MAX_LEN..self.end).unwrap_or_default()
     }
 
+    /// Tells how much memory it takes.
+    pub(crate) const fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Gives the payload behind the room for its header.
     pub(crate) fn with_room(&mut self) -> &mut [u8] {
         self.make_room(0);

@@ -84,10 +84,15 @@ mod tests {
         for _ in 0..5 {
             assert!(connect("/panic-on-purpose").await.is_err());
         }
+        // One whose session is established panics in the thread that relays.
+        let (mut established, _) = connect("/").await.unwrap();
+        established.send(Message::text("/panic-on-purpose")).await.unwrap();
+        let ended = timeout(Duration::from_secs(10), established.next()).await.unwrap();
+        assert!(!matches!(ended, Some(Ok(_))), "{ended:?}");
         other.send(Message::text("still here")).await.unwrap();
         let answer = timeout(Duration::from_secs(10), other.next()).await.unwrap().unwrap().unwrap();
         assert_eq!(answer, Message::text("still here"));
-        assert_eq!(gateway.control().counters().panics, 5);
+        assert_eq!(gateway.control().counters().panics, 6);
         let notices: Vec<_> = events
             .try_iter()
             .filter_map(|event| match event {
@@ -97,7 +102,7 @@ mod tests {
                 }
             })
             .collect();
-        assert_eq!(notices.len(), 5);
+        assert_eq!(notices.len(), 6);
         assert!(notices.iter().all(|detail| !detail.contains("purpose")), "{notices:?}");
         gateway.stop().await;
     }

@@ -149,6 +149,8 @@ impl Relay {
                     Observed::Violation { direction: from, violation: *violation }
                 }
                 Fact::Data(data) => {
+                    #[cfg(test)]
+                    crate::panics::on_purpose(&String::from_utf8_lossy(data.bytes));
                     if data.compressed.is_some() {
                         let length = data.bytes.len() as u64;
                         let inflated = Observed::Inflated { direction: from, length };
@@ -288,6 +290,12 @@ impl Relay {
     pub(crate) fn waiting(&mut self, to: Direction) -> usize {
         let Side { session, outgoing, .. } = self.side(to);
         outgoing.len(session.output())
+    }
+
+    /// Tells how many bytes are held: pieces of messages, and what waits to be written.
+    pub(crate) fn memory(&mut self) -> u64 {
+        let waiting = self.waiting(Direction::Client) + self.waiting(Direction::Server);
+        (waiting + self.client.held.memory() + self.server.held.memory()) as u64
     }
 
     /// Gives what is to be written to a peer, as far as it is written at once, and the number of slices.

@@ -119,7 +119,8 @@ impl Gateway {
             sockets.map(|(socket, listener)| ready(listener, socket)).collect::<Result<Vec<_>, _>>()?;
         let close_timeout = built.limits.close_timeout.get();
         let workers = built.limits.workers.unwrap_or_else(cores);
-        let engine = Engine::start(workers as usize).map_err(StartError::Workers)?;
+        let admission = Arc::new(Admission::new(most_descriptors()));
+        let engine = Engine::start(workers as usize, &admission).map_err(StartError::Workers)?;
         let (stop, stopping) = watch::channel(false);
         let mut gateway = Self {
             listeners: Vec::new(),
@@ -137,7 +138,7 @@ impl Gateway {
                 modes: Modes::default(),
                 draining: AtomicBool::new(false),
                 engine,
-                admission: Arc::new(Admission::new(most_descriptors())),
+                admission,
                 begun: Instant::now(),
             }),
         };

@@ -23,7 +23,7 @@ use std::{
 use sockwarden_net::Stream;
 use tokio::sync::Notify;
 
-use crate::relay::Relay;
+use crate::{admission::Admission, relay::Relay};
 use inbox::{Inbox, Order};
 use worker::Worker;
 
@@ -73,15 +73,15 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Starts the workers.
+    /// Starts the workers, which count in `admission` what their connections hold.
     ///
     /// # Errors
     /// The system gives no thread, or nothing to poll with.
-    pub(crate) fn start(workers: usize) -> io::Result<Self> {
+    pub(crate) fn start(workers: usize, admission: &Arc<Admission>) -> io::Result<Self> {
         let mut engine = Self { workers: Vec::new() };
         for number in 0..workers.max(1) {
             let census = Arc::<Census>::default();
-            let worker = Worker::new(Arc::clone(&census))?;
+            let worker = Worker::new(Arc::clone(&census), Arc::clone(admission))?;
             let inbox = Arc::clone(worker.inbox());
             let thread =
                 std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || worker.run())?;

@@ -36,6 +36,8 @@ pub(crate) struct Pair {
     begun: Duration,
     /// Until when a peer that was told goodbye is listened to.
     lingers_until: Option<Duration>,
+    /// How many bytes it is known to hold.
+    pub(crate) counted: u64,
     /// The entry on the wheel that counts.
     pub(crate) entry: Option<Tick>,
     /// Whether it waits for another turn already.
@@ -60,6 +62,7 @@ impl Pair {
             write_buffer,
             begun,
             lingers_until: None,
+            counted: 0,
             entry: None,
             is_queued: false,
             _kept: kept,
@@ -93,6 +96,11 @@ impl Pair {
         if let Some(relay) = &self.relay {
             relay.report_panic();
         }
+    }
+
+    /// Tells how many bytes it holds.
+    pub(crate) fn memory(&mut self) -> u64 {
+        self.relay.as_mut().map_or(0, Relay::memory)
     }
 
     /// Tells when [`Pair::turn`] is wanted at the latest.

@@ -18,6 +18,7 @@ use super::{
     pair::{Pair, Turn},
     wheel::{Tick, Wheel},
 };
+use crate::admission::Admission;
 
 /// The one read buffer of a worker: an idle connection holds none.
 const BUFFER: usize = 64 * 1024;
@@ -33,6 +34,7 @@ pub(super) struct Worker {
     poll: Poll,
     inbox: Arc<Inbox>,
     census: Arc<Census>,
+    admission: Arc<Admission>,
     pairs: Slab<Box<Pair>>,
     wheel: Wheel,
     clock: Instant,
@@ -43,13 +45,14 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(census: Arc<Census>) -> io::Result<Self> {
+    pub(super) fn new(census: Arc<Census>, admission: Arc<Admission>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), INBOX)?;
         Ok(Self {
             poll,
             inbox: Arc::new(Inbox::new(waker)),
             census,
+            admission,
             pairs: Slab::new(),
             wheel: Wheel::new(),
             clock: Instant::now(),
@@ -151,6 +154,11 @@ impl Worker {
         match turn {
             Ok(Turn::Over) => self.drop_pair(place),
             Ok(turn @ (Turn::Waits | Turn::Again)) => {
+                let held = pair.memory();
+                if held != pair.counted {
+                    self.admission.memory.add(held);
+                    self.admission.memory.sub(std::mem::replace(&mut pair.counted, held));
+                }
                 if let Some(deadline) = pair.deadline()
                     && let Some(entry) = self.wheel.enter(place, deadline, pair.entry)
                 {
@@ -187,6 +195,7 @@ impl Worker {
 
     fn drop_pair(&mut self, place: usize) {
         if let Some(pair) = self.pairs.try_remove(place) {
+            self.admission.memory.sub(pair.counted);
             // Closing its sockets takes them out of the poll.
             drop(pair);
             self.census.left();
@@ -197,6 +206,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         for pair in self.pairs.drain() {
+            self.admission.memory.sub(pair.counted);
             drop(pair);
             self.census.left();
         }
