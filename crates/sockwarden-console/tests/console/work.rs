@@ -106,7 +106,12 @@ async fn a_session_is_listed_shown_and_closed() {
     let path = format!("/api/v1/sessions/{id}");
     let shown = stage.ask("GET", &path, &stage.viewer, "").await;
     assert_eq!(shown.status, 200);
-    assert!(shown.body.contains(r#""from_client":{"messages":1,"bytes":3}"#), "{shown:?}");
+    assert!(
+        shown
+            .body
+            .contains(r#""from_client":{"messages":1,"bytes":3,"inspected_messages":1,"inspected_bytes":3}"#),
+        "{shown:?}"
+    );
     assert!(shown.body.contains(r#""state":"open""#), "{shown:?}");
 
     let order = format!("{path}?code=4007&reason=go%20now");
@@ -317,7 +322,7 @@ async fn no_secret_reaches_a_metric_an_answer_or_an_event() {
     })
     .await;
     said += &format!("{:?}", stage.log.lock().unwrap());
-    assert!(said.contains("\"from_client\":{\"messages\":1,\"bytes\":14}"), "{said}");
+    assert!(said.contains("\"from_client\":{\"messages\":1,\"bytes\":14,"), "{said}");
     for secret in ["canary", &stage.operator, &stage.viewer] {
         assert!(!said.contains(secret), "{secret} in {said}");
     }

@@ -69,7 +69,7 @@ error: a.toml:8:1: unknown key `origin_polcy` in `routes[0]`
 error: a.toml:9:1: unknown key `frobnicate` in `events`
   9 | frobnicate = 1
     | ^
-  help: known keys: `to`, `file`, `queue`
+  help: known keys: `to`, `file`, `rotate_size`, `keep`, `queue`
 "#,
     );
     check(
