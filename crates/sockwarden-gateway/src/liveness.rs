@@ -68,6 +68,8 @@ struct Pulse {
     heard: Duration,
     pinged: Option<Duration>,
     message_since: Option<Duration>,
+    /// Nothing is read from it for the other peer's sake.
+    unheard: bool,
 }
 
 impl Liveness {
@@ -98,6 +100,18 @@ impl Liveness {
         let pulse = self.pulse(to);
         pulse.heard = now;
         pulse.pinged = None;
+    }
+
+    /// Takes note of whether a peer is listened to: while the other one takes too little, nothing is read from it, so that it
+    /// can neither answer a ping nor end a message. When that is over, its time begins anew.
+    pub(crate) fn listens(&mut self, to: Direction, listens: bool, now: Duration) {
+        let pulse = self.pulse(to);
+        if pulse.unheard == listens {
+            pulse.unheard = !listens;
+            pulse.heard = now;
+            pulse.pinged = None;
+            pulse.message_since = pulse.message_since.map(|_| now);
+        }
     }
 
     /// Takes note that a message was forwarded.
@@ -139,11 +153,15 @@ impl Liveness {
     fn silence_ends(&self, peer: Direction) -> Option<Duration> {
         let interval = self.ping_interval?;
         let pulse = self.of(peer);
+        if pulse.unheard {
+            return None;
+        }
         Some(pulse.pinged.map_or(pulse.heard + interval, |pinged| pinged + self.pong))
     }
 
     fn message_ends(&self, peer: Direction) -> Option<Duration> {
-        Some(self.of(peer).message_since? + self.message?)
+        let pulse = self.of(peer);
+        if pulse.unheard { None } else { Some(pulse.message_since? + self.message?) }
     }
 
     const fn of(&self, peer: Direction) -> &Pulse {
@@ -197,6 +215,24 @@ mod tests {
             assert_eq!(liveness.deadline(), Some(s(50)));
             assert_eq!(liveness.due(s(40)), None);
         }
+    }
+
+    #[test]
+    fn who_is_not_listened_to_is_not_silent() {
+        let mut liveness = with(|c| {
+            c.ping_interval = Some(HumanDuration::from_secs(25));
+            c.message = Some(HumanDuration::from_secs(30));
+        });
+        liveness.heard(Direction::Client, false, s(1000));
+        liveness.heard(Direction::Server, true, s(10));
+        liveness.listens(Direction::Server, false, s(20));
+        assert_eq!((liveness.due(s(1020)), liveness.deadline()), (None, Some(s(1025))));
+        liveness.listens(Direction::Server, true, s(1021));
+        liveness.heard(Direction::Client, false, s(1021));
+        assert_eq!((liveness.due(s(1045)), liveness.deadline()), (None, Some(s(1046))));
+        liveness.heard(Direction::Client, false, s(1046));
+        liveness.heard(Direction::Server, true, s(1046));
+        assert_eq!(liveness.due(s(1051)), Some(Due::SlowMessage(Direction::Server, s(30))));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
     registry::Seat,
 };
 
-/// How long the application's answers to what came before a client's offence are still let through.
+/// How long a peer's answers to what came before the other one's offence are still let through.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The two sessions of one connection and the chain between them.
@@ -36,9 +36,15 @@ pub(crate) struct Relay {
     liveness: Liveness,
     /// When the close handshake must be over, once it has begun.
     deadline: Option<Duration>,
-    /// What a client that offended is told once the application has answered what came before.
-    sentence: Option<(CloseCode, String)>,
+    /// What a peer that offended is told once the other one has answered what came before.
+    sentence: Option<Sentence>,
     ended: Option<(CloseCode, Initiator)>,
+}
+
+struct Sentence {
+    on: Direction,
+    code: CloseCode,
+    reason: String,
 }
 
 struct Side {
@@ -239,9 +245,7 @@ impl Relay {
             Direction::Server => (CloseCode::BAD_GATEWAY, Initiator::Server),
         };
         self.end(CloseCode::ABNORMAL, initiator, now);
-        if from == Direction::Server {
-            self.pass_sentence();
-        }
+        self.pass_sentence_on(opposite(from));
         self.other(from).session.close(Some(code), "the other side is gone");
         self.forget_output(from);
     }
@@ -265,7 +269,7 @@ impl Relay {
         }
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
-            self.pass_sentence();
+            self.sentence.take().into_iter().for_each(|sentence| self.pass(sentence));
             for direction in [Direction::Client, Direction::Server] {
                 let side = self.side(direction);
                 side.deaf = true;
@@ -280,8 +284,11 @@ impl Relay {
     }
 
     /// Tells whether bytes of a peer may be read: its own half is open and the other one's output is not full.
-    pub(crate) fn wants(&mut self, from: Direction, write_buffer: usize) -> bool {
-        let full = self.waiting(Direction::Client).max(self.waiting(Direction::Server)) >= write_buffer;
+    pub(crate) fn wants(&mut self, from: Direction, write_buffer: usize, now: Duration) -> bool {
+        let [own, others] = [from, opposite(from)].map(|peer| self.waiting(peer) >= write_buffer);
+        // Who is not listened to for the other's sake is not silent.
+        self.liveness.listens(from, own || !others, now);
+        let full = own || others;
         let side = self.side(from);
         !full && !side.deaf && !side.session.is_peer_finished()
     }
@@ -377,9 +384,7 @@ impl Relay {
             Direction::Server => Initiator::Server,
         };
         self.end(code.unwrap_or(CloseCode::NO_STATUS), initiator, now);
-        if from == Direction::Server && self.sentence.is_some() {
-            self.pass_sentence();
-        } else {
+        if !self.pass_sentence_on(opposite(from)) {
             self.other(from).session.close(code, reason);
         }
     }
@@ -392,13 +397,13 @@ impl Relay {
         self.side(from).deaf = true;
         self.other(from).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
         let reason = format!("{told} (event {id})");
-        match from {
-            // The application may still be answering what came before the offence; its close frame says that it has.
-            Direction::Client if self.server.session.phase() == Phase::CloseSent => {
-                self.sentence = Some((*code, reason));
-                self.deadline = Some(now + DRAIN.min(self.close_timeout));
-            }
-            Direction::Client | Direction::Server => self.side(from).session.close(Some(*code), &reason),
+        let sentence = Sentence { on: from, code: *code, reason };
+        // The other peer may still be answering what came before the offence; its close frame says that it has.
+        if self.other(from).session.phase() == Phase::CloseSent {
+            self.sentence = Some(sentence);
+            self.deadline = Some(now + DRAIN.min(self.close_timeout));
+        } else {
+            self.pass(sentence);
         }
     }
 
@@ -438,10 +443,16 @@ impl Relay {
         }
     }
 
-    fn pass_sentence(&mut self) {
-        if let Some((code, reason)) = self.sentence.take() {
-            self.client.session.close(Some(code), &reason);
-        }
+    /// Tells a peer that offended what it has to be told, if that waits; tells whether it did.
+    fn pass_sentence_on(&mut self, peer: Direction) -> bool {
+        let sentence = self.sentence.take_if(|sentence| sentence.on == peer);
+        let waited = sentence.is_some();
+        sentence.into_iter().for_each(|sentence| self.pass(sentence));
+        waited
+    }
+
+    fn pass(&mut self, Sentence { on, code, reason }: Sentence) {
+        self.side(on).session.close(Some(code), &reason);
     }
 
     fn end(&mut self, code: CloseCode, initiator: Initiator, now: Duration) {
@@ -459,6 +470,13 @@ fn begin(header: &FrameHeader, class: &mut MessageClass, noted: &mut bool) {
         Opcode::Continuation | Opcode::Ping | Opcode::Pong | Opcode::Close | Opcode::Reserved(_) => return,
     };
     *noted = false;
+}
+
+const fn opposite(peer: Direction) -> Direction {
+    match peer {
+        Direction::Client => Direction::Server,
+        Direction::Server => Direction::Client,
+    }
 }
 
 /// Names a control frame; it may come in the middle of a message.

@@ -111,7 +111,7 @@ impl Peer {
         buffer: &mut [u8],
         now: Duration,
     ) -> bool {
-        if !self.readable || self.broken || !relay.wants(self.whose, write_buffer) {
+        if !self.readable || self.broken || !relay.wants(self.whose, write_buffer, now) {
             return false;
         }
         let read = match relay.room(self.whose, LARGE) {

@@ -10,6 +10,7 @@ mod control;
 mod defences;
 mod handshake;
 mod liveness;
+mod patience;
 mod proxies;
 mod relay;
 mod reload;

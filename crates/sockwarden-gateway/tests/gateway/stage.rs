@@ -299,12 +299,12 @@ pub(crate) async fn closed(client: &mut Client) -> (u16, String) {
     }
 }
 
-/// The lines of a good handshake.
 /// Traffic that every defence has seen.
 pub(crate) const fn inspected(messages: u64, bytes: u64) -> Traffic {
     Traffic { messages, bytes, inspected_messages: messages, inspected_bytes: bytes }
 }
 
+/// The lines of a good handshake.
 pub(crate) const GOOD: &str = "GET / HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
