@@ -9,7 +9,7 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(args = hot_path::NAMES)]
+#[divan::bench(args = hot_path::NAMES, sample_size = 50)]
 fn inspect(bencher: Bencher<'_, '_>, name: &str) {
     let mut work = hot_path::Work::named(name).expect("the list holds only what there is");
     bencher.counter(BytesCount::new(work.bytes)).bench_local(|| work.run());

@@ -106,10 +106,24 @@ fn size(word: &str) -> Option<usize> {
     }
 }
 
-/// Harmless JSON.
+/// Harmless JSON that compresses as such text does.
 fn ascii(size: usize) -> Vec<u8> {
-    let pattern = br#"{"type":"move","unit":17,"to":[12.5,-3.25],"note":"at noon, from the east"},"#;
-    pattern.iter().copied().cycle().take(size).collect()
+    const WORDS: [&str; 8] = ["anchor", "berth", "captain", "dock", "eastern", "ferry", "harbour", "island"];
+    let mut state = 1u32;
+    let mut number = |end: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % end
+    };
+    let mut text = String::new();
+    while text.len() < size {
+        let (unit, x, y) = (number(100_000), number(10_000), number(10_000));
+        let (what, whence) = (WORDS[number(8) as usize], WORDS[number(8) as usize]);
+        text.push_str(&format!(
+            r#"{{"unit":{unit},"to":[{x}.5,-{y}],"note":"the {what} at noon, from the {whence}"}},"#
+        ));
+    }
+    text.truncate(size);
+    text.into_bytes()
 }
 
 /// Text of two bytes for each letter.

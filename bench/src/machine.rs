@@ -27,15 +27,23 @@ impl Machine {
         let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let processor =
             information.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        // The words after the program's own name, which is a path of this machine.
-        let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.contains('/')).collect();
+        let mut words = Vec::new();
+        let mut given = std::env::args().skip(1);
+        while let Some(word) = given.next() {
+            // Paths of this machine say nothing about the measurement.
+            if matches!(word.as_str(), "--gateway" | "--also" | "--out") {
+                given.next();
+            } else {
+                words.push(word);
+            }
+        }
         Ok(Self {
             date: said(&["date", "-u", "+%F %R UTC"]),
             commit: said(&["git", "describe", "--always", "--dirty"]),
             processor: processor.map_or("unknown", |(_, name)| name).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             kernel: said(&["uname", "-r"]),
-            command: words.join(" ").replace(" --gateway", ""),
+            command: words.join(" "),
             versions,
         })
     }

@@ -118,8 +118,10 @@ struct Soak<'a> {
     failed: u64,
     lost: u64,
     unread_after_reset: u64,
-    /// With all connections open, at the beginning and before they were closed.
+    /// With all connections open for the first time, and before they were closed.
     full: [Memory; 2],
+    /// How many were open, at each look.
+    looks: Vec<usize>,
 }
 
 impl<'a> Soak<'a> {
@@ -138,6 +140,7 @@ impl<'a> Soak<'a> {
             lost: 0,
             unread_after_reset: 0,
             full: [Memory::default(); 2],
+            looks: Vec::new(),
         })
     }
 
@@ -171,7 +174,7 @@ impl<'a> Soak<'a> {
             }
             if !is_over {
                 // A few at a time, so that those that are open get their turn.
-                for _ in 0..connections.saturating_sub(self.open.len()).min(10) {
+                for _ in 0..connections.saturating_sub(self.open.len()).min(40) {
                     self.begin()?;
                 }
                 if !is_full && self.open.len() == connections {
@@ -185,6 +188,9 @@ impl<'a> Soak<'a> {
             }
             if looked.elapsed() >= TICK {
                 looked = Instant::now();
+                if !is_over {
+                    self.looks.push(self.open.len());
+                }
                 let tokens: Vec<u64> = self.open.keys().copied().collect();
                 for token in tokens {
                     self.turn(token, None, &mut buffer);
@@ -277,7 +283,12 @@ impl<'a> Soak<'a> {
         }
         let ways: Vec<String> = ways.iter().map(|(way, count)| format!("{count} {way}")).collect();
         let mut lines = vec![
-            format!("connections: {} ({})", self.left.len(), ways.join(", ")),
+            format!(
+                "connections: {} ({}); {} open at once, on average",
+                self.left.len(),
+                ways.join(", "),
+                self.looks.iter().sum::<usize>() / self.looks.len().max(1)
+            ),
             format!("sent: {sent}"),
             format!("verified by the far end: {}", seen.verified),
             format!("verified on their return: {}", self.returned),

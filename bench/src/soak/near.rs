@@ -21,6 +21,8 @@ use crate::{
 
 /// How long what was sent may take to come back.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// In milliseconds.
+const LONGEST_PAUSE: usize = 6000;
 /// A normal closure (RFC 6455 §7.4.1).
 const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
 
@@ -157,7 +159,7 @@ impl Near {
                 self.bursts -= 1;
                 self.talk(quarry)?;
                 // Sometimes at once, mostly after a while.
-                let pause = if self.random.below(3) == 0 { 0 } else { self.random.below(2000) };
+                let pause = if self.random.below(3) == 0 { 0 } else { self.random.below(LONGEST_PAUSE) };
                 self.next = now + Duration::from_millis(pause as u64);
             } else {
                 if matches!(self.leaving, Leaving::HalfClosingBusy | Leaving::Reset) {

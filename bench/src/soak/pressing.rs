@@ -17,7 +17,7 @@ pub(crate) struct Pressing {
 
 impl Pressing {
     pub(crate) fn new() -> Self {
-        let config = DeflateConfig { window_bits: -15, ..DeflateConfig::default() };
+        let config = DeflateConfig { level: 1, window_bits: -15, ..DeflateConfig::default() };
         Self { deflate: Deflate::new_with_config(config), inflate: Inflate::new(false, 15) }
     }
 
