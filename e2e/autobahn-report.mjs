@@ -30,7 +30,9 @@ function collect(role) {
   const agents = {};
   for (const path of indexes(join(results, role))) {
     for (const [agent, cases] of Object.entries(JSON.parse(readFileSync(path, "utf8")))) {
-      agents[agent] = { ...agents[agent], ...cases };
+      // A folder that was kept may hold more groups than were asked for.
+      const asked = Object.entries(cases).filter(([id]) => groups.some((group) => id.startsWith(`${group}.`)));
+      agents[agent] = { ...agents[agent], ...Object.fromEntries(asked) };
     }
   }
   return agents;
