@@ -121,10 +121,15 @@ impl Liveness {
 
     /// Tells when something becomes due, unless something happens before.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let peers = [Direction::Client, Direction::Server].into_iter();
-        let of_peers = peers.flat_map(|peer| [self.silence_ends(peer), self.message_ends(peer)]);
-        let of_both = [self.idle.map(|idle| self.last_message + idle), self.lifetime];
-        of_peers.chain(of_both).flatten().min()
+        let deadlines = [
+            self.silence_ends(Direction::Client),
+            self.silence_ends(Direction::Server),
+            self.message_ends(Direction::Client),
+            self.message_ends(Direction::Server),
+            self.idle.map(|idle| self.last_message + idle),
+            self.lifetime,
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Gives what is due, one thing at a time; what must be sent counts as sent.

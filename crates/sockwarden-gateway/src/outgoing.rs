@@ -54,6 +54,11 @@ impl Outgoing {
         self.pieces.push_back(piece);
     }
 
+    /// Gives all that waits where it is in one piece, as it mostly is.
+    pub(crate) fn single<'a>(&self, queued: &'a [u8]) -> Option<&'a [u8]> {
+        self.pieces.is_empty().then(|| &queued[self.written..])
+    }
+
     /// Gives what is to be written next, the number of slices included.
     pub(crate) fn slices<'a>(&'a self, queued: &'a [u8]) -> ([IoSlice<'a>; AT_ONCE], usize) {
         let mut slices = [IoSlice::new(&[]); AT_ONCE];

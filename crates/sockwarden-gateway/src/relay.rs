@@ -305,6 +305,12 @@ impl Relay {
         (waiting + self.client.held.memory() + self.server.held.memory()) as u64
     }
 
+    /// Gives all that is to be written to a peer where it is in one piece.
+    pub(crate) fn single_output(&mut self, to: Direction) -> Option<&[u8]> {
+        let Side { session, outgoing, .. } = self.side(to);
+        outgoing.single(session.output())
+    }
+
     /// Gives what is to be written to a peer, as far as it is written at once, and the number of slices.
     pub(crate) fn output(&mut self, to: Direction) -> ([IoSlice<'_>; outgoing::AT_ONCE], usize) {
         let Side { session, outgoing, .. } = self.side(to);

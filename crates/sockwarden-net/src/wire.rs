@@ -3,9 +3,11 @@
 use std::{
     io::{self, IoSlice, Read, Write},
     net::Shutdown,
+    os::fd::{AsFd, BorrowedFd},
 };
 
 use mio::{Interest, Registry, Token, event::Source};
+use rustix::net::{RecvFlags, SendFlags};
 use rustls::Connection;
 
 use crate::{Socket, Stream};
@@ -225,21 +227,27 @@ impl Link {
     }
 }
 
+// The standard library calls the system by the C library, whose calls can be cancelled, which costs as much as judging a short
+// message.
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(tcp) => tcp.as_fd(),
+            Self::Unix(unix) => unix.as_fd(),
+        }
+    }
+}
+
 impl Read for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(tcp) => tcp.read(buffer),
-            Self::Unix(unix) => unix.read(buffer),
-        }
+        let (_, length) = rustix::net::recv(&*self, buffer, RecvFlags::empty())?;
+        Ok(length)
     }
 }
 
 impl Write for Link {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(tcp) => tcp.write(bytes),
-            Self::Unix(unix) => unix.write(bytes),
-        }
+        Ok(rustix::net::send(&*self, bytes, SendFlags::NOSIGNAL)?)
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

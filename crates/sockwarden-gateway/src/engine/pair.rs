@@ -111,14 +111,14 @@ impl Pair {
         }
     }
 
-    /// Moves what can be moved.
-    pub(crate) fn turn(&mut self, now: Duration, buffer: &mut [u8]) -> Turn {
+    /// Moves what can be moved; `timer` tells whether the time has come that [`Pair::deadline`] gave.
+    pub(crate) fn turn(&mut self, now: Duration, timer: bool, buffer: &mut [u8]) -> Turn {
         let Some(relay) = &mut self.relay else { return self.linger(now, buffer) };
         let own = now.saturating_sub(self.begun);
         if let Some(order) = relay.mailbox().take() {
             relay.dismiss(&order, own);
         }
-        if relay.deadline().is_some_and(|deadline| deadline <= own) {
+        if timer {
             relay.tick(own);
             // A peer that does not read what it is told by now is not waited for.
             let over = relay.is_over();
@@ -127,15 +127,13 @@ impl Pair {
         }
         for _ in 0..ROUNDS {
             let mut moved = self.client.read(relay, self.write_buffer, buffer, own);
-            moved |= self.server.write(relay, own);
             moved |= self.server.read(relay, self.write_buffer, buffer, own);
-            moved |= self.client.write(relay, own);
-            // What a peer is owed by ourselves, a pong for one, or what was told to the other one.
             moved |= self.server.write(relay, own);
+            moved |= self.client.write(relay, own);
             if relay.is_over() && self.client.is_drained(relay) && self.server.is_drained(relay) {
                 return self.part(now, buffer);
             }
-            if !moved {
+            if !moved || !(self.client.may_move(relay) || self.server.may_move(relay)) {
                 return Turn::Waits;
             }
         }

@@ -1,7 +1,7 @@
 //! One socket of a pair: what is known of its readiness, and moving bytes between it and the relay.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     time::{Duration, Instant},
 };
 
@@ -82,14 +82,17 @@ impl Peer {
     fn write_all(&mut self, relay: &mut Relay) -> io::Result<bool> {
         let mut moved = false;
         loop {
-            let (slices, count) = relay.output(self.whose);
-            let done = match count {
-                0 if self.wire.wants_flush() => self.wire.flush().map(|()| 0),
-                0 => return Ok(moved),
-                _ => self.wire.write(&slices[..count]),
+            let (done, some) = match relay.single_output(self.whose) {
+                Some([]) if self.wire.wants_flush() => (self.wire.flush().map(|()| 0), false),
+                Some([]) => return Ok(moved),
+                Some(bytes) => (self.wire.write(&[IoSlice::new(bytes)]), true),
+                None => {
+                    let (slices, count) = relay.output(self.whose);
+                    (self.wire.write(&slices[..count]), true)
+                }
             };
             match done {
-                Ok(0) if count > 0 => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(0) if some => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(length) => {
                     relay.written(self.whose, length);
                     moved = true;
@@ -156,6 +159,12 @@ impl Peer {
             }
         }
         self.broken
+    }
+
+    /// Tells whether a read may bring something, or a write take something.
+    pub(crate) fn may_move(&self, relay: &mut Relay) -> bool {
+        !self.broken
+            && (self.readable || self.writable && (relay.waiting(self.whose) > 0 || self.wire.wants_flush()))
     }
 
     /// Tells whether nothing waits to be written, or nothing can be.

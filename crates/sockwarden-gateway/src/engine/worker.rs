@@ -94,7 +94,7 @@ impl Worker {
                         let peer = pair.peer(whose);
                         peer.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
                         peer.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
-                        self.turn(token / 2, now);
+                        self.turn(token / 2, now, false);
                     }
                 }
             }
@@ -102,7 +102,7 @@ impl Worker {
                 for order in self.inbox.take() {
                     match order {
                         Order::Adopt(established) => self.adopt(*established, now),
-                        Order::Wake(pair) => self.turn(pair, now),
+                        Order::Wake(pair) => self.turn(pair, now, false),
                         Order::GoAway => self.go_away(now),
                         Order::End => return,
                     }
@@ -115,7 +115,7 @@ impl Worker {
             for pair in std::mem::take(&mut self.again) {
                 if let Some(waiting) = self.pairs.get_mut(pair) {
                     waiting.is_queued = false;
-                    self.turn(pair, now);
+                    self.turn(pair, now, false);
                 }
             }
         }
@@ -143,14 +143,14 @@ impl Worker {
             pair.go_away(now);
         }
         self.pairs.insert(Box::new(pair));
-        self.turn(place, now);
+        self.turn(place, now, false);
     }
 
-    fn turn(&mut self, place: usize, now: Duration) {
+    fn turn(&mut self, place: usize, now: Duration, timer: bool) {
         let Some(pair) = self.pairs.get_mut(place) else { return };
         let buffer = &mut self.buffer;
         // A mistake of ours ends the connection that it met, and no other.
-        let turn = catch_unwind(AssertUnwindSafe(|| pair.turn(now, buffer)));
+        let turn = catch_unwind(AssertUnwindSafe(|| pair.turn(now, timer, buffer)));
         match turn {
             Ok(Turn::Over) => self.drop_pair(place),
             Ok(turn @ (Turn::Waits | Turn::Again)) => {
@@ -178,7 +178,7 @@ impl Worker {
     fn come_up(&mut self, place: usize, tick: Tick, now: Duration) {
         if let Some(pair) = self.pairs.get_mut(place).filter(|pair| pair.entry == Some(tick)) {
             pair.entry = None;
-            self.turn(place, now);
+            self.turn(place, now, true);
         }
     }
 
@@ -188,7 +188,7 @@ impl Worker {
         for place in places {
             if let Some(pair) = self.pairs.get_mut(place) {
                 pair.go_away(now);
-                self.turn(place, now);
+                self.turn(place, now, false);
             }
         }
     }
