@@ -144,7 +144,10 @@ pub fn build(
     for (index, config) in listeners.iter().enumerate() {
         let key = |name: &str| format!("listeners[{index}].{name}");
         let address = |config: &ListenerConfig| config.address.parse::<ListenAddress>().ok();
-        if address(config).is_some() && listeners[..index].iter().any(|l| address(l) == address(config)) {
+        let is_taken = |own: &ListenAddress| {
+            listeners[..index].iter().filter_map(address).any(|other| other.excludes(own))
+        };
+        if address(config).is_some_and(|own| is_taken(&own)) {
             problems.add(
                 &key("address"),
                 "another listener has the same address",

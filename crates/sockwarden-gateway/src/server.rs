@@ -173,11 +173,11 @@ impl Gateway {
     /// # Errors
     /// A new address cannot be listened on; then nothing has changed.
     pub async fn reload(&mut self, mut built: Built, policy: &ReloadConfig) -> Result<Reloaded, StartError> {
-        let kept = |listeners: &[OpenListener], address: &ListenAddress| {
-            listeners.iter().any(|open| open.configured == *address)
-        };
+        let open: Vec<&ListenAddress> = self.listeners.iter().map(|open| &open.configured).collect();
+        let wanted: Vec<&ListenAddress> = built.listeners.iter().map(|listener| &listener.address).collect();
+        let places = pair(&open, &wanted);
         let mut sockets = Vec::new();
-        for listener in built.listeners.iter().filter(|l| !kept(&self.listeners, &l.address)) {
+        for (listener, _) in built.listeners.iter().zip(&places).filter(|(_, place)| place.is_none()) {
             sockets.push((listener.clone(), ready(listener, bind(listener, &self.inherited).await?)?));
         }
         // From here on nothing can fail.
@@ -194,15 +194,16 @@ impl Gateway {
         };
         self.watcher.abort();
         self.watcher = tokio::spawn(certificate_watcher(&built, &self.shared.events));
-        for listener in &built.listeners {
-            if let Some(open) = self.listeners.iter_mut().find(|open| open.configured == listener.address) {
-                open.door.store(Arc::new(door(listener)));
-                open.listening.tls = listener.tls.is_some();
+        let mut open: Vec<Option<OpenListener>> =
+            std::mem::take(&mut self.listeners).into_iter().map(Some).collect();
+        for (listener, place) in built.listeners.iter().zip(places) {
+            if let Some(mut stays) = place.and_then(|place| open.get_mut(place)?.take()) {
+                stays.door.store(Arc::new(door(listener)));
+                stays.listening.tls = listener.tls.is_some();
+                self.listeners.push(stays);
             }
         }
-        let stays = |open: &OpenListener| built.listeners.iter().any(|l| l.address == open.configured);
-        let (stay, retired) = std::mem::take(&mut self.listeners).into_iter().partition(stays);
-        self.listeners = stay;
+        let retired = open.into_iter().flatten().collect();
         self.retire(retired);
         self.shared.built.store(Arc::new(built));
         for (listener, socket) in sockets {
@@ -313,6 +314,18 @@ impl Drop for Gateway {
     }
 }
 
+/// Finds for each listener that is wanted the one that is open, by its place: of several whose port the system chooses, the
+/// first stays the first.
+fn pair(open: &[&ListenAddress], wanted: &[&ListenAddress]) -> Vec<Option<usize>> {
+    let mut free: Vec<bool> = vec![true; open.len()];
+    let mut find = |address: &&ListenAddress| {
+        let place = open.iter().zip(&free).position(|(open, free)| *free && open == address)?;
+        free[place] = false;
+        Some(place)
+    };
+    wanted.iter().map(&mut find).collect()
+}
+
 /// Counts the cores that the system lets us use.
 fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
@@ -380,4 +393,26 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, mut retired: Stop
     }
     drop(socket);
     while connections.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_stays_where_it_is_and_no_two_get_the_same() {
+        let check = |open: &[&str], wanted: &[&str], expected: &[Option<usize>]| {
+            let read =
+                |texts: &[&str]| -> Vec<ListenAddress> { texts.iter().map(|t| t.parse().unwrap()).collect() };
+            let (open, wanted) = (read(open), read(wanted));
+            let places = pair(&open.iter().collect::<Vec<_>>(), &wanted.iter().collect::<Vec<_>>());
+            assert_eq!(places, expected, "{open:?} {wanted:?}");
+        };
+        let (a, b, any) = ("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:0");
+        check(&[a, b], &[b, a], &[Some(1), Some(0)]);
+        check(&[a], &[b], &[None]);
+        check(&[any, any], &[any, any], &[Some(0), Some(1)]);
+        check(&[any, a, any], &[any, any, any], &[Some(0), Some(2), None]);
+        check(&["fd:web", a], &[a, "fd:web"], &[Some(1), Some(0)]);
+    }
 }
