@@ -257,7 +257,11 @@ impl Stage {
                 for event in self.events.try_iter() {
                     match event {
                         Event::Verdict(verdict) => return verdict,
-                        Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
+                        Event::Open(_)
+                        | Event::Close(_)
+                        | Event::Notice(_)
+                        | Event::Request(_)
+                        | Event::Audit(_) => {}
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
