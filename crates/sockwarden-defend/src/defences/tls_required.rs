@@ -72,11 +72,14 @@ impl Defence for TlsRequired {
 impl Guard for TlsRequired {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
-            Fact::Request(RequestFact { tls: false, tls_offered: true, .. }) => Verdict::Refuse(Refusal {
-                status: 403,
-                reason: "the request came without TLS".to_owned(),
-                told: "this site is reached over TLS only: use https://",
-            }),
+            Fact::Request(RequestFact { head, tls: false, tls_offered: true, .. }) => {
+                Verdict::Refuse(Refusal {
+                    // What brings a body has been read on the way already: it is not to be sent a second time in silence.
+                    status: if matches!(head.method.as_str(), "GET" | "HEAD") { 308 } else { 403 },
+                    reason: "the request came without TLS".to_owned(),
+                    told: "this site is reached over TLS only: use https://",
+                })
+            }
             Fact::Handshake(HandshakeFact { tls: false, tls_offered: true, .. }) => {
                 Verdict::Refuse(Refusal {
                     status: 403,
@@ -108,6 +111,11 @@ mod tests {
             let verdict = TlsRequired.observe(&fact, Duration::ZERO);
             assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
             let fact = RequestFact { head: &request.head, tls, tls_offered, host: None };
+            let verdict = TlsRequired.observe(&Fact::Request(fact), Duration::ZERO);
+            assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 308, .. })), refused);
+            let mut head = request.head.clone();
+            head.method = "POST".to_owned();
+            let fact = RequestFact { head: &head, tls, tls_offered, host: None };
             let verdict = TlsRequired.observe(&Fact::Request(fact), Duration::ZERO);
             assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
         };
