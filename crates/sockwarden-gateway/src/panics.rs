@@ -98,7 +98,6 @@ mod tests {
             .filter_map(|event| match event {
                 Event::Notice(notice) if notice.notice == Notice::Panicked => Some(notice.detail),
                 Event::Notice(_)
-                | Event::Request(_)
                 | Event::Open(_)
                 | Event::Close(_)
                 | Event::Request(_)

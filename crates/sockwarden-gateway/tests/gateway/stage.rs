@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockwarden_gateway::{AuthKind, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
+use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
 use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
@@ -243,6 +243,11 @@ impl Stage {
     pub(crate) async fn stop(self) -> Vec<Event> {
         soon(self.gateway.stop()).await;
         self.events.try_iter().collect()
+    }
+
+    /// Ends the gateway in order.
+    pub(crate) async fn drain(self, config: DrainConfig) {
+        self.gateway.drain(&config).await;
     }
 
     /// Gives every event so far.
