@@ -45,28 +45,24 @@ pub struct BodyReader(State);
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    Size {
-        digits: u8,
-        size: u64,
-    },
-    SizeEnd {
-        size: u64,
-    },
+    /// In a line of the chunked coding itself.
+    Line(Line),
+    /// In a chunk of which so much is left.
     Chunk(u64),
-    ChunkEnd,
-    ChunkEndFeed,
-    /// At the beginning of a line of the trailer section, or within it.
-    Trailer {
-        taken: u32,
-        at: Place,
-    },
-    TrailerFeed {
-        taken: u32,
-        is_last: bool,
-    },
+    /// In a body of which so much is left.
     Length(u64),
     UntilClose,
     Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    Size { digits: u8, size: u64 },
+    SizeFeed { size: u64 },
+    ChunkEnd,
+    ChunkEndFeed,
+    Trailer { taken: u32, at: Place },
+    TrailerFeed { taken: u32, is_last: bool },
 }
 
 /// Where in a line of the trailer section.
@@ -83,7 +79,7 @@ impl BodyReader {
         Self(match framing {
             Framing::None | Framing::Length(0) => State::Done,
             Framing::Length(left) => State::Length(left),
-            Framing::Chunked => State::Size { digits: 0, size: 0 },
+            Framing::Chunked => State::Line(Line::Size { digits: 0, size: 0 }),
             Framing::UntilClose => State::UntilClose,
         })
     }
@@ -101,22 +97,23 @@ impl BodyReader {
         let mut taken = 0;
         while let Some(&byte) = bytes.get(taken) {
             let rest = &bytes[taken..];
-            let (State::Chunk(left) | State::Length(left)) = self.0 else {
-                match self.0 {
-                    State::Done => break,
-                    State::UntilClose => return Ok(Piece { taken: bytes.len(), data: rest }),
-                    state => self.0 = state.step(byte)?,
+            let (left, is_chunk) = match self.0 {
+                State::Line(line) => {
+                    self.0 = line.step(byte)?;
+                    taken += 1;
+                    continue;
                 }
-                taken += 1;
-                continue;
+                State::Chunk(left) => (left, true),
+                State::Length(left) => (left, false),
+                State::UntilClose => return Ok(Piece { taken: bytes.len(), data: rest }),
+                State::Done => break,
             };
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-            let left = left - length as u64;
-            self.0 = match (self.0, left) {
-                (State::Chunk(_), 0) => State::ChunkEnd,
-                (State::Chunk(_), left) => State::Chunk(left),
-                (_, 0) => State::Done,
-                (_, left) => State::Length(left),
+            self.0 = match (is_chunk, left - length as u64) {
+                (true, 0) => State::Line(Line::ChunkEnd),
+                (true, left) => State::Chunk(left),
+                (false, 0) => State::Done,
+                (false, left) => State::Length(left),
             };
             return Ok(Piece { taken: taken + length, data: &rest[..length] });
         }
@@ -137,47 +134,49 @@ impl BodyReader {
     }
 }
 
-impl State {
-    /// Takes one byte of the chunked coding itself.
-    fn step(self, byte: u8) -> Result<Self, BodyViolation> {
+impl Line {
+    /// Takes one byte of the coding.
+    fn step(self, byte: u8) -> Result<State, BodyViolation> {
         use BodyViolation as V;
-        let feed = |next: Self| if byte == b'\n' { Ok(next) } else { Err(V::LineBreak) };
+        let line = |line: Self| Ok(State::Line(line));
+        let feed = |next: State| if byte == b'\n' { Ok(next) } else { Err(V::LineBreak) };
         match self {
             Self::Size { digits, size } => match (char::from(byte).to_digit(16), byte) {
                 (Some(digit), _) if digits < MOST_DIGITS => {
-                    Ok(Self::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
+                    line(Self::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
                 }
-                (None, b'\r') if digits > 0 => Ok(Self::SizeEnd { size }),
+                (None, b'\r') if digits > 0 => line(Self::SizeFeed { size }),
                 (None, b'\n') if digits > 0 => Err(V::LineBreak),
                 (None, _) if digits > 0 => Err(V::ChunkExtension),
                 (Some(_) | None, _) => Err(V::ChunkSize),
             },
-            Self::SizeEnd { size: 0 } => feed(Self::Trailer { taken: 0, at: Place::Start }),
-            Self::SizeEnd { size } => feed(Self::Chunk(size)),
+            Self::SizeFeed { size: 0 } => feed(State::Line(Self::Trailer { taken: 0, at: Place::Start })),
+            Self::SizeFeed { size } => feed(State::Chunk(size)),
             Self::ChunkEnd => match byte {
-                b'\r' => Ok(Self::ChunkEndFeed),
+                b'\r' => line(Self::ChunkEndFeed),
                 b'\n' => Err(V::LineBreak),
                 _ => Err(V::ChunkOverrun),
             },
-            Self::ChunkEndFeed => feed(Self::Size { digits: 0, size: 0 }),
+            Self::ChunkEndFeed => feed(State::Line(Self::Size { digits: 0, size: 0 })),
             Self::Trailer { taken, .. } if taken >= MOST_TRAILER => Err(V::Trailer),
             Self::Trailer { taken, at } => {
                 let taken = taken + 1;
                 match (at, byte) {
                     (_, b'\n') => Err(V::LineBreak),
-                    (Place::Start, b'\r') => Ok(Self::TrailerFeed { taken, is_last: true }),
-                    (Place::Value, b'\r') => Ok(Self::TrailerFeed { taken, is_last: false }),
-                    (Place::Name, b':') => Ok(Self::Trailer { taken, at: Place::Value }),
+                    (Place::Start, b'\r') => line(Self::TrailerFeed { taken, is_last: true }),
+                    (Place::Value, b'\r') => line(Self::TrailerFeed { taken, is_last: false }),
+                    (Place::Name, b':') => line(Self::Trailer { taken, at: Place::Value }),
                     (Place::Start | Place::Name, byte) if crate::handshake::is_token(&[byte]) => {
-                        Ok(Self::Trailer { taken, at: Place::Name })
+                        line(Self::Trailer { taken, at: Place::Name })
                     }
-                    (Place::Value, b'\t' | 0x20..=0x7e | 0x80..) => Ok(Self::Trailer { taken, at }),
+                    (Place::Value, b'\t' | 0x20..=0x7e | 0x80..) => line(Self::Trailer { taken, at }),
                     (Place::Start | Place::Name | Place::Value, _) => Err(V::Trailer),
                 }
             }
-            Self::TrailerFeed { is_last: true, .. } => feed(Self::Done),
-            Self::TrailerFeed { taken, is_last: false } => feed(Self::Trailer { taken, at: Place::Start }),
-            state @ (Self::Chunk(_) | Self::Length(_) | Self::UntilClose | Self::Done) => Ok(state),
+            Self::TrailerFeed { is_last: true, .. } => feed(State::Done),
+            Self::TrailerFeed { taken, is_last: false } => {
+                feed(State::Line(Self::Trailer { taken, at: Place::Start }))
+            }
         }
     }
 }
