@@ -35,6 +35,7 @@ impl Feed {
         let kind = match event {
             Event::Open(_) => "open",
             Event::Close(_) => "close",
+            Event::Request(_) => "request",
             Event::Verdict(_) => "verdict",
             Event::Notice(_) => "notice",
             Event::Audit(_) => "audit",

@@ -79,6 +79,16 @@ impl Collector for Snapshot {
                 })
             }),
         )?;
+        out.family(
+            "http_requests",
+            "Ordinary requests that were passed on, by the class of the application's status",
+            routes.iter().flat_map(|r| {
+                let route = ("route", r.route.as_str());
+                r.requests.iter().map(move |(class, count)| {
+                    ([route, ("status", class.label())], ConstCounter::new(*count))
+                })
+            }),
+        )?;
         let codes: Vec<String> = counters.closes.iter().map(|close| close.code.to_string()).collect();
         out.family(
             "websocket_close",
@@ -127,7 +137,7 @@ impl Collector for Snapshot {
             routes.iter().flat_map(|r| r.refused.iter().map(|refused| (r.route.as_str(), refused)));
         out.family(
             "handshakes_refused",
-            "Handshakes that were refused, by the rule that refused them; those without route got to none",
+            "Handshakes and requests that were refused, by the rule that refused them; those without route got to none",
             anywhere.chain(on_routes).map(|(route, (rule, count))| {
                 ([("route", route), ("rule", rule.as_str())], ConstCounter::new(*count))
             }),
@@ -205,8 +215,8 @@ fn seconds(ns: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::{
-        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, Treatment,
-        TurnedAway, Uninspected, UpstreamCounters,
+        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, StatusClass,
+        Treatment, TurnedAway, Uninspected, UpstreamCounters,
     };
 
     use super::*;
@@ -228,6 +238,7 @@ mod tests {
                 }],
                 bytes_from_client: 11,
                 bytes_from_server: 13,
+                requests: vec![(StatusClass::Success, 30), (StatusClass::ServerError, 31)],
                 refused: vec![("origin-policy".to_owned(), 2)],
                 uninspected: vec![(Uninspected::DefenceOff, 4)],
                 upstream: UpstreamCounters { healthy: 20, ejected: 21, failures: 22, ejections: 23 },
@@ -253,6 +264,8 @@ mod tests {
             ),
             format!("sockwarden_websocket_bytes_total{{{route},direction=\"client\"}} 11"),
             format!("sockwarden_websocket_bytes_total{{{route},direction=\"server\"}} 13"),
+            format!("sockwarden_http_requests_total{{{route},status=\"2xx\"}} 30"),
+            format!("sockwarden_http_requests_total{{{route},status=\"5xx\"}} 31"),
             "sockwarden_websocket_close_total{code=\"1009\",initiator=\"gateway\"} 6".to_owned(),
             "sockwarden_websocket_inspection_duration_seconds_count 3".to_owned(),
             "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"0.000001\"} 2".to_owned(),

@@ -74,7 +74,9 @@ impl Chain {
     #[inline]
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
         let (first, end) = match fact {
-            Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) => (0, self.guards.len()),
+            Fact::Handshake(_) | Fact::Request(_) | Fact::Answer(_) | Fact::Upstream(_) => {
+                (0, self.guards.len())
+            }
             Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => {
                 (usize::from(self.of_messages.0), usize::from(self.of_messages.1))
             }

@@ -1,13 +1,18 @@
 //! What a guard is told.
 
 use sockwarden_model::Direction;
-use sockwarden_proto::{FrameHeader, Violation, handshake::UpgradeRequest};
+use sockwarden_proto::{
+    FrameHeader, Violation,
+    handshake::{RequestHead, UpgradeRequest},
+};
 
 /// Something that happened on a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum Fact<'a> {
     /// A client asks to upgrade.
     Handshake(HandshakeFact<'a>),
+    /// A client makes an ordinary request, on a route that passes such on.
+    Request(RequestFact<'a>),
     /// What this guard asked for has come.
     Answer(&'a Answer),
     /// The application was connected to, or its certificate was looked at and found wanting; nothing was sent yet.
@@ -40,6 +45,19 @@ pub enum Fact<'a> {
 pub struct HandshakeFact<'a> {
     /// The request, judged.
     pub request: &'a UpgradeRequest,
+    /// Whether it came over TLS, to us or to a trusted proxy.
+    pub tls: bool,
+    /// Whether the listener has a certificate.
+    pub tls_offered: bool,
+    /// The host and port that the client asked for: the Host header, or what a trusted proxy says it was.
+    pub host: Option<&'a str>,
+}
+
+/// An ordinary HTTP request, which asks for no upgrade. Its head was judged: it can be read in one way only.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFact<'a> {
+    /// Its head.
+    pub head: &'a RequestHead,
     /// Whether it came over TLS, to us or to a trusted proxy.
     pub tls: bool,
     /// Whether the listener has a certificate.

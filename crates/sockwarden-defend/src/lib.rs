@@ -12,7 +12,7 @@ mod verdict;
 
 pub use chain::{Chain, Configured, Decided, Outcome, Report};
 pub use defences::{Defences, ORDER};
-pub use fact::{Answer, Fact, HandshakeFact, UpstreamFact};
+pub use fact::{Answer, Fact, HandshakeFact, RequestFact, UpstreamFact};
 pub use switch::Switch;
 pub use verdict::{Closure, Effect, Refusal, Verdict};
 

@@ -18,6 +18,7 @@ use crate::{
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     liveness::TimeoutsConfig,
+    pass_through::{HttpKind, HttpLimitsConfig},
     routing::{self, Asked, Matcher, Unrouted},
     upstream::{self, AddedHeader, Upstreams},
 };
@@ -343,6 +344,19 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
             *control_frames_per_second == 0,
             "with 0 no connection could be closed properly",
         );
+        let HttpLimitsConfig {
+            body: _,
+            body_timeout,
+            response_head,
+            response_timeout,
+            idle_timeout,
+            keep_alive: _,
+        } = &route.http_limits;
+        let no_time = "in no time nothing could be passed on";
+        refuse(&key("http_limits.body_timeout"), body_timeout.is_zero(), no_time);
+        refuse(&key("http_limits.response_head"), response_head.as_u64() == 0, "with 0 no answer could pass");
+        refuse(&key("http_limits.response_timeout"), response_timeout.is_zero(), no_time);
+        refuse(&key("http_limits.idle_timeout"), idle_timeout.is_zero(), no_time);
         refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
         if let Some(forward) = &route.forward_auth {
             let key = key("forward_auth.timeout");
@@ -471,6 +485,16 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
             })
         }
     };
+    if let Some((upstreams, ..)) = &upstreams
+        && config.http == HttpKind::Pass
+        && upstreams.url().target != "/"
+    {
+        problems.add(
+            &key("http"),
+            "every page would be asked for at the path of `upstream`",
+            Some("leave the path out of `upstream`, or `http = \"pass\"` to a route of its own"),
+        );
+    }
     let defences = Defences {
         tls_required: config.tls_required.clone(),
         strict_handshake: config.strict_handshake.clone(),
@@ -546,6 +570,9 @@ mod tests {
         check(&loopback, &RouteConfig { cleartext_upstream: true, ..with("ws://app.internal:1") }, &[]);
         check(&loopback, &with("wss://app.internal:1"), &[]);
         check(&loopback, &with("app"), &["routes[0].upstream"]);
+        let pass = |upstream: &str| RouteConfig { http: HttpKind::Pass, ..with(upstream) };
+        check(&loopback, &pass("ws://127.0.0.1:1"), &[]);
+        check(&loopback, &pass("ws://127.0.0.1:1/socket"), &["routes[0].http"]);
         check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
         assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
         let one = std::slice::from_ref(&good);
@@ -585,6 +612,14 @@ mod tests {
             ..FrameLimitsConfig::default()
         };
         route.inflate.max_ratio = 0;
+        route.http_limits = HttpLimitsConfig {
+            body: ByteSize::default(),
+            body_timeout: HumanDuration::default(),
+            response_head: ByteSize::default(),
+            response_timeout: HumanDuration::default(),
+            idle_timeout: HumanDuration::default(),
+            keep_alive: HumanDuration::default(),
+        };
         let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(
@@ -602,6 +637,10 @@ mod tests {
                 "routes[0].frame_limits.message",
                 "routes[0].frame_limits.fragments",
                 "routes[0].frame_limits.control_frames_per_second",
+                "routes[0].http_limits.body_timeout",
+                "routes[0].http_limits.response_head",
+                "routes[0].http_limits.response_timeout",
+                "routes[0].http_limits.idle_timeout",
                 "routes[0].inflate.max_ratio",
                 "routes[0].forward_auth.timeout",
             ]

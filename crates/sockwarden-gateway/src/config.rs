@@ -15,6 +15,7 @@ use crate::{
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
     liveness::TimeoutsConfig,
+    pass_through::{HttpKind, HttpLimitsConfig},
     routing::PathMatch,
     upstream::{HeaderConfig, UpstreamsConfig},
 };
@@ -116,6 +117,12 @@ pub struct RouteConfig {
     pub cleartext_upstream: bool,
     /// How clients are authenticated; it must be said.
     pub auth: AuthKind,
+    /// What becomes of requests that ask for no upgrade.
+    #[serde(default)]
+    pub http: HttpKind,
+    /// How much such a request may bring, and how long it may take.
+    #[serde(default)]
+    pub http_limits: HttpLimitsConfig,
     /// Asks the application about each caller; needed where `auth = "forward"`.
     #[serde(default)]
     pub forward_auth: Option<ForwardAuthConfig>,
@@ -167,6 +174,8 @@ impl RouteConfig {
             upstreams: UpstreamsConfig::default(),
             cleartext_upstream: false,
             auth,
+            http: HttpKind::default(),
+            http_limits: HttpLimitsConfig::default(),
             forward_auth: None,
             tls_required: TlsRequiredConfig::default(),
             strict_handshake: StrictHandshakeConfig::default(),

@@ -44,6 +44,7 @@ use crate::{
     liveness::Liveness,
     modes::Modes,
     panics::PanicWatch,
+    pass_through::{Kept, Passing, Plain},
     registry::Registry,
     relay::Relay,
     routing::{Asked, Unrouted},
@@ -52,7 +53,10 @@ use crate::{
 };
 
 /// Tells browsers that have come over TLS once never to come without (RFC 6797).
-const HSTS: &str = "Strict-Transport-Security: max-age=31536000";
+pub(crate) const HSTS: &str = "Strict-Transport-Security: max-age=31536000";
+
+/// The most requests that one connection brings; a client opens another one after them.
+const MOST_REQUESTS: usize = 1000;
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
@@ -63,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) modes: Modes,
+    pub(crate) passing: Passing,
     pub(crate) draining: AtomicBool,
     pub(crate) engine: Engine,
     pub(crate) admission: Arc<Admission>,
@@ -73,6 +78,11 @@ impl Shared {
     /// Gives what there is for connections.
     pub(crate) fn budget(&self, built: &Built) -> Budget {
         self.admission.budget(built.limits.connections, built.limits.memory.as_u64())
+    }
+
+    /// Tells whether nobody is connected to an application.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.registry.is_empty() && self.passing.is_empty()
     }
 
     /// Counts a connection that is let in no further, and says so now and then.
@@ -98,7 +108,7 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// Serves one connection until it is refused or relayed. Its place is given back when it has ended.
+/// Serves one connection until it is refused or relayed, or asks nothing more. Its place is given back when it has ended.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     door: Door,
@@ -109,6 +119,7 @@ pub(crate) async fn serve(
     let mut client = Client {
         journal: Journal::new(&shared, peer),
         tls_offered: door.acceptor.is_some(),
+        connected: peer,
         peer,
         proxies: door.proxies,
         reached: None,
@@ -116,7 +127,7 @@ pub(crate) async fn serve(
         place,
     };
     let _watch = PanicWatch::over(&shared, client.journal.connection());
-    // What is in force when the connection comes stays in force for it.
+    // What is in force when a request comes stays in force for it, and for the session that it becomes.
     let built = shared.built.load_full();
     let deadline = built.limits.handshake_timeout.get();
     let asked = async {
@@ -130,7 +141,7 @@ pub(crate) async fn serve(
             }
         }
         let mut stream = accept(tcp, door.acceptor).await.ok()?;
-        let head = read_head(&mut stream).await;
+        let head = read_head(&mut stream, Vec::with_capacity(1024)).await;
         Some((stream, head))
     };
     let mut stopping = shared.stopping.clone();
@@ -141,25 +152,19 @@ pub(crate) async fn serve(
         asked = timeout(deadline, asked) => asked,
     };
     let Ok(Some((stream, head))) = asked else { return };
-    match head {
-        Ok((head, early)) => {
-            #[cfg(test)]
-            crate::panics::on_purpose(&head.target);
-            if let Some(established) = client.asked(&shared, &built, stream, head, early).await {
-                shared.engine.adopt(established);
-            }
-        }
-        Err(Unread::Malformed(violation)) => client.malformed(stream, violation).await,
-        Err(Unread::NotHandedOver) => client.not_handed_over(stream).await,
-        Err(Unread::Ended) => {}
+    if let Some(established) = client.converse(&shared, built, stream, head).await {
+        shared.engine.adopt(established);
     }
 }
 
-struct Client {
-    journal: Journal,
-    tls_offered: bool,
-    /// Who connected, or for whom a proxy did.
-    peer: SocketAddr,
+/// One client's connection.
+pub(crate) struct Client {
+    pub(crate) journal: Journal,
+    pub(crate) tls_offered: bool,
+    /// Who connected, or for whom a proxy did by the PROXY protocol.
+    connected: SocketAddr,
+    /// Whose request it is: who connected, or whom a trusted proxy names.
+    pub(crate) peer: SocketAddr,
     proxies: Arc<ProxiesConfig>,
     /// The address of ours that was connected to.
     reached: Option<SocketAddr>,
@@ -181,18 +186,81 @@ struct Admitted<'a> {
 }
 
 /// A refusal on its way to the client.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     told: String,
+    /// A header line of its own.
+    header: Option<String>,
+}
+
+impl Answer {
+    pub(crate) const fn new(status: u16, told: String) -> Self {
+        Self { status, told, header: None }
+    }
+
+    /// Adds a header line.
+    pub(crate) fn with(self, header: &str) -> Self {
+        Self { header: Some(header.to_owned()), ..self }
+    }
 }
 
 impl Client {
     /// Takes a proxy's word for whom it connects; `None` where it speaks for itself.
     fn handed_over(&mut self, client: Option<SocketAddr>) {
         if let Some(client) = client {
+            self.connected = client;
             self.peer = client;
             self.journal.set_client(client);
         }
+    }
+
+    /// Answers one request after the other, until one is refused, becomes a session or says that it is the last.
+    ///
+    /// An upgrade may follow ordinary requests on the same connection: browsers open another one for it, but nothing forbids
+    /// to use the one that is there, and to close it would only cost such a client a second try.
+    async fn converse(
+        mut self,
+        shared: &Shared,
+        mut built: Arc<Built>,
+        mut stream: Stream,
+        mut head: Result<(RequestHead, Vec<u8>), Unread>,
+    ) -> Option<Established> {
+        self.reached = stream.local_address();
+        for left in (0..MOST_REQUESTS).rev() {
+            let (asked, behind) = match head {
+                Ok(read) => read,
+                Err(Unread::Malformed(violation)) => return self.malformed(stream, violation).await,
+                Err(Unread::NotHandedOver) => return self.not_handed_over(stream).await,
+                Err(Unread::Ended) => return None,
+            };
+            #[cfg(test)]
+            crate::panics::on_purpose(&asked.target);
+            let request = UpgradeRequest::judge(asked, behind.len());
+            let from = self.meet(&stream, &request.head);
+            if !request.is_plain_http() {
+                return self.asked(shared, &built, stream, request, &from, behind).await;
+            }
+            let plain = Plain { head: request.head, behind, from, may_follow: left > 0 };
+            let kept = self.pass(shared, &built, stream, plain).await?;
+            built = shared.built.load_full();
+            (stream, head) = next_request(shared, kept, built.limits.handshake_timeout.get()).await?;
+        }
+        None
+    }
+
+    /// Finds out whose request it is: a proxy may bring those of several clients on one connection.
+    fn meet(&mut self, stream: &Stream, head: &RequestHead) -> ClientAddress {
+        let tls = stream.tls_info().is_some();
+        let from = identify(&self.proxies, self.connected.ip(), tls, &head.headers);
+        self.peer = if from.ip == self.connected.ip().to_canonical() {
+            self.connected
+        } else {
+            // The port is the proxy's, not the client's.
+            SocketAddr::new(from.ip, 0)
+        };
+        self.journal.set_client(self.peer);
+        self.journal.forget_route();
+        from
     }
 
     async fn asked(
@@ -200,20 +268,13 @@ impl Client {
         shared: &Shared,
         built: &Built,
         mut stream: Stream,
-        head: RequestHead,
+        request: UpgradeRequest,
+        from: &ClientAddress,
         early: Vec<u8>,
     ) -> Option<Established> {
         let tls = stream.tls_info().is_some();
-        self.reached = stream.local_address();
-        let request = UpgradeRequest::judge(head, early.len());
-        let from = identify(&self.proxies, self.peer.ip(), tls, &request.head.headers);
-        if from.ip != self.peer.ip().to_canonical() {
-            // The port is the proxy's, not the client's.
-            self.peer = SocketAddr::new(from.ip, 0);
-            self.journal.set_client(self.peer);
-        }
         let admitted = match self.find_room(shared, built) {
-            Ok(()) => self.admit(built, &request, &from).await,
+            Ok(()) => self.admit(built, &request, from).await,
             Err(answer) => Err(answer),
         };
         let admitted = match admitted {
@@ -276,7 +337,7 @@ impl Client {
     }
 
     /// Refuses while those who are there already hold as much memory as there may be.
-    fn find_room(&self, shared: &Shared, built: &Built) -> Result<(), Answer> {
+    pub(crate) fn find_room(&self, shared: &Shared, built: &Built) -> Result<(), Answer> {
         let room = shared.admission.may_begin(&shared.budget(built));
         room.map_err(|why| {
             shared.turned_away(why);
@@ -292,14 +353,6 @@ impl Client {
         request: &UpgradeRequest,
         from: &ClientAddress,
     ) -> Result<Admitted<'a>, Answer> {
-        if request.is_plain_http() {
-            let told = if self.tls_offered && !from.tls {
-                "This endpoint speaks WebSocket over TLS: use wss://."
-            } else {
-                "This endpoint speaks WebSocket (RFC 6455): connect with a WebSocket client."
-            };
-            return Err(Answer { status: 426, told: told.to_owned() });
-        }
         // What cannot be upgraded without guessing is refused whatever the mode.
         if let Some(fatal) = request.violations.iter().find(|v| v.is_fatal()) {
             return Err(self.unreadable(fatal));
@@ -309,22 +362,17 @@ impl Client {
             target: &request.head.target,
             subprotocols: &request.protocols(),
         });
-        let route = route.map_err(|unrouted| match unrouted {
-            Unrouted::NoRoute => self.refuse_ourselves(
-                404,
-                "no route is for this host, path and sub-protocol",
-                "there is nothing here",
-            ),
-            Unrouted::Ambiguous => self.refuse_ourselves(
-                400,
-                "the path leads to another route once it is decoded",
-                "the path can be read in more than one way",
-            ),
-        })?;
+        let route = route.map_err(|unrouted| self.unrouted(unrouted))?;
         self.journal.set_route(route);
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
-        self.judge_handshake(route, &mut chain, &mut report, request, from).await?;
+        let fact = HandshakeFact {
+            request,
+            tls: from.tls,
+            tls_offered: self.tls_offered,
+            host: from.host.as_deref(),
+        };
+        self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &request.head, from).await?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
@@ -343,31 +391,25 @@ impl Client {
         Ok(Admitted { route, upstream, compression, lease, chain, user: report.user, origin, tls: from.tls })
     }
 
-    async fn judge_handshake(
+    /// Asks the guards about a handshake or a request, and the application where they want to know of it.
+    pub(crate) async fn judge(
         &self,
         route: &Route,
         chain: &mut Chain,
         report: &mut Report,
-        request: &UpgradeRequest,
+        fact: Fact<'_>,
+        head: &RequestHead,
         from: &ClientAddress,
     ) -> Result<(), Answer> {
-        let fact = || {
-            Fact::Handshake(HandshakeFact {
-                request,
-                tls: from.tls,
-                tls_offered: self.tls_offered,
-                host: from.host.as_deref(),
-            })
-        };
-        let mut outcome = chain.observe(&fact(), self.begun.elapsed(), report);
+        let mut outcome = chain.observe(&fact, self.begun.elapsed(), report);
         let result = loop {
             match outcome {
                 Outcome::Pass => break Ok(()),
                 Outcome::Stop(decided) => break Err(self.refused_by(&decided)),
                 Outcome::Ask { link, effect: Effect::ForwardAuth } => {
-                    let answer = self.ask(route, request, from).await;
+                    let answer = self.ask(route, head, from).await;
                     let now = self.begun.elapsed();
-                    outcome = chain.resume(link, &Fact::Answer(&answer), &fact(), now, report);
+                    outcome = chain.resume(link, &Fact::Answer(&answer), &fact, now, report);
                 }
             }
         };
@@ -378,12 +420,11 @@ impl Client {
     async fn ask(
         &self,
         route: &Route,
-        request: &UpgradeRequest,
+        head: &RequestHead,
         from: &ClientAddress,
     ) -> sockwarden_defend::Answer {
         match &route.forward_auth {
             Some(whom) => {
-                let head = &request.head;
                 forward_auth::ask(whom, &route.upstream_tls, &head.headers, &head.target, from.ip).await
             }
             None => sockwarden_defend::Answer::Failed("the route names nobody to ask".to_owned()),
@@ -391,7 +432,7 @@ impl Client {
     }
 
     /// Connects to the application and lets the chain judge the way there before anything is sent.
-    async fn connect(
+    pub(crate) async fn connect(
         &self,
         route: &Route,
         patience: Duration,
@@ -472,29 +513,53 @@ impl Client {
     }
 
     /// Tells a proxy that its duty is to say whom it connects.
-    async fn not_handed_over(&self, stream: Stream) {
+    async fn not_handed_over<T>(&self, stream: Stream) -> Option<T> {
         let why = ProxyProtocolError::Malformed.to_string();
         let answer = self.refuse_ourselves(400, &why, &why);
         refuse(stream, &answer, false).await;
+        None
     }
 
-    async fn malformed(&self, stream: Stream, violation: HeadViolation) {
+    async fn malformed<T>(&self, stream: Stream, violation: HeadViolation) -> Option<T> {
         let tls = stream.tls_info().is_some();
         let rule = &defences::STRICT_HANDSHAKE;
         let decision = Decision::Refuse(violation.status());
         let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
         let told = format!("The request is malformed: {violation}.\nEvent: {id}");
-        refuse(stream, &Answer { status: violation.status(), told }, tls).await;
+        refuse(stream, &Answer::new(violation.status(), told), tls).await;
+        None
+    }
+
+    /// Tells a client of ordinary HTTP that it has come to the wrong place.
+    pub(crate) fn websockets_only(&self, from: &ClientAddress) -> Answer {
+        let told = if self.tls_offered && !from.tls {
+            "This endpoint speaks WebSocket over TLS: use wss://."
+        } else {
+            "This endpoint speaks WebSocket (RFC 6455): connect with a WebSocket client."
+        };
+        Answer::new(426, told.to_owned())
+    }
+
+    pub(crate) fn unrouted(&self, why: Unrouted) -> Answer {
+        match why {
+            Unrouted::NoRoute => self.refuse_ourselves(
+                404,
+                "no route is for this host, path and sub-protocol",
+                "there is nothing here",
+            ),
+            Unrouted::Ambiguous => self.refuse_ourselves(
+                400,
+                "the path leads to another route once it is decoded",
+                "the path can be read in more than one way",
+            ),
+        }
     }
 
     fn unreadable(&self, violation: &RequestViolation) -> Answer {
         let rule = &defences::STRICT_HANDSHAKE;
         let decision = Decision::Refuse(violation.status());
         let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
-        Answer {
-            status: violation.status(),
-            told: format!("The handshake is malformed: {violation}.\nEvent: {id}"),
-        }
+        Answer::new(violation.status(), format!("The handshake is malformed: {violation}.\nEvent: {id}"))
     }
 
     fn refused_by(&self, decided: &Decided) -> Answer {
@@ -504,12 +569,12 @@ impl Client {
             Verdict::Close(closure) => (403, closure.told),
             Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (403, ""),
         };
-        Answer { status, told: format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id) }
+        Answer::new(status, format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id))
     }
 
-    fn refuse_ourselves(&self, status: u16, reason: &str, told: &str) -> Answer {
+    pub(crate) fn refuse_ourselves(&self, status: u16, reason: &str, told: &str) -> Answer {
         let id = self.journal.failure(status, reason);
-        Answer { status, told: format!("Refused: {told}.\nEvent: {id}") }
+        Answer::new(status, format!("Refused: {told}.\nEvent: {id}"))
     }
 
     /// Reports what guards in observe mode have seen.
@@ -520,11 +585,13 @@ impl Client {
     }
 }
 
-async fn refuse(mut stream: Stream, answer: &Answer, tls: bool) {
+/// Answers a refusal and ends the connection: nothing behind what was refused is read.
+pub(crate) async fn refuse(mut stream: Stream, answer: &Answer, tls: bool) {
     let mut headers = Vec::new();
+    headers.extend(answer.header.as_deref());
     match answer.status {
         401 => headers.push("WWW-Authenticate: Session"),
-        405 => headers.push("Allow: GET"),
+        405 if headers.is_empty() => headers.push("Allow: GET"),
         426 => headers.extend(["Upgrade: websocket", "Sec-WebSocket-Version: 13"]),
         _ => {}
     }
@@ -559,8 +626,7 @@ enum Unread {
 }
 
 /// Reads a request's head and what followed it in the same reads.
-async fn read_head(stream: &mut Stream) -> Result<(RequestHead, Vec<u8>), Unread> {
-    let mut buffer = Vec::with_capacity(1024);
+async fn read_head(stream: &mut Stream, mut buffer: Vec<u8>) -> Result<(RequestHead, Vec<u8>), Unread> {
     loop {
         match RequestHead::parse(&buffer, HeadLimits::default()) {
             Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
@@ -571,5 +637,30 @@ async fn read_head(stream: &mut Stream) -> Result<(RequestHead, Vec<u8>), Unread
             Ok(n) if n > 0 => {}
             Ok(_) | Err(_) => return Err(Unread::Ended),
         }
+    }
+}
+
+/// Waits for the next request on a connection that is kept, until the gateway stops.
+async fn next_request(
+    shared: &Shared,
+    kept: Kept,
+    patience: Duration,
+) -> Option<(Stream, Result<(RequestHead, Vec<u8>), Unread>)> {
+    let Kept { mut stream, mut behind, patience: idle } = kept;
+    let reading = async {
+        let has_begun = !behind.is_empty()
+            || timeout(idle, stream.read_buf(&mut behind)).await.is_ok_and(|read| read.is_ok_and(|n| n > 0));
+        if !has_begun {
+            linger(stream).await;
+            return None;
+        }
+        let head = timeout(patience, read_head(&mut stream, behind)).await.ok()?;
+        Some((stream, head))
+    };
+    let mut stopping = shared.stopping.clone();
+    tokio::select! {
+        biased;
+        () = stopping.begins() => None,
+        next = reading => next,
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use sockwarden_defend::ORDER;
 use sockwarden_model::{
     CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RouteCounters,
-    Treatment, TurnedAway, Uninspected, UpstreamCounters,
+    StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
 };
 
 /// How many copies there are of each counter. Two workers that share one are slower, not wrong.
@@ -79,6 +79,7 @@ struct OfRoute {
     /// By direction, class and treatment.
     messages: [[[AtomicU64; Treatment::ALL.len()]; MessageClass::ALL.len()]; 2],
     bytes: [AtomicU64; 2],
+    requests: [AtomicU64; StatusClass::ALL.len()],
     refused: Refusals,
     uninspected: [AtomicU64; Uninspected::ALL.len()],
 }
@@ -110,6 +111,10 @@ impl RouteTally {
         add(&self.0.here().uninspected[why.index()], more);
     }
 
+    pub(crate) fn request(&self, class: StatusClass) {
+        add(&self.0.here().requests[class.index()], 1);
+    }
+
     fn refused(&self, rule: &str) {
         add(&self.0.here().refused.0[Refusals::place(rule)], 1);
     }
@@ -135,6 +140,7 @@ impl RouteTally {
         }
         messages.retain(|message| message.count > 0);
         let uninspected = Uninspected::ALL.map(|why| (why, self.0.sum(|of| &of.uninspected[why.index()])));
+        let requests = StatusClass::ALL.map(|class| (class, self.0.sum(|of| &of.requests[class.index()])));
         RouteCounters {
             route: route.to_owned(),
             opened: self.0.sum(|of| &of.opened),
@@ -142,6 +148,7 @@ impl RouteTally {
             messages,
             bytes_from_client: self.0.sum(|of| &of.bytes[Direction::Client as usize]),
             bytes_from_server: self.0.sum(|of| &of.bytes[Direction::Server as usize]),
+            requests: requests.into_iter().filter(|(_, count)| *count > 0).collect(),
             refused: Refusals::named(|place| self.0.sum(|of| &of.refused.0[place])),
             uninspected: uninspected.into_iter().filter(|(_, count)| *count > 0).collect(),
             upstream: UpstreamCounters::default(),

@@ -11,6 +11,7 @@ use sockwarden_defend::defences::{
 use crate::{
     compression::{CompressionKind, InflateConfig},
     liveness::TimeoutsConfig,
+    pass_through::HttpLimitsConfig,
 };
 
 /// What a route has that does not say otherwise, key by key.
@@ -19,6 +20,8 @@ use crate::{
 pub struct DefaultsConfig {
     /// Asks the application about each caller; inherited by routes with `auth = "forward"`.
     pub forward_auth: Option<ForwardAuthConfig>,
+    /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
+    pub http_limits: Option<HttpLimitsConfig>,
     /// Refuses clients without TLS where the listener has a certificate.
     pub tls_required: Option<TlsRequiredConfig>,
     /// Refuses handshakes that break RFC 6455.

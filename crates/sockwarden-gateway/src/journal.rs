@@ -9,7 +9,7 @@ use std::{
 use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
 use sockwarden_model::{
     CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, Notice, NoticeEvent,
-    OpenEvent, Rule, Severity, Traffic, VerdictEvent, printable,
+    OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
 };
 use sockwarden_net::random_u64;
 
@@ -58,6 +58,16 @@ impl Journal {
 
     pub(crate) fn set_route(&mut self, route: &Route) {
         self.route = Some((Arc::clone(&route.name), Arc::clone(&route.tally)));
+    }
+
+    /// Forgets the route of the request before.
+    pub(crate) fn forget_route(&mut self) {
+        self.route = None;
+    }
+
+    /// Reports that an ordinary request was answered.
+    pub(crate) fn request(&self, event: RequestEvent) {
+        self.events.send(Event::Request(event));
     }
 
     /// Notes what was agreed with the client.

@@ -210,7 +210,11 @@ mod tests {
             .try_iter()
             .map(|event| match event {
                 Event::Audit(audit) => (audit.by.role, audit.action),
-                other @ (Event::Open(_) | Event::Close(_) | Event::Verdict(_) | Event::Notice(_)) => {
+                other @ (Event::Open(_)
+                | Event::Close(_)
+                | Event::Verdict(_)
+                | Event::Notice(_)
+                | Event::Request(_)) => {
                     panic!("{other:?}")
                 }
             })

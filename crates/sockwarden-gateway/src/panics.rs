@@ -106,9 +106,12 @@ mod tests {
             .try_iter()
             .filter_map(|event| match event {
                 Event::Notice(notice) if notice.notice == Notice::Panicked => Some(notice.detail),
-                Event::Notice(_) | Event::Open(_) | Event::Close(_) | Event::Verdict(_) | Event::Audit(_) => {
-                    None
-                }
+                Event::Notice(_)
+                | Event::Open(_)
+                | Event::Close(_)
+                | Event::Request(_)
+                | Event::Verdict(_)
+                | Event::Audit(_) => None,
             })
             .collect();
         assert_eq!(notices.len(), 6);

@@ -162,6 +162,16 @@ pub(crate) fn choose<'m>(
     written.ok_or(Unrouted::NoRoute)
 }
 
+/// Tells whether a path, as it is written or decoded, lies in the part of every site that is the gateway's own.
+pub(crate) fn is_reserved(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let written = path.strip_prefix('/').unwrap_or(path);
+    [written, &plain(written)].iter().any(|path| {
+        let mut segments = path.split('/');
+        (segments.next(), segments.next()) == (Some(".well-known"), Some("sockwarden"))
+    })
+}
+
 /// A request, prepared to be compared with many routes.
 struct Request<'a> {
     host: Option<String>,
@@ -518,6 +528,21 @@ mod tests {
         check(&protocols, "/x Chat.v1", "/");
         check(&protocols, "/x", "/");
         check(&protocols, "/admin chat.v1", "/admin");
+    }
+
+    #[test]
+    fn the_gateways_own_paths_are_known_however_they_are_written() {
+        let check = |target: &str, expected| assert_eq!(is_reserved(target), expected, "{target}");
+        check("/.well-known/sockwarden", true);
+        check("/.well-known/sockwarden/ticket?a", true);
+        check("/%2ewell-known/%73ockwarden/ticket", true);
+        check("//.well-known//sockwarden/ticket", true);
+        check("/a/../.well-known/sockwarden;b/ticket", true);
+        check("/.well-known\\sockwarden/ticket", true);
+        check("/.well-known/sockwarden2", false);
+        check("/.well-known/security.txt", false);
+        check("/a/.well-known/sockwarden", false);
+        check("/?/.well-known/sockwarden", false);
     }
 
     #[test]

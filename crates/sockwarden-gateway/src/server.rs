@@ -29,6 +29,7 @@ use crate::{
     journal::notice,
     lifecycle::{CONFIGURATION_CHANGED, ChangedRoutes, DrainConfig, ReloadConfig, dismiss},
     modes::Modes,
+    pass_through::Passing,
     sockets::{Inherited, Sockets, adopt, bind},
     stopping::Stopping,
 };
@@ -136,6 +137,7 @@ impl Gateway {
                 registry: Arc::default(),
                 tally: Arc::default(),
                 modes: Modes::default(),
+                passing: Passing::default(),
                 draining: AtomicBool::new(false),
                 engine,
                 admission,
@@ -238,10 +240,10 @@ impl Gateway {
     }
 
     /// Ends in order: withdraws readiness, waits, stops accepting, closes every session within a window, and cuts off what
-    /// has not closed a while after it.
+    /// has not closed a while after it. Ordinary requests that are under way are answered, as far as that time allows.
     pub async fn drain(mut self, config: &DrainConfig) {
         self.withdraw();
-        if !self.shared.registry.is_empty() {
+        if !self.shared.is_idle() {
             tokio::time::sleep(config.delay.get()).await;
         }
         let listeners = std::mem::take(&mut self.listeners);
@@ -250,14 +252,14 @@ impl Gateway {
         let window = if sessions.is_empty() { Duration::ZERO } else { config.window.get() };
         dismiss(sessions, window, config.code.code(), "the gateway restarts").await;
         let grace = Instant::now() + config.grace.get();
-        while !self.shared.registry.is_empty() && Instant::now() < grace {
+        while !self.shared.is_idle() && Instant::now() < grace {
             // A handshake that was under way when listening ended may have become a session since.
             let late = self.shared.registry.pick(|_| true);
             dismiss(late, Duration::ZERO, config.code.code(), "the gateway restarts").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // What is left has had its time: dropping the gateway cuts it off.
-        if self.shared.registry.is_empty() {
+        if self.shared.is_idle() {
             self.stop().await;
         }
     }

@@ -207,6 +207,29 @@ pub(crate) struct Caller<'a> {
     pub(crate) added: &'a [AddedHeader],
 }
 
+/// Who asks, as far as a request of any kind tells the application.
+pub(crate) struct Told<'a> {
+    pub(crate) from: &'a ClientAddress,
+    pub(crate) user: Option<&'a str>,
+    /// What the route adds, instead of what the client sent of the same name.
+    pub(crate) added: &'a [AddedHeader],
+}
+
+impl Told<'_> {
+    /// Gives what the route adds and what only we may say.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
+        let added = self.added.iter().map(|added| (added.name.clone(), added.value.expose().into()));
+        let user = self.user.filter(|user| user.bytes().all(|b| matches!(b, 0x20..=0x7e)));
+        let ours = [
+            ("X-Forwarded-For", Some(self.from.ip.to_string())),
+            ("X-Forwarded-Proto", Some(if self.from.tls { "https" } else { "http" }.to_owned())),
+            ("X-Forwarded-Host", Some(self.from.host.clone().unwrap_or_default())),
+            ("Sockwarden-User", user.map(str::to_owned)),
+        ];
+        added.chain(ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into_bytes()))))
+    }
+}
+
 /// Does the handshake on a connection to the application and verifies its answer.
 pub(crate) async fn upgrade(
     mut stream: Stream,
@@ -261,20 +284,13 @@ fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     handshake.protocols = caller.request.protocols();
     handshake.extensions.clone_from(&caller.extensions);
     handshake.headers = passed_on(&head.headers, caller.added);
-    let added = caller.added.iter().map(|added| (added.name.clone(), added.value.expose().into()));
-    handshake.headers.extend(added);
-    let mut add =
-        |name: &str, value: &str| handshake.headers.push((name.to_owned(), value.as_bytes().to_vec()));
-    add("X-Forwarded-For", &caller.from.ip.to_string());
-    add("X-Forwarded-Proto", if caller.from.tls { "https" } else { "http" });
-    add("X-Forwarded-Host", host);
-    if let Some(user) = caller.user.filter(|user| user.bytes().all(|b| matches!(b, 0x20..=0x7e))) {
-        add("Sockwarden-User", user);
-    }
+    let told = Told { from: caller.from, user: caller.user, added: caller.added };
+    handshake.headers.extend(told.headers());
     handshake
 }
 
-fn passed_on(headers: &Headers, added: &[AddedHeader]) -> Vec<(String, Vec<u8>)> {
+/// Gives those of a client's headers that the application may see.
+pub(crate) fn passed_on(headers: &Headers, added: &[AddedHeader]) -> Vec<(String, Vec<u8>)> {
     // A client may name further headers of its hop in Connection (RFC 9110 §7.6.1).
     headers
         .0

@@ -38,7 +38,9 @@ pub struct RouteCounters {
     pub bytes_from_client: u64,
     /// Payload bytes of the application's messages that were forwarded.
     pub bytes_from_server: u64,
-    /// Handshakes that were refused, by the rule that refused them; `gateway` for none. Only those that are not zero.
+    /// Ordinary requests that were passed on, by the class of the application's status; only those that are not zero.
+    pub requests: Vec<(StatusClass, u64)>,
+    /// Handshakes and requests that were refused, by the rule that refused them; `gateway` for none. Only those that are not zero.
     pub refused: Vec<(String, u64)>,
     /// Messages that were forwarded without every inspection; only those that are not zero.
     pub uninspected: Vec<(Uninspected, u64)>,
@@ -131,6 +133,35 @@ labels! {
     Uninspected {
         /// A defence that judges messages is off.
         DefenceOff = "defence-off",
+    }
+}
+
+labels! {
+    /// What a status of HTTP says, by its first digit.
+    StatusClass {
+        /// It worked.
+        Success = "2xx",
+        /// It is elsewhere, or has not changed.
+        Redirection = "3xx",
+        /// The client did something wrong.
+        ClientError = "4xx",
+        /// The application did something wrong.
+        ServerError = "5xx",
+        /// No class that there is.
+        Other = "other",
+    }
+}
+
+impl StatusClass {
+    /// Gives the class of a final status.
+    pub const fn of(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Success,
+            300..=399 => Self::Redirection,
+            400..=499 => Self::ClientError,
+            500..=599 => Self::ServerError,
+            _ => Self::Other,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a gateway reports: one record when a connection opens, one when it closes, one per verdict other than pass, one
-//! per order of an operator.
+//! per ordinary request that was passed on, one per order of an operator.
 //!
 //! Events never hold payloads, cookies, tickets or authorisation headers.
 
@@ -109,6 +109,8 @@ pub enum Event {
     Open(OpenEvent),
     /// A connection that was open has ended.
     Close(CloseEvent),
+    /// An ordinary HTTP request was passed on and the application answered it.
+    Request(RequestEvent),
     /// A defence decided something other than pass.
     Verdict(VerdictEvent),
     /// Something happened to the gateway itself.
@@ -243,6 +245,35 @@ pub struct Traffic {
     pub inspected_messages: u64,
     /// Their payload.
     pub inspected_bytes: u64,
+}
+
+/// An ordinary HTTP request was passed on and answered. What it asked for is its path: no query, header or body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestEvent {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Names the connection in all its events.
+    pub connection: EventId,
+    /// The route that it came by.
+    pub route: String,
+    /// The client's address and port.
+    pub client: String,
+    /// Who the application says the client is, where authentication was asked for.
+    pub user: Option<String>,
+    /// The method, escaped and cut.
+    pub method: String,
+    /// The path without its query, escaped and cut.
+    pub path: String,
+    /// The status of the application's answer.
+    pub status: u16,
+    /// Whether the answer was passed on to its end.
+    pub complete: bool,
+    /// Milliseconds from the request's head to the end of the answer.
+    pub duration_ms: u64,
+    /// Bytes of the request's body that were passed on.
+    pub bytes_from_client: u64,
+    /// Bytes of the answer's body that were passed on.
+    pub bytes_from_server: u64,
 }
 
 /// A defence decided something other than pass.

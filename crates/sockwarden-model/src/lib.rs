@@ -23,12 +23,12 @@ pub use control::{
     Readiness, RouteState, Session, SessionPage, SessionQuery, SessionState,
 };
 pub use counters::{
-    CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, Treatment,
-    TurnedAway, Uninspected, UpstreamCounters,
+    CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, StatusClass,
+    Treatment, TurnedAway, Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
-    OpenEvent, Traffic, VerdictEvent, event_channel,
+    OpenEvent, RequestEvent, Traffic, VerdictEvent, event_channel,
 };
 pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;

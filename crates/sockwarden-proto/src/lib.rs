@@ -5,6 +5,7 @@
 //! Nothing here waits, opens, reads a clock or draws a random number: mask keys come through [`MaskKeys`].
 //!
 //! - [`handshake`] reads, judges and builds the opening handshake of both roles.
+//! - [`http`] tells where ordinary HTTP/1 messages end, and takes their bodies apart.
 //! - [`deflate`] negotiates permessage-deflate (RFC 7692), inflates within limits and compresses.
 //! - [`FrameHeader`] is one frame's header, [`RawFrame`] writes any frame whatsoever.
 //! - [`Receiver`] turns bytes into [`Fact`]s; [`Transmitter`] turns messages into bytes; [`Session`] joins both and does
@@ -33,6 +34,7 @@ mod close;
 pub mod deflate;
 mod frame;
 pub mod handshake;
+pub mod http;
 mod mask;
 mod opcode;
 mod origin;

@@ -32,14 +32,24 @@ pub fn find(path: &Path, id: EventId) -> Result<Option<Found>, LogError> {
     let mut verdict = None;
     scan(path, |event| match event {
         Event::Verdict(found) if found.id == id => verdict = Some(found),
-        Event::Verdict(_) | Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
+        Event::Verdict(_)
+        | Event::Open(_)
+        | Event::Close(_)
+        | Event::Request(_)
+        | Event::Notice(_)
+        | Event::Audit(_) => {}
     })?;
     let Some(verdict) = verdict else { return Ok(None) };
     let mut found = Found { verdict, open: None, close: None };
     scan(path, |event| match event {
         Event::Open(open) if open.connection == found.verdict.connection => found.open = Some(open),
         Event::Close(close) if close.connection == found.verdict.connection => found.close = Some(close),
-        Event::Verdict(_) | Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
+        Event::Verdict(_)
+        | Event::Open(_)
+        | Event::Close(_)
+        | Event::Request(_)
+        | Event::Notice(_)
+        | Event::Audit(_) => {}
     })?;
     Ok(Some(found))
 }

@@ -223,7 +223,11 @@ impl Stage {
             loop {
                 let found = self.log.lock().unwrap().iter().find_map(|event| match event {
                     Event::Audit(audit) => wanted(audit.by.role, &audit.action),
-                    Event::Open(_) | Event::Close(_) | Event::Verdict(_) | Event::Notice(_) => None,
+                    Event::Open(_)
+                    | Event::Close(_)
+                    | Event::Verdict(_)
+                    | Event::Notice(_)
+                    | Event::Request(_) => None,
                 });
                 if let Some(found) = found {
                     return found;

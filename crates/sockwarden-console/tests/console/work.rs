@@ -142,7 +142,11 @@ async fn a_session_is_listed_shown_and_closed() {
         loop {
             let found = stage.log.lock().unwrap().iter().find_map(|event| match event {
                 Event::Close(close) => Some((close.connection.to_string(), close.code, close.initiator)),
-                Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
+                Event::Open(_)
+                | Event::Verdict(_)
+                | Event::Notice(_)
+                | Event::Request(_)
+                | Event::Audit(_) => None,
             });
             if let Some(found) = found {
                 return found;

@@ -15,6 +15,9 @@ rule! {
     /// An answer of 2xx lets the caller in, and a configured header of it names the user; 401 and 403 are passed on; anything
     /// else, and no answer in time, refuses with 503. Nothing reaches the application's WebSocket before.
     ///
+    /// On a route with `http = "pass"` every ordinary request is asked about in the same way, so that a page which is to be
+    /// seen by strangers (the login itself) needs a route of its own.
+    ///
     /// # Why is this bad
     /// The WebSocket protocol authenticates nobody. An endpoint that does not check the session in the handshake answers
     /// whoever connects, and everything behind it is public.
@@ -98,7 +101,7 @@ impl Defence for ForwardAuth {
 impl Guard for ForwardAuth {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
-            Fact::Handshake(_) => Verdict::Ask(Effect::ForwardAuth),
+            Fact::Handshake(_) | Fact::Request(_) => Verdict::Ask(Effect::ForwardAuth),
             Fact::Answer(Answer::ForwardAuth { status: 200..=299, user }) => {
                 Verdict::Identified { user: user.clone() }
             }

@@ -212,9 +212,11 @@ impl Guard for FrameLimits {
         match fact {
             Fact::Frame { direction, header } => self.judge(*direction, header, now),
             Fact::Inflated { direction, length } => self.judge_inflated(*direction, *length),
-            Fact::Handshake(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Violation { .. } => {
-                Verdict::Pass
-            }
+            Fact::Handshake(_)
+            | Fact::Request(_)
+            | Fact::Answer(_)
+            | Fact::Upstream(_)
+            | Fact::Violation { .. } => Verdict::Pass,
         }
     }
 }

@@ -5,15 +5,18 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_model::{Mode, Rule, printable, rule};
-use sockwarden_proto::{Origin, OriginHeader};
+use sockwarden_proto::{Origin, OriginHeader, handshake::Headers};
 
-use crate::{Defence, Fact, Guard, HandshakeFact, Refusal, Verdict};
+use crate::{Defence, Fact, Guard, HandshakeFact, Refusal, RequestFact, Verdict};
 
 rule! {
     /// # What it does
     /// Compares the Origin header by scheme, host and port with the origins that the route allows; without such a list, with
     /// the handshake's own Host. Another origin is refused with 403, and so are `null` and what no browser would send, unless
     /// the route says otherwise. A missing Origin is allowed by default: only clients other than browsers leave it out.
+    ///
+    /// On a route with `http = "pass"` it judges ordinary requests whose method may change something (any but GET, HEAD and
+    /// OPTIONS) in the same way. What a GET does, and what other origins may read (CORS), stays the application's business.
     ///
     /// The header is advisory. It protects a browser's user from other sites' pages; any other client sets it at will, so it
     /// never authenticates anybody.
@@ -137,9 +140,8 @@ impl OriginPolicy {
         Self { config: std::sync::Arc::new(config.clone()) }
     }
 
-    /// Tells what is wrong with a handshake's Origin.
-    fn objection(&self, handshake: &HandshakeFact<'_>) -> Option<String> {
-        let headers = &handshake.request.head.headers;
+    /// Tells what is wrong with the Origin of a handshake or a request.
+    fn objection(&self, headers: &Headers, tls: bool, host: Option<&str>) -> Option<String> {
         let Some(value) = headers.first("origin") else {
             return (!self.config.allow_missing).then(|| "there is no Origin".to_owned());
         };
@@ -147,8 +149,8 @@ impl OriginPolicy {
             OriginHeader::Null => self.config.allow_null,
             OriginHeader::Malformed => false,
             OriginHeader::Origin(origin) if self.config.allow.is_empty() => {
-                let scheme = if handshake.tls { "https" } else { "http" };
-                let host = handshake.host.unwrap_or_default();
+                let scheme = if tls { "https" } else { "http" };
+                let host = host.unwrap_or_default();
                 format!("{scheme}://{host}").parse() == Ok(origin)
             }
             OriginHeader::Origin(origin) => self.config.allow.iter().any(|pattern| pattern.allows(&origin)),
@@ -170,14 +172,14 @@ impl Defence for OriginPolicy {
 impl Guard for OriginPolicy {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
-            Fact::Handshake(handshake) => match self.objection(handshake) {
-                None => Verdict::Pass,
-                Some(reason) => Verdict::Refuse(Refusal {
-                    status: 403,
-                    reason,
-                    told: "pages of this origin may not connect",
-                }),
-            },
+            Fact::Handshake(HandshakeFact { request, tls, host, .. }) => refuse(
+                self.objection(&request.head.headers, *tls, *host),
+                "pages of this origin may not connect",
+            ),
+            Fact::Request(RequestFact { head, .. }) if is_safe(&head.method) => Verdict::Pass,
+            Fact::Request(RequestFact { head, tls, host, .. }) => {
+                refuse(self.objection(&head.headers, *tls, *host), "pages of this origin may not send that")
+            }
             Fact::Answer(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
@@ -187,8 +189,19 @@ impl Guard for OriginPolicy {
     }
 }
 
+fn refuse(objection: Option<String>, told: &'static str) -> Verdict {
+    objection.map_or(Verdict::Pass, |reason| Verdict::Refuse(Refusal { status: 403, reason, told }))
+}
+
+/// Tells whether a method changes nothing, where an application keeps to RFC 9110 §9.2.1.
+fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
+}
+
 #[cfg(test)]
 mod tests {
+    use sockwarden_proto::handshake::Header;
+
     use super::*;
     use crate::defences::samples::{self, request};
 
@@ -242,5 +255,29 @@ mod tests {
             OriginPolicyConfig { allow_missing: false, allow_null: true, ..OriginPolicyConfig::default() };
         assert!(refuses(&config, true, ""));
         assert!(!refuses(&config, true, "Origin: null\r\n"));
+    }
+
+    #[test]
+    fn a_request_that_may_change_something_is_judged_like_a_handshake() {
+        let check = |method: &str, origin: &str, refused: bool| {
+            let request = samples::altered("GET", method);
+            let mut head = request.head;
+            if !origin.is_empty() {
+                head.headers.0.push(Header { name: "Origin".to_owned(), value: origin.into() });
+            }
+            let fact = RequestFact { head: &head, tls: true, tls_offered: true, host: Some("app.example") };
+            let verdict = OriginPolicy::new(&OriginPolicyConfig::default())
+                .observe(&Fact::Request(fact), Duration::ZERO);
+            assert_eq!(verdict != Verdict::Pass, refused, "{method} from {origin}");
+        };
+        for safe in ["GET", "HEAD", "OPTIONS"] {
+            check(safe, "https://evil.example", false);
+        }
+        for method in ["POST", "PUT", "PATCH", "DELETE", "get", "ANYTHING"] {
+            check(method, "https://app.example", false);
+            check(method, "", false);
+            check(method, "https://evil.example", true);
+            check(method, "null", true);
+        }
     }
 }

@@ -76,6 +76,7 @@ impl Guard for ProtocolRules {
             }),
             Fact::Handshake(_)
             | Fact::Answer(_)
+            | Fact::Request(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. } => Verdict::Pass,

@@ -15,7 +15,9 @@ rule! {
     /// answer is 400, or 426 where an upgrade or another version would do, and closes the connection.
     ///
     /// What cannot be upgraded without guessing (a repeated key or Host, an announced body, a target that is no path, a
-    /// head that two readers could read differently) is refused even where this defence is off.
+    /// head that two readers could read differently) is refused even where this defence is off. So is an ordinary request on
+    /// a route with `http = "pass"` whose head or body could be read in two ways: two lengths, a length beside a transfer
+    /// coding, a chunk with an extension. RFC 6455 says nothing about such requests, so its other rules do not judge them.
     ///
     /// # Why is this bad
     /// Where two parties read one handshake differently, a request can be smuggled past the first: it believes that a
@@ -79,7 +81,9 @@ impl Guard for StrictHandshake {
                     told: "the handshake does not conform to RFC 6455",
                 }),
             },
-            Fact::Answer(_)
+            // Whether a request can be read in one way only is judged before it is one, whatever the mode.
+            Fact::Request(_)
+            | Fact::Answer(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }

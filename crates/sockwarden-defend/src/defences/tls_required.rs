@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_model::{Mode, Rule, rule};
 
-use crate::{Defence, Fact, Guard, HandshakeFact, Refusal, Verdict};
+use crate::{Defence, Fact, Guard, HandshakeFact, Refusal, RequestFact, Verdict};
 
 rule! {
     /// # What it does
     /// Refuses a handshake that arrives without TLS at a listener that has a certificate. The refusal (403) says in words
     /// that the endpoint is `wss://` only; nothing of the request reaches the application, and every answer over TLS
-    /// carries `Strict-Transport-Security`.
+    /// carries `Strict-Transport-Security`. On a route with `http = "pass"` an ordinary request is refused alike, save that a
+    /// GET or HEAD is redirected (308) to the same address under `https://`.
     ///
     /// A listener without a certificate starts on a loopback address only, unless `--insecure-plaintext` is said.
     ///
@@ -71,6 +72,14 @@ impl Defence for TlsRequired {
 impl Guard for TlsRequired {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
+            Fact::Request(RequestFact { head, tls: false, tls_offered: true, .. }) => {
+                Verdict::Refuse(Refusal {
+                    // What brings a body has been read on the way already: it is not to be sent a second time in silence.
+                    status: if matches!(head.method.as_str(), "GET" | "HEAD") { 308 } else { 403 },
+                    reason: "the request came without TLS".to_owned(),
+                    told: "this site is reached over TLS only: use https://",
+                })
+            }
             Fact::Handshake(HandshakeFact { tls: false, tls_offered: true, .. }) => {
                 Verdict::Refuse(Refusal {
                     status: 403,
@@ -79,6 +88,7 @@ impl Guard for TlsRequired {
                 })
             }
             Fact::Handshake(_)
+            | Fact::Request(_)
             | Fact::Answer(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
@@ -99,6 +109,14 @@ mod tests {
             let request = request("");
             let fact = Fact::Handshake(HandshakeFact { tls, tls_offered, ..samples::handshake(&request) });
             let verdict = TlsRequired.observe(&fact, Duration::ZERO);
+            assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
+            let fact = RequestFact { head: &request.head, tls, tls_offered, host: None };
+            let verdict = TlsRequired.observe(&Fact::Request(fact), Duration::ZERO);
+            assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 308, .. })), refused);
+            let mut head = request.head.clone();
+            head.method = "POST".to_owned();
+            let fact = RequestFact { head: &head, tls, tls_offered, host: None };
+            let verdict = TlsRequired.observe(&Fact::Request(fact), Duration::ZERO);
             assert_eq!(matches!(verdict, Verdict::Refuse(Refusal { status: 403, .. })), refused);
         };
         check(false, true, true);

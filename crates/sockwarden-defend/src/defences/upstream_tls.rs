@@ -88,6 +88,7 @@ impl Guard for UpstreamTls {
                 "the upstream is cleartext beyond this machine".to_owned()
             }
             Fact::Upstream(_)
+            | Fact::Request(_)
             | Fact::Handshake(_)
             | Fact::Answer(_)
             | Fact::Frame { .. }

@@ -40,7 +40,11 @@ async fn noticed(stage: &Stage) -> Notice {
             for event in stage.events() {
                 match event {
                     Event::Notice(event) => return event.notice,
-                    Event::Open(_) | Event::Close(_) | Event::Verdict(_) | Event::Audit(_) => {}
+                    Event::Open(_)
+                    | Event::Close(_)
+                    | Event::Request(_)
+                    | Event::Verdict(_)
+                    | Event::Audit(_) => {}
                 }
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -13,7 +13,11 @@ async fn ending(stage: &Stage) -> (u16, Initiator, Traffic, Traffic) {
                     Event::Close(close) => {
                         return (close.code, close.initiator, close.from_client, close.from_server);
                     }
-                    Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => {}
+                    Event::Open(_)
+                    | Event::Verdict(_)
+                    | Event::Notice(_)
+                    | Event::Request(_)
+                    | Event::Audit(_) => {}
                 }
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -87,7 +91,9 @@ async fn a_gateway_that_stops_tells_both_sides_and_reports_the_end() {
         .iter()
         .filter_map(|event| match event {
             Event::Close(close) => Some((close.code, close.initiator, close.from_client)),
-            Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
+            Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Request(_) | Event::Audit(_) => {
+                None
+            }
         })
         .collect();
     assert_eq!(closes, [(1001, Initiator::Gateway, inspected(1, 14))]);

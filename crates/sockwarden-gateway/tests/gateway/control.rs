@@ -115,14 +115,16 @@ async fn a_session_is_closed_by_order_on_both_sides_and_the_log_says_by_whom() {
         .iter()
         .filter_map(|event| match event {
             Event::Close(close) => Some((close.connection, close.code, close.initiator)),
-            Event::Open(_) | Event::Verdict(_) | Event::Audit(_) | Event::Notice(_) => None,
+            Event::Open(_) | Event::Verdict(_) | Event::Audit(_) | Event::Notice(_) | Event::Request(_) => {
+                None
+            }
         })
         .collect();
     assert_eq!(ended, [(first.id, 4003, Initiator::Operator)]);
     let action = Action::CloseSession { connection: first.id, code: 4003, reason: "by order".to_owned() };
     let audited = |event: &Event| match event {
         Event::Audit(audit) => audit.by == operator() && audit.action == action,
-        Event::Open(_) | Event::Verdict(_) | Event::Close(_) | Event::Notice(_) => false,
+        Event::Open(_) | Event::Verdict(_) | Event::Close(_) | Event::Notice(_) | Event::Request(_) => false,
     };
     assert_eq!(events.iter().filter(|event| audited(event)).count(), 1);
 }
@@ -202,7 +204,9 @@ async fn break_glass_lets_a_message_pass_on_a_live_socket_and_ends_by_itself() {
         .into_iter()
         .filter_map(|event| match event {
             Event::Audit(audit) => Some((audit.by.role, audit.action)),
-            Event::Open(_) | Event::Verdict(_) | Event::Close(_) | Event::Notice(_) => None,
+            Event::Open(_) | Event::Verdict(_) | Event::Close(_) | Event::Notice(_) | Event::Request(_) => {
+                None
+            }
         })
         .collect();
     let (route, rule) = ("app".to_owned(), "frame-limits".to_owned());

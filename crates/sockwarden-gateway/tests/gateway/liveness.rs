@@ -73,7 +73,9 @@ async fn idle_and_old_connections_are_closed_with_1001_on_both_sides() {
         assert_eq!(app.close_seen().await.map(|(code, _)| code), Some(1001));
         let ended = stage.events().into_iter().find_map(|event| match event {
             Event::Close(close) => Some(close.initiator),
-            Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Audit(_) => None,
+            Event::Open(_) | Event::Verdict(_) | Event::Notice(_) | Event::Request(_) | Event::Audit(_) => {
+                None
+            }
         });
         assert_eq!(ended.unwrap_or(Initiator::Gateway), Initiator::Gateway);
     }

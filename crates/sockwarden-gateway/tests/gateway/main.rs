@@ -9,6 +9,7 @@ mod compression;
 mod control;
 mod defences;
 mod handshake;
+mod http;
 mod liveness;
 mod patience;
 mod proxies;

@@ -17,7 +17,7 @@ async fn through(proxies: ProxiesConfig, bytes: String) -> (u16, String, String)
     let logged = stage.events().into_iter().find_map(|event| match event {
         Event::Open(open) => Some(open.client),
         Event::Verdict(verdict) => Some(verdict.client),
-        Event::Close(_) | Event::Notice(_) | Event::Audit(_) => None,
+        Event::Close(_) | Event::Notice(_) | Event::Request(_) | Event::Audit(_) => None,
     });
     let told = app.seen().into_iter().find_map(|seen| match seen {
         Seen::Headers(headers) => {

@@ -12,7 +12,7 @@ async fn taken(stage: &Stage, target: &str, headers: &str) -> (u16, String) {
     let route = stage.events().into_iter().find_map(|event| match event {
         Event::Open(open) => Some(open.route),
         Event::Verdict(verdict) => Some(verdict.route),
-        Event::Close(_) | Event::Notice(_) | Event::Audit(_) => None,
+        Event::Close(_) | Event::Notice(_) | Event::Request(_) | Event::Audit(_) => None,
     });
     (status, route.unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockwarden_gateway::{AuthKind, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
+use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
 use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
@@ -245,6 +245,11 @@ impl Stage {
         self.events.try_iter().collect()
     }
 
+    /// Ends the gateway in order.
+    pub(crate) async fn drain(self, config: DrainConfig) {
+        self.gateway.drain(&config).await;
+    }
+
     /// Gives every event so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events.try_iter().collect()
@@ -257,7 +262,11 @@ impl Stage {
                 for event in self.events.try_iter() {
                     match event {
                         Event::Verdict(verdict) => return verdict,
-                        Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
+                        Event::Open(_)
+                        | Event::Close(_)
+                        | Event::Notice(_)
+                        | Event::Request(_)
+                        | Event::Audit(_) => {}
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;

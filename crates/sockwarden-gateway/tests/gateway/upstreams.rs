@@ -162,7 +162,7 @@ async fn ask(stage: &Stage) -> (u16, TcpStream) {
 fn notices(events: &[Event]) -> Vec<Notice> {
     let noticed = events.iter().filter_map(|event| match event {
         Event::Notice(notice) => Some(notice.notice),
-        Event::Open(_) | Event::Close(_) | Event::Verdict(_) | Event::Audit(_) => None,
+        Event::Open(_) | Event::Close(_) | Event::Request(_) | Event::Verdict(_) | Event::Audit(_) => None,
     });
     noticed.collect()
 }

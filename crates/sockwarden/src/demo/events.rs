@@ -31,7 +31,8 @@ impl EventLog {
                 Event::Verdict(verdict) => {
                     verdicts.insert(verdict.id, verdict);
                 }
-                Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Audit(_) => {}
+                Event::Open(_) | Event::Close(_) | Event::Notice(_) | Event::Request(_) | Event::Audit(_) => {
+                }
             }
         }
         verdicts.get(&id).cloned()
