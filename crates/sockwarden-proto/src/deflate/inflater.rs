@@ -4,7 +4,7 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::WindowBits;
+use super::spare;
 
 /// What a sender has cut off the end of a message (RFC 7692 §7.2.1): an empty block without compression, but for its header.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
@@ -149,8 +149,10 @@ impl Inflater {
         };
         if done && last {
             (self.announced, self.produced, self.phase) = (0, 0, Phase::Blocks);
-            if !self.takeover {
-                self.stream = None;
+            if !self.takeover
+                && let Some(stream) = self.stream.take()
+            {
+                spare::give(stream);
             }
         }
         Inflated::Bytes { taken, bytes: &buffer[..if room == 0 { 0 } else { written }], done }
@@ -158,7 +160,7 @@ impl Inflater {
 
     /// Reads payload until it is used up, `out` is full or something is wrong; tells how much was taken and written.
     fn step(&mut self, payload: &[u8], last: bool, out: &mut [u8]) -> (usize, usize, Step) {
-        let stream = self.stream.get_or_insert_with(|| Box::new(Inflate::new(false, WindowBits::MAX.get())));
+        let stream = self.stream.get_or_insert_with(spare::stream);
         let (mut taken, mut written) = (0, 0);
         if self.phase == Phase::Blocks {
             let run = run(stream, payload, out, InflateFlush::NoFlush);
@@ -280,7 +282,7 @@ fn ends_between_blocks(stream: &mut Inflate, out: &mut [u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::WindowBits, *};
 
     const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
 
@@ -392,7 +394,7 @@ mod tests {
     fn each_limit_is_exact_and_a_failure_is_for_ever() {
         let payload = |length: usize| {
             let mut out = Vec::new();
-            super::super::Deflater::new(true, WindowBits::MAX).deflate(&vec![b'x'; length], &mut out);
+            crate::deflate::Deflater::new(true, WindowBits::MAX).deflate(&vec![b'x'; length], &mut out);
             out
         };
         let check = |length: usize, limits: InflateLimits, expected: Result<usize, Inflated<'static>>| {
