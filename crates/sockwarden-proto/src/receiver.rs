@@ -428,6 +428,7 @@ impl Receiver {
             }
             Inflated::TooBig => Violation::InflatedTooBig { limit: limits.output },
             Inflated::RatioExceeded => Violation::RatioExceeded { limit: limits.ratio },
+            Inflated::OverheadExceeded => Violation::OverheadExceeded { limit: limits.overhead },
             Inflated::Corrupt => Violation::CorruptDeflate,
             Inflated::AfterFinalBlock => Violation::AfterFinalBlock,
         };

@@ -80,7 +80,7 @@ async fn echo(mut tcp: TcpStream, answer: Option<&'static str>, record: Arc<Mute
         head.truncate(head.len() - 2);
         head.extend_from_slice(format!("Sec-WebSocket-Extensions: {answer}\r\n\r\n").as_bytes());
         if let Some(agreement) = agreed(answer) {
-            let limits = InflateLimits { output: 1 << 26, ratio: 2000, ratio_floor: 0 };
+            let limits = InflateLimits { output: 1 << 26, ratio: 2000, ..InflateLimits::default() };
             session = session
                 .with_inflater(agreement.inflater(Role::Server, limits))
                 .with_deflater(agreement.deflater(Role::Server));
