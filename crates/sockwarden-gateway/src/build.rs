@@ -341,6 +341,8 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
             "with 0 no connection could be closed properly",
         );
         refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
+        refuse(&key("inflate.overhead"), route.inflate.overhead.as_u64() == 0, "with 0 no short message could pass");
+        refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
         if let Some(forward) = &route.forward_auth {
             let key = key("forward_auth.timeout");
             refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
@@ -581,7 +583,12 @@ mod tests {
             control_frames_per_second: 0,
             ..FrameLimitsConfig::default()
         };
-        route.inflate.max_ratio = 0;
+        route.inflate = crate::InflateConfig {
+            max_ratio: 0,
+            overhead: ByteSize::default(),
+            time: HumanDuration::from_millis(0),
+            ..crate::InflateConfig::default()
+        };
         let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(
@@ -600,6 +607,8 @@ mod tests {
                 "routes[0].frame_limits.fragments",
                 "routes[0].frame_limits.control_frames_per_second",
                 "routes[0].inflate.max_ratio",
+                "routes[0].inflate.overhead",
+                "routes[0].inflate.time",
                 "routes[0].forward_auth.timeout",
             ]
         );

@@ -13,6 +13,7 @@ use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, MessageKind, Op
 use crate::{
     compression::Ends,
     hold::Hold,
+    inflate_time::InflateTime,
     journal::Journal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
@@ -50,6 +51,8 @@ struct Side {
     /// What the message is that has begun, and whether a defence that only observes would have stopped it.
     class: MessageClass,
     noted: bool,
+    /// How long the messages of this peer take to be inflated, where compression was agreed on.
+    inflating: Option<InflateTime>,
     /// Nothing more is read from this peer.
     deaf: bool,
 }
@@ -70,6 +73,7 @@ impl Relay {
             outgoing: Outgoing::default(),
             class: MessageClass::Invalid,
             noted: false,
+            inflating: ends.inflate_time.map(InflateTime::new),
             deaf: false,
         };
         Self {
@@ -137,7 +141,11 @@ impl Relay {
         let mut complete = None;
         let mut passed = Passed::default();
         let tally = seat.tally();
-        let Side { session, held, class, noted, .. } = source;
+        let mut too_slow = None;
+        let Side { session, held, class, noted, inflating, .. } = source;
+        if let Some(time) = inflating {
+            time.start();
+        }
         session.receive(bytes, |fact| {
             let observed = match &fact {
                 Fact::Frame(header) => {
@@ -152,6 +160,11 @@ impl Relay {
                     #[cfg(test)]
                     crate::panics::on_purpose(&String::from_utf8_lossy(data.bytes));
                     if data.compressed.is_some() {
+                        too_slow = inflating.as_mut().and_then(|time| time.inflated(data.ends));
+                        if too_slow.is_some() {
+                            tally.message(from, *class, Treatment::Block);
+                            return Flow::Stop;
+                        }
                         let length = data.bytes.len() as u64;
                         let inflated = Observed::Inflated { direction: from, length };
                         let judged = observe(chain, journal, &inflated, from, now);
@@ -166,6 +179,9 @@ impl Relay {
                         complete = data.ends.then_some((data.kind, data.compressed.is_some()));
                     } else if let Some(bytes) = forward(data, *forwards_originals, held, target) {
                         passed.add(*class, *noted, bytes);
+                    }
+                    if let Some(time) = inflating.as_mut().filter(|_| data.compressed.is_some()) {
+                        time.start();
                     }
                     return Flow::Continue;
                 }
@@ -196,6 +212,11 @@ impl Relay {
         }
         if let Some(decided) = stopped {
             self.stop(from, &decided, now);
+            return None;
+        }
+        if let Some(limit) = too_slow {
+            let reason = format!("inflating a message took longer than {limit:?}");
+            self.cut_off(from, CloseCode::TOO_BIG, reason, "the message is too big", now);
             return None;
         }
         complete
@@ -407,20 +428,21 @@ impl Relay {
             Due::Ping(peer) => self.side(peer).session.ping(b""),
             Due::Silent(peer) => self.vanished(peer, now),
             Due::SlowMessage(peer, limit) => {
-                let id = self.journal.closed(
-                    peer,
-                    CloseCode::POLICY.0,
-                    format!("a message took longer than {limit:?}"),
-                );
-                self.end(CloseCode::POLICY, Initiator::Gateway, now);
-                self.side(peer).deaf = true;
-                let reason = format!("the message took too long (event {id})");
-                self.side(peer).session.close(Some(CloseCode::POLICY), &reason);
-                self.other(peer).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
+                let reason = format!("a message took longer than {limit:?}");
+                self.cut_off(peer, CloseCode::POLICY, reason, "the message took too long", now);
             }
             Due::Idle(limit) => self.go_away_because(&format!("idle for {limit:?}"), now),
             Due::TooOld(limit) => self.go_away_because(&format!("open for {limit:?}"), now),
         }
+    }
+
+    /// Closes both sides because of a peer whose message is slow; no defence decided it.
+    fn cut_off(&mut self, peer: Direction, code: CloseCode, reason: String, told: &str, now: Duration) {
+        let id = self.journal.closed(peer, code.0, reason);
+        self.end(code, Initiator::Gateway, now);
+        self.side(peer).deaf = true;
+        self.side(peer).session.close(Some(code), &format!("{told} (event {id})"));
+        self.other(peer).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
     }
 
     fn go_away_because(&mut self, reason: &str, now: Duration) {
