@@ -341,7 +341,11 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
             "with 0 no connection could be closed properly",
         );
         refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
-        refuse(&key("inflate.overhead"), route.inflate.overhead.as_u64() == 0, "with 0 no short message could pass");
+        refuse(
+            &key("inflate.overhead"),
+            route.inflate.overhead.as_u64() == 0,
+            "with 0 no short message could pass",
+        );
         refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
         if let Some(forward) = &route.forward_auth {
             let key = key("forward_auth.timeout");

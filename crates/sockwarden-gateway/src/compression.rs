@@ -150,7 +150,8 @@ pub(crate) struct Compression {
 pub(crate) struct Ends {
     pub(crate) client: Session<SystemMaskKeys>,
     pub(crate) server: Session<SystemMaskKeys>,
-    pub(crate) forwards_originals: bool,
+    /// What both have agreed on, where messages are forwarded as they were compressed.
+    pub(crate) originals: Option<Agreement>,
     /// How long inflating one message may take, where any is.
     pub(crate) inflate_time: Option<Duration>,
 }
@@ -182,7 +183,7 @@ impl Compression {
         Ends {
             client: end(Role::Server, &self.client),
             server: end(Role::Client, &self.server),
-            forwards_originals: self.forwards_originals,
+            originals: self.client.filter(|_| self.forwards_originals),
             inflate_time: (self.client.is_some() || self.server.is_some()).then_some(messages.time),
         }
     }

@@ -182,6 +182,7 @@ impl Guard for OriginPolicy {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

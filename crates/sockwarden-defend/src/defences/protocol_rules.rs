@@ -78,7 +78,8 @@ impl Guard for ProtocolRules {
             | Fact::Answer(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
-            | Fact::Inflated { .. } => Verdict::Pass,
+            | Fact::Inflated { .. }
+            | Fact::Message { .. } => Verdict::Pass,
         }
     }
 }

@@ -83,6 +83,7 @@ impl Guard for StrictHandshake {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }
@@ -100,7 +101,11 @@ mod tests {
             let fact = Fact::Handshake(samples::handshake(&request));
             let refused = match StrictHandshake.observe(&fact, Duration::ZERO) {
                 Verdict::Refuse(refusal) => Some(refusal.status),
-                Verdict::Pass | Verdict::Identified { .. } | Verdict::Close(_) | Verdict::Ask(_) => None,
+                Verdict::Pass
+                | Verdict::Identified { .. }
+                | Verdict::Close(_)
+                | Verdict::Drop { .. }
+                | Verdict::Ask(_) => None,
             };
             assert_eq!(refused, status, "{from} -> {to}");
         };
