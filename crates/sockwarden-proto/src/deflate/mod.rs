@@ -17,6 +17,7 @@ mod deflater;
 mod extension;
 mod inflater;
 mod offer;
+mod parameters;
 mod spare;
 mod window;
 
@@ -25,6 +26,7 @@ pub use deflater::Deflater;
 pub use extension::{Extension, ExtensionError, Parameter, extensions};
 pub use inflater::{InflateLimits, Inflated, Inflater};
 pub use offer::{Offer, OfferError, offers};
+use parameters::Parameters;
 pub(crate) use spare::Buffer;
 pub use window::WindowBits;
 
