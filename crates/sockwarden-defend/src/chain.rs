@@ -22,6 +22,8 @@ pub struct Chain {
     guards: Box<[Box<dyn Guard>]>,
     /// The first defence that judges messages, and the first after the last one: the others are not asked about them.
     of_messages: (u16, u16),
+    /// Whether there is a defence that reads messages.
+    may_read: bool,
 }
 
 /// A verdict that is more than a pass, with whose it is.
@@ -31,7 +33,7 @@ pub struct Decided {
     pub rule: &'static Rule,
     /// Whether it blocks or observes; in observe mode the verdict was not carried out.
     pub mode: Mode,
-    /// The verdict: a refusal or a close.
+    /// The verdict: a refusal, a close or a drop.
     pub verdict: Verdict,
 }
 
@@ -59,7 +61,8 @@ impl Chain {
         let place = |found: Option<usize>| found.and_then(|place| u16::try_from(place).ok()).unwrap_or(0);
         let first = place(defences.iter().position(judges));
         let end = place(defences.iter().rposition(judges).map(|last| last + 1));
-        Self { defences: Arc::clone(defences), guards, of_messages: (first, end) }
+        let may_read = defences.iter().any(|configured| configured.defence.reads_messages());
+        Self { defences: Arc::clone(defences), guards, of_messages: (first, end), may_read }
     }
 
     /// Tells whether a defence that judges messages is off, so that what passes was not wholly inspected.
@@ -69,7 +72,16 @@ impl Chain {
             .any(|configured| configured.defence.judges_messages() && configured.switch.mode() == Mode::Off)
     }
 
-    /// Asks every guard that `fact` may concern, in order. Refusals and closes of guards that only observe go to `noted`; what an
+    /// Tells whether a defence that is not off reads whole messages: then, and only then, they are to be told.
+    #[inline]
+    pub fn reads_messages(&self) -> bool {
+        self.may_read
+            && self.defences.iter().any(|configured| {
+                configured.defence.reads_messages() && configured.switch.mode() != Mode::Off
+            })
+    }
+
+    /// Asks every guard that `fact` may concern, in order. Refusals, closes and drops of guards that only observe go to `noted`; what an
     /// application says of a caller goes to `user`.
     #[inline]
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
@@ -77,7 +89,7 @@ impl Chain {
             Fact::Handshake(_) | Fact::Request(_) | Fact::Answer(_) | Fact::Upstream(_) => {
                 (0, self.guards.len())
             }
-            Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => {
+            Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Message { .. } | Fact::Violation { .. } => {
                 (usize::from(self.of_messages.0), usize::from(self.of_messages.1))
             }
         };
@@ -134,7 +146,7 @@ impl Chain {
                 Outcome::Pass
             }
             Verdict::Ask(effect) => Outcome::Ask { link, effect },
-            verdict @ (Verdict::Refuse(_) | Verdict::Close(_)) => {
+            verdict @ (Verdict::Refuse(_) | Verdict::Close(_) | Verdict::Drop { .. }) => {
                 let decided = Decided { rule: defence.rule(), mode, verdict };
                 if mode == Mode::Block {
                     return Outcome::Stop(decided);
@@ -158,7 +170,7 @@ pub struct Report {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::Direction;
-    use sockwarden_proto::{FrameHeader, Opcode};
+    use sockwarden_proto::{FrameHeader, MessageKind, Opcode};
 
     use super::*;
     use crate::defences::{FrameLimits, FrameLimitsConfig};
@@ -184,5 +196,51 @@ mod tests {
         assert_eq!(judge(Mode::Observe), (None, 1, false));
         assert_eq!(judge(Mode::Off), (None, 0, true));
         assert_eq!(judge(Mode::Block), (Some(Mode::Block), 0, false));
+    }
+
+    /// Drops every message.
+    #[derive(Debug)]
+    struct Silence;
+
+    impl Defence for Silence {
+        fn rule(&self) -> &'static Rule {
+            crate::ORDER[0]
+        }
+
+        fn reads_messages(&self) -> bool {
+            true
+        }
+
+        fn guard(&self) -> Box<dyn Guard> {
+            Box::new(Self)
+        }
+    }
+
+    impl Guard for Silence {
+        fn observe(&mut self, _fact: &Fact<'_>, _now: Duration) -> Verdict {
+            Verdict::Drop { reason: "silence".into() }
+        }
+    }
+
+    #[test]
+    fn messages_are_told_where_a_defence_reads_them_and_dropped_in_block_mode_alone() {
+        let link = |defence: Box<dyn Defence>| Configured { defence, switch: Switch::new(Mode::Block) };
+        let limits = || link(Box::new(FrameLimits::new(&FrameLimitsConfig::default())));
+        assert!(!Chain::new(&[limits()].into()).reads_messages());
+        let defences: Arc<[Configured]> = [limits(), link(Box::new(Silence))].into();
+        let mut chain = Chain::new(&defences);
+        let mut judge = |mode| {
+            defences[1].switch.set(mode);
+            let mut report = Report::default();
+            let fact = Fact::Message { direction: Direction::Server, kind: MessageKind::Text, bytes: b"a" };
+            let dropped = match chain.observe(&fact, Duration::ZERO, &mut report) {
+                Outcome::Stop(decided) => matches!(decided.verdict, Verdict::Drop { .. }),
+                Outcome::Pass | Outcome::Ask { .. } => false,
+            };
+            (chain.reads_messages(), dropped, report.noted.len())
+        };
+        assert_eq!(judge(Mode::Block), (true, true, 0));
+        assert_eq!(judge(Mode::Observe), (true, false, 1));
+        assert_eq!(judge(Mode::Off), (false, false, 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use sockwarden_model::Direction;
 use sockwarden_proto::{
-    FrameHeader, Violation,
+    FrameHeader, MessageKind, Violation,
     handshake::{RequestHead, UpgradeRequest},
 };
 
@@ -30,6 +30,15 @@ pub enum Fact<'a> {
         direction: Direction,
         /// How many bytes it holds.
         length: u64,
+    },
+    /// A message is complete and about to be forwarded; told only where a defence reads messages.
+    Message {
+        /// Who sent it.
+        direction: Direction,
+        /// Whether it is a text.
+        kind: MessageKind,
+        /// What it holds, inflated; of a text, UTF-8.
+        bytes: &'a [u8],
     },
     /// A peer broke the protocol.
     Violation {

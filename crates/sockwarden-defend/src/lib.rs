@@ -27,6 +27,12 @@ pub trait Defence: std::fmt::Debug + Send + Sync {
 
     /// Tells whether it judges what is sent after the upgrade.
     fn judges_messages(&self) -> bool {
+        self.reads_messages()
+    }
+
+    /// Tells whether it wants to see what whole messages hold ([`Fact::Message`]); where no defence does, what a compressed
+    /// message holds is not kept.
+    fn reads_messages(&self) -> bool {
         false
     }
 

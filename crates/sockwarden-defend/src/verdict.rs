@@ -16,6 +16,11 @@ pub enum Verdict {
     Refuse(Refusal),
     /// Close both sides.
     Close(Closure),
+    /// Do not forward the message that the fact belongs to; both sides stay open.
+    Drop {
+        /// What the operator is told. Bytes of the peer are escaped.
+        reason: String,
+    },
     /// Look something up, then ask again with the answer.
     Ask(Effect),
 }

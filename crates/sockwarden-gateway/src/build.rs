@@ -358,6 +358,12 @@ fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Pr
         refuse(&key("http_limits.response_timeout"), response_timeout.is_zero(), no_time);
         refuse(&key("http_limits.idle_timeout"), idle_timeout.is_zero(), no_time);
         refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
+        refuse(
+            &key("inflate.overhead"),
+            route.inflate.overhead.as_u64() == 0,
+            "with 0 no short message could pass",
+        );
+        refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
         if let Some(forward) = &route.forward_auth {
             let key = key("forward_auth.timeout");
             refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
@@ -611,7 +617,6 @@ mod tests {
             control_frames_per_second: 0,
             ..FrameLimitsConfig::default()
         };
-        route.inflate.max_ratio = 0;
         route.http_limits = HttpLimitsConfig {
             body: ByteSize::default(),
             body_timeout: HumanDuration::default(),
@@ -619,6 +624,12 @@ mod tests {
             response_timeout: HumanDuration::default(),
             idle_timeout: HumanDuration::default(),
             keep_alive: HumanDuration::default(),
+        };
+        route.inflate = crate::InflateConfig {
+            max_ratio: 0,
+            overhead: ByteSize::default(),
+            time: HumanDuration::from_millis(0),
+            ..crate::InflateConfig::default()
         };
         let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
@@ -642,6 +653,8 @@ mod tests {
                 "routes[0].http_limits.response_timeout",
                 "routes[0].http_limits.idle_timeout",
                 "routes[0].inflate.max_ratio",
+                "routes[0].inflate.overhead",
+                "routes[0].inflate.time",
                 "routes[0].forward_auth.timeout",
             ]
         );

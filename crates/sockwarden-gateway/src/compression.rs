@@ -1,8 +1,10 @@
 //! What becomes of permessage-deflate (RFC 7692) between a client and an application.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sockwarden_config::ByteSize;
+use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_net::SystemMaskKeys;
 use sockwarden_proto::{
     Limits, Role, Session,
@@ -39,7 +41,7 @@ impl CompressionKind {
     }
 }
 
-/// How far compressed messages may expand; how much they may hold is said by `frame_limits.message` and
+/// How far compressed messages may expand and what inflating one may cost; how much they may hold is said by `frame_limits.message` and
 /// `limits.message_memory`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -49,19 +51,42 @@ pub struct InflateConfig {
     pub max_ratio: u32,
     /// The size up to which a message may expand at any ratio.
     pub ratio_floor: ByteSize,
+    /// The most bytes by which a message may be longer on the wire than what it holds: blocks that say nothing are work without
+    /// an outcome.
+    pub overhead: ByteSize,
+    /// The longest time that inflating one message may take.
+    pub time: HumanDuration,
 }
 
 impl Default for InflateConfig {
     fn default() -> Self {
-        Self { max_ratio: 100, ratio_floor: ByteSize::kib(64) }
+        Self {
+            max_ratio: 100,
+            ratio_floor: ByteSize::kib(64),
+            overhead: ByteSize::kib(16),
+            time: HumanDuration::from_millis(100),
+        }
     }
 }
 
 impl InflateConfig {
     /// Gives the limits for messages that hold at most `output` bytes.
-    pub(crate) const fn limits(&self, output: u64) -> InflateLimits {
-        InflateLimits { output, ratio: self.max_ratio, ratio_floor: self.ratio_floor.as_u64() }
+    pub(crate) const fn limits(&self, output: u64) -> MessageLimits {
+        let inflate = InflateLimits {
+            output,
+            ratio: self.max_ratio,
+            ratio_floor: self.ratio_floor.as_u64(),
+            overhead: self.overhead.as_u64(),
+        };
+        MessageLimits { inflate, time: self.time.get() }
     }
+}
+
+/// How much inflating one message may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageLimits {
+    inflate: InflateLimits,
+    time: Duration,
 }
 
 impl CompressionKind {
@@ -125,7 +150,10 @@ pub(crate) struct Compression {
 pub(crate) struct Ends {
     pub(crate) client: Session<SystemMaskKeys>,
     pub(crate) server: Session<SystemMaskKeys>,
-    pub(crate) forwards_originals: bool,
+    /// What both have agreed on, where messages are forwarded as they were compressed.
+    pub(crate) originals: Option<Agreement>,
+    /// How long inflating one message may take, where any is.
+    pub(crate) inflate_time: Option<Duration>,
 }
 
 impl Compression {
@@ -137,13 +165,13 @@ impl Compression {
         INFLATER * (u64::from(from_client) + u64::from(from_server))
     }
 
-    pub(crate) fn ends(&self, limits: Limits, inflate: InflateLimits) -> Ends {
+    pub(crate) fn ends(&self, limits: Limits, messages: MessageLimits) -> Ends {
         let end = |role, agreement: &Option<Agreement>| {
             let session = Session::new(role, limits, SystemMaskKeys::new());
             match agreement {
                 None => session,
                 Some(agreement) => {
-                    let session = session.with_inflater(agreement.inflater(role, inflate));
+                    let session = session.with_inflater(agreement.inflater(role, messages.inflate));
                     if self.forwards_originals {
                         session
                     } else {
@@ -155,7 +183,8 @@ impl Compression {
         Ends {
             client: end(Role::Server, &self.client),
             server: end(Role::Client, &self.server),
-            forwards_originals: self.forwards_originals,
+            originals: self.client.filter(|_| self.forwards_originals),
+            inflate_time: (self.client.is_some() || self.server.is_some()).then_some(messages.time),
         }
     }
 }

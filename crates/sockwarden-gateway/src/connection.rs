@@ -567,7 +567,7 @@ impl Client {
         let (status, told) = match &decided.verdict {
             Verdict::Refuse(Refusal { status, told, .. }) => (*status, *told),
             Verdict::Close(closure) => (403, closure.told),
-            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (403, ""),
+            Verdict::Pass | Verdict::Identified { .. } | Verdict::Drop { .. } | Verdict::Ask(_) => (403, ""),
         };
         Answer::new(status, format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id))
     }

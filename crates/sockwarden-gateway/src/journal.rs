@@ -48,6 +48,20 @@ impl Journal {
         }
     }
 
+    /// Makes the journal of a connection that there is not.
+    #[cfg(test)]
+    pub(crate) fn of_nobody(events: EventSender) -> Self {
+        Self {
+            events,
+            connection: EventId::from_random(1),
+            client: SocketAddr::from(([127, 0, 0, 1], 1)),
+            tally: Arc::default(),
+            registry: Arc::default(),
+            route: None,
+            extensions: None,
+        }
+    }
+
     pub(crate) const fn connection(&self) -> EventId {
         self.connection
     }
@@ -149,11 +163,12 @@ impl Journal {
         }));
     }
 
-    /// Reports a refusal or a close and gives the id to tell the peer.
+    /// Reports a refusal, a close or a drop and gives the id to tell the peer.
     pub(crate) fn decided(&self, decided: &Decided, direction: Option<Direction>) -> EventId {
         let (decision, reason) = match &decided.verdict {
             Verdict::Refuse(Refusal { status, reason, .. }) => (Decision::Refuse(*status), reason.clone()),
             Verdict::Close(Closure { code, reason, .. }) => (Decision::Close(code.0), reason.clone()),
+            Verdict::Drop { reason } => (Decision::Drop, reason.clone()),
             Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (Decision::Note, String::new()),
         };
         self.verdict(decided.rule, decided.mode, decision, direction, reason)

@@ -22,6 +22,7 @@ mod engine;
 mod farewell;
 mod forward_auth;
 mod hold;
+mod inflate_time;
 mod journal;
 mod lifecycle;
 mod liveness;

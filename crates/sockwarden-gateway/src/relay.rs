@@ -1,22 +1,28 @@
 //! Two sessions back to back, without I/O: what one peer sends is judged whole and then sent to the other.
 //!
-//! A message is forwarded when it is complete and has passed, in one frame. Pings are answered here. A close frame is
+//! A message is forwarded when it is complete and has passed, in one frame, or dropped. Pings are answered here. A close frame is
 //! forwarded, and answered when the other side has answered it, so that what was on its way arrives first.
+
+mod message;
+#[cfg(test)]
+mod tests;
 
 use std::{io::IoSlice, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
 use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
-use sockwarden_net::SystemMaskKeys;
-use sockwarden_proto::{CloseCode, Data, Fact, Flow, FrameHeader, MessageKind, Opcode, Phase, Session};
+use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
+
+use message::{Form, Passed, Target, UnderWay};
 
 use crate::{
     compression::Ends,
     hold::Hold,
+    inflate_time::InflateTime,
     journal::Journal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
-    outgoing::{self, Outgoing},
+    outgoing,
     registry::Seat,
 };
 
@@ -27,8 +33,6 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Relay {
     client: Side,
     server: Side,
-    /// Whether compressed messages go out as they came; else the sessions compress, or not, by themselves.
-    forwards_originals: bool,
     chain: Chain,
     journal: Journal,
     seat: Seat,
@@ -48,16 +52,20 @@ struct Sentence {
 }
 
 struct Side {
-    session: Session<SystemMaskKeys>,
-    /// The pieces of a message that is not complete.
-    held: Hold,
-    /// What is written before the session's own output.
-    outgoing: Outgoing,
-    /// What the message is that has begun, and whether a defence that only observes would have stopped it.
-    class: MessageClass,
-    noted: bool,
+    target: Target,
+    message: UnderWay,
+    /// How long the messages of this peer take to be inflated, where compression was agreed on.
+    inflating: Option<InflateTime>,
     /// Nothing more is read from this peer.
     deaf: bool,
+}
+
+/// What has become of a message whose bytes were read to where they are held.
+enum InPlace {
+    /// It is complete and leaves from there.
+    Complete(MessageKind, Form),
+    /// It does not leave.
+    Dropped,
 }
 
 impl Relay {
@@ -71,17 +79,14 @@ impl Relay {
         liveness: Liveness,
     ) -> Self {
         let side = |session| Side {
-            session,
-            held: Hold::default(),
-            outgoing: Outgoing::default(),
-            class: MessageClass::Invalid,
-            noted: false,
+            target: Target::new(session, ends.originals),
+            message: UnderWay::new(),
+            inflating: ends.inflate_time.map(InflateTime::new),
             deaf: false,
         };
         Self {
             client: side(ends.client),
             server: side(ends.server),
-            forwards_originals: ends.forwards_originals,
             chain,
             journal,
             seat,
@@ -95,43 +100,44 @@ impl Relay {
 
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
-        outgoing::lend(self.other(from).session.output());
+        outgoing::lend(self.other(from).target.session.output());
         self.take_in(from, bytes, false, now);
-        outgoing::end_loan(self.other(from).session.output());
+        outgoing::end_loan(self.other(from).target.session.output());
     }
 
     /// Gives room for the rest of a large frame, so that it is read to where its message is held; the bytes are then told by
     /// [`Relay::received`]. `None` where they may as well be given to [`Relay::receive`].
     pub(crate) fn room(&mut self, from: Direction, least: usize) -> Option<&mut [u8]> {
-        let forwards_originals = self.forwards_originals;
+        let form = self.other(from).target.form(true);
         let side = self.side(from);
-        let pending = side.session.pending().filter(|pending| !pending.compressed || forwards_originals)?;
+        let pending = side.target.session.pending();
+        let pending = pending.filter(|pending| !pending.compressed || form == Form::Original)?;
         let missing = usize::try_from(pending.missing).ok().filter(|missing| *missing >= least)?;
-        Some(side.held.room(missing))
+        (!side.message.dropped).then(|| side.message.held.room(missing))
     }
 
     /// Takes `length` bytes that a peer sent and that lie at the start of [`Relay::room`].
     pub(crate) fn received(&mut self, from: Direction, length: usize, now: Duration) {
-        let mut held = std::mem::take(&mut self.side(from).held);
-        let complete = self.take_in(from, held.extend(length), true, now);
-        match complete {
-            Some((kind, compressed)) => self.send_held(from, kind, compressed, held, now),
+        let mut held = std::mem::take(&mut self.side(from).message.held);
+        match self.take_in(from, held.extend(length), true, now) {
+            Some(InPlace::Complete(kind, form)) => self.pass_held(from, kind, form, held, now),
+            Some(InPlace::Dropped) => held.release(),
             None if self.side(from).deaf => held.release(),
-            None => self.side(from).held = held,
+            None => self.side(from).message.held = held,
         }
     }
 
-    /// Judges bytes. What passes is forwarded or held; where it is held `in_place` already, tells whether the message is
-    /// complete, its kind and whether it is compressed.
+    /// Judges bytes. What passes is forwarded or held; where it is held `in_place` already, tells what has become of the message
+    /// once it is complete.
     fn take_in(
         &mut self,
         from: Direction,
         bytes: &mut [u8],
         in_place: bool,
         now: Duration,
-    ) -> Option<(MessageKind, bool)> {
-        let Self { client, server, forwards_originals, chain, journal, seat, liveness, .. } = self;
-        let (source, target) = match from {
+    ) -> Option<InPlace> {
+        let Self { client, server, chain, journal, seat, liveness, .. } = self;
+        let (source, other) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
         };
@@ -142,36 +148,65 @@ impl Relay {
         let mut stopped = None;
         let mut complete = None;
         let mut passed = Passed::default();
+        let mut too_slow = None;
         let tally = seat.tally();
-        let Side { session, held, class, noted, .. } = source;
+        let to = &mut other.target;
+        let Side { target: Target { session, .. }, message, inflating, .. } = source;
+        if let Some(time) = inflating {
+            time.start();
+        }
         session.receive(bytes, |fact| {
             let observed = match &fact {
                 Fact::Frame(header) => {
-                    begin(header, class, noted);
+                    message.begin(header, || chain.reads_messages());
                     Observed::Frame { direction: from, header }
                 }
                 Fact::Violation(violation) => {
-                    *class = MessageClass::Invalid;
+                    message.class = MessageClass::Invalid;
                     Observed::Violation { direction: from, violation: *violation }
                 }
                 Fact::Data(data) => {
                     #[cfg(test)]
                     crate::panics::on_purpose(&String::from_utf8_lossy(data.bytes));
+                    let form = to.form(data.compressed.is_some());
                     if data.compressed.is_some() {
-                        let length = data.bytes.len() as u64;
-                        let inflated = Observed::Inflated { direction: from, length };
-                        let judged = observe(chain, journal, &inflated, from, now);
-                        *noted |= judged.noted;
-                        if judged.stopped.is_some() {
-                            stopped = judged.stopped;
-                            tally.message(from, *class, Treatment::Block);
+                        too_slow = inflating.as_mut().and_then(|time| time.inflated(data.ends));
+                        if too_slow.is_some() {
+                            tally.message(from, message.class, Treatment::Block);
                             return Flow::Stop;
                         }
+                        let length = data.bytes.len() as u64;
+                        let inflated = Observed::Inflated { direction: from, length };
+                        stopped = observe(chain, journal, &inflated, from, now).heeded_by(message);
                     }
-                    if in_place {
-                        complete = data.ends.then_some((data.kind, data.compressed.is_some()));
-                    } else if let Some(bytes) = forward(data, *forwards_originals, held, target) {
-                        passed.add(*class, *noted, bytes);
+                    if stopped.is_none() && to.is_open() {
+                        message.hold(data, form, in_place);
+                        // What is read to where it is held, and is what it holds, is judged there.
+                        let elsewhere = in_place && form == Form::Plain;
+                        if data.ends && message.read && !message.dropped && !elsewhere {
+                            let bytes = message.content(data, form);
+                            let whole = Observed::Message { direction: from, kind: data.kind, bytes };
+                            stopped = observe(chain, journal, &whole, from, now).heeded_by(message);
+                        }
+                    }
+                    if stopped.is_some() {
+                        tally.message(from, message.class, Treatment::Block);
+                        return Flow::Stop;
+                    }
+                    if data.ends {
+                        if message.dropped {
+                            tally.message(from, message.class, Treatment::Block);
+                            to.misses(form, from);
+                            complete = Some(InPlace::Dropped);
+                            message.release();
+                        } else if in_place {
+                            complete = Some(InPlace::Complete(data.kind, form));
+                        } else if let Some(length) = forward(message, data, form, to) {
+                            passed.add(message, length);
+                        }
+                    }
+                    if let Some(time) = inflating.as_mut().filter(|_| data.compressed.is_some()) {
+                        time.start();
                     }
                     return Flow::Continue;
                 }
@@ -181,17 +216,22 @@ impl Relay {
                 }
                 Fact::Ping(_) | Fact::Pong(_) => return Flow::Continue,
             };
-            let judged = observe(chain, journal, &observed, from, now);
-            stopped = judged.stopped;
             let control = match &fact {
                 Fact::Frame(header) => control_class(header.opcode),
                 Fact::Data(_) | Fact::Ping(_) | Fact::Pong(_) | Fact::Close(_) | Fact::Violation(_) => None,
             };
+            let judged = observe(chain, journal, &observed, from, now);
+            let noted = judged.noted;
+            stopped = match control {
+                // A control frame is not part of the message that it comes in the middle of.
+                Some(_) => judged.stopped,
+                None => judged.heeded_by(message),
+            };
             match (&stopped, control) {
-                (Some(_), _) => tally.message(from, control.unwrap_or(*class), Treatment::Block),
-                (None, Some(class)) if judged.noted => tally.message(from, class, Treatment::Observe),
+                (Some(_), _) => tally.message(from, control.unwrap_or(message.class), Treatment::Block),
+                (None, Some(class)) if noted => tally.message(from, class, Treatment::Observe),
                 (None, Some(class)) => tally.message(from, class, Treatment::Pass),
-                (None, None) => *noted |= judged.noted,
+                (None, None) => {}
             }
             if stopped.is_some() { Flow::Stop } else { Flow::Continue }
         });
@@ -204,16 +244,38 @@ impl Relay {
             self.stop(from, &decided, now);
             return None;
         }
+        if let Some(limit) = too_slow {
+            let reason = format!("inflating a message took longer than {limit:?}");
+            self.cut_off(from, CloseCode::TOO_BIG, reason, "the message is too big", now);
+            return None;
+        }
         complete
     }
 
-    /// Sends a message on that was held in place, without copying it.
-    fn send_held(&mut self, from: Direction, kind: MessageKind, compressed: bool, held: Hold, now: Duration) {
-        if let Some(length) = release(self.other(from), kind, compressed, held) {
+    /// Sends a message on that was held in place, without copying it, if it passes.
+    fn pass_held(&mut self, from: Direction, kind: MessageKind, form: Form, mut held: Hold, now: Duration) {
+        let Self { client, server, chain, journal, seat, .. } = self;
+        let (source, other) = match from {
+            Direction::Client => (client, server),
+            Direction::Server => (server, client),
+        };
+        let message = &mut source.message;
+        let mut stopped = None;
+        if message.read && form == Form::Plain && other.target.is_open() {
+            let whole = Observed::Message { direction: from, kind, bytes: held.payload() };
+            stopped = observe(chain, journal, &whole, from, now).heeded_by(message);
+        }
+        message.release();
+        if stopped.is_some() || message.dropped {
+            seat.tally().message(from, message.class, Treatment::Block);
+            held.release();
+        } else if let Some(length) = other.target.send_held(kind, form, held) {
             let mut passed = Passed::default();
-            let source = self.side(from);
-            passed.add(source.class, source.noted, length);
+            passed.add(message, length);
             self.account(from, &passed, now);
+        }
+        if let Some(decided) = stopped {
+            self.stop(from, &decided, now);
         }
     }
 
@@ -246,7 +308,7 @@ impl Relay {
         };
         self.end(CloseCode::ABNORMAL, initiator, now);
         self.pass_sentence_on(opposite(from));
-        self.other(from).session.close(Some(code), "the other side is gone");
+        self.other(from).target.session.close(Some(code), "the other side is gone");
         self.forget_output(from);
     }
 
@@ -273,7 +335,7 @@ impl Relay {
             for direction in [Direction::Client, Direction::Server] {
                 let side = self.side(direction);
                 side.deaf = true;
-                side.session.close(Some(CloseCode::GOING_AWAY), "");
+                side.target.session.close(Some(CloseCode::GOING_AWAY), "");
             }
         }
     }
@@ -290,54 +352,55 @@ impl Relay {
         self.liveness.listens(from, own || !others, now);
         let full = own || others;
         let side = self.side(from);
-        !full && !side.deaf && !side.session.is_peer_finished()
+        !full && !side.deaf && !side.target.session.is_peer_finished()
     }
 
     /// Tells how many bytes wait to be written to a peer.
     pub(crate) fn waiting(&mut self, to: Direction) -> usize {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.len(session.output())
     }
 
-    /// Tells how many bytes are held: pieces of messages, and what waits to be written.
+    /// Tells how many bytes are held: pieces of messages, what waits to be written, and what compressing anew needs.
     pub(crate) fn memory(&mut self) -> u64 {
         let waiting = self.waiting(Direction::Client) + self.waiting(Direction::Server);
-        (waiting + self.client.held.memory() + self.server.held.memory()) as u64
+        let of = |side: &Side| side.message.memory() + side.target.memory();
+        (waiting + of(&self.client) + of(&self.server)) as u64
     }
 
     /// Gives all that is to be written to a peer where it is in one piece.
     pub(crate) fn single_output(&mut self, to: Direction) -> Option<&[u8]> {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.single(session.output())
     }
 
     /// Gives what is to be written to a peer, as far as it is written at once, and the number of slices.
     pub(crate) fn output(&mut self, to: Direction) -> ([IoSlice<'_>; outgoing::AT_ONCE], usize) {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.slices(session.output())
     }
 
     /// Takes note that so many bytes of the output are written.
     pub(crate) fn written(&mut self, to: Direction, length: usize) {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.advance(session.output(), length);
     }
 
     /// Takes note that a peer takes no more for now.
     pub(crate) fn stalled(&mut self, to: Direction) {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.settle(session.output());
     }
 
     /// Gives up what waits to be written to a peer.
     pub(crate) fn forget_output(&mut self, to: Direction) {
-        let Side { session, outgoing, .. } = self.side(to);
+        let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.clear(session.output());
     }
 
     /// Tells whether nothing more will be forwarded either way.
     pub(crate) fn is_over(&self) -> bool {
-        let done = |side: &Side| side.session.phase() == Phase::Closed || side.deaf;
+        let done = |side: &Side| side.target.session.phase() == Phase::Closed || side.deaf;
         self.ended.is_some() && self.sentence.is_none() && done(&self.client) && done(&self.server)
     }
 
@@ -391,7 +454,7 @@ impl Relay {
         };
         self.end(code.unwrap_or(CloseCode::NO_STATUS), initiator, now);
         if !self.pass_sentence_on(opposite(from)) {
-            self.other(from).session.close(code, reason);
+            self.other(from).target.session.close(code, reason);
         }
     }
 
@@ -401,11 +464,11 @@ impl Relay {
         let id = self.journal.decided(decided, Some(from));
         self.end(*code, Initiator::Gateway, now);
         self.side(from).deaf = true;
-        self.other(from).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
+        self.other(from).target.session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
         let reason = format!("{told} (event {id})");
         let sentence = Sentence { on: from, code: *code, reason };
         // The other peer may still be answering what came before the offence; its close frame says that it has.
-        if self.other(from).session.phase() == Phase::CloseSent {
+        if self.other(from).target.session.phase() == Phase::CloseSent {
             self.sentence = Some(sentence);
             self.deadline = Some(now + DRAIN.min(self.close_timeout));
         } else {
@@ -415,23 +478,24 @@ impl Relay {
 
     fn fall_due(&mut self, due: Due, now: Duration) {
         match due {
-            Due::Ping(peer) => self.side(peer).session.ping(b""),
+            Due::Ping(peer) => self.side(peer).target.session.ping(b""),
             Due::Silent(peer) => self.vanished(peer, now),
             Due::SlowMessage(peer, limit) => {
-                let id = self.journal.closed(
-                    peer,
-                    CloseCode::POLICY.0,
-                    format!("a message took longer than {limit:?}"),
-                );
-                self.end(CloseCode::POLICY, Initiator::Gateway, now);
-                self.side(peer).deaf = true;
-                let reason = format!("the message took too long (event {id})");
-                self.side(peer).session.close(Some(CloseCode::POLICY), &reason);
-                self.other(peer).session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
+                let reason = format!("a message took longer than {limit:?}");
+                self.cut_off(peer, CloseCode::POLICY, reason, "the message took too long", now);
             }
             Due::Idle(limit) => self.go_away_because(&format!("idle for {limit:?}"), now),
             Due::TooOld(limit) => self.go_away_because(&format!("open for {limit:?}"), now),
         }
+    }
+
+    /// Closes both sides because of a peer whose message is slow; no defence decided it.
+    fn cut_off(&mut self, peer: Direction, code: CloseCode, reason: String, told: &str, now: Duration) {
+        let id = self.journal.closed(peer, code.0, reason);
+        self.end(code, Initiator::Gateway, now);
+        self.side(peer).deaf = true;
+        self.side(peer).target.session.close(Some(code), &format!("{told} (event {id})"));
+        self.other(peer).target.session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
     }
 
     fn go_away_because(&mut self, reason: &str, now: Duration) {
@@ -445,7 +509,7 @@ impl Relay {
         }
         self.end(code, initiator, now);
         for direction in [Direction::Client, Direction::Server] {
-            self.side(direction).session.close(Some(code), reason);
+            self.side(direction).target.session.close(Some(code), reason);
         }
     }
 
@@ -458,7 +522,7 @@ impl Relay {
     }
 
     fn pass(&mut self, Sentence { on, code, reason }: Sentence) {
-        self.side(on).session.close(Some(code), &reason);
+        self.side(on).target.session.close(Some(code), &reason);
     }
 
     fn end(&mut self, code: CloseCode, initiator: Initiator, now: Duration) {
@@ -466,16 +530,6 @@ impl Relay {
         self.seat.is_closing();
         self.deadline.get_or_insert(now + self.close_timeout);
     }
-}
-
-/// Takes note of what message begins with a frame.
-fn begin(header: &FrameHeader, class: &mut MessageClass, noted: &mut bool) {
-    *class = match header.opcode {
-        Opcode::Text => MessageClass::Text,
-        Opcode::Binary => MessageClass::Binary,
-        Opcode::Continuation | Opcode::Ping | Opcode::Pong | Opcode::Close | Opcode::Reserved(_) => return,
-    };
-    *noted = false;
 }
 
 const fn opposite(peer: Direction) -> Direction {
@@ -495,92 +549,40 @@ const fn control_class(opcode: Opcode) -> Option<MessageClass> {
     }
 }
 
-/// Sends a message on once it is complete, and tells its length then; one that lies whole in the buffer is not copied aside.
-/// What is held and sent is the original payload where that is forwarded, else what it holds.
-fn forward(data: &Data<'_>, forwards_originals: bool, held: &mut Hold, target: &mut Side) -> Option<u64> {
-    if !is_open(&target.session) {
-        held.release();
+/// Sends a message on that is complete, and tells its length; `None` where nothing may be sent any more.
+fn forward(message: &mut UnderWay, data: &Data<'_>, form: Form, to: &mut Target) -> Option<u64> {
+    if !to.is_open() {
+        message.release();
         return None;
     }
-    let original = data.compressed.filter(|_| forwards_originals);
-    let piece = original.unwrap_or(data.bytes);
-    if !(data.begins && data.ends) {
-        held.add(piece);
-        return if data.ends {
-            release(target, data.kind, original.is_some(), std::mem::take(held))
-        } else {
-            None
-        };
+    if data.begins {
+        return Some(to.send(data, form));
     }
-    match original {
-        Some(_) => target.session.send_compressed(data.kind, piece),
-        None => target.session.send(data.kind, piece),
-    }
-    Some(piece.len() as u64)
-}
-
-/// Sends a message on from where it was held, and tells its length; `None` where nothing may be sent any more.
-fn release(target: &mut Side, kind: MessageKind, compressed: bool, mut held: Hold) -> Option<u64> {
-    let length = held.payload().len() as u64;
-    match target.session.seal(kind, compressed, held.with_room()) {
-        Some(start) => {
-            let (bytes, end) = held.into_parts();
-            target.outgoing.push(target.session.output(), bytes, start, end);
-            Some(length)
-        }
-        None => {
-            let open = is_open(&target.session);
-            if open {
-                // The session compresses it.
-                target.session.send(kind, held.payload());
-            }
-            held.release();
-            open.then_some(length)
-        }
-    }
-}
-
-/// Tells whether a peer may still be sent messages: nothing may follow our close frame (RFC 6455 §5.5.1).
-const fn is_open(session: &Session<SystemMaskKeys>) -> bool {
-    matches!(session.phase(), Phase::Open | Phase::CloseReceived)
-}
-
-/// What was forwarded of one read: counted first, so that a batch costs no more than one message.
-#[derive(Debug, Default)]
-struct Passed {
-    /// Text and binary, each passed and observed.
-    counts: [[u64; 2]; 2],
-    bytes: u64,
-}
-
-impl Passed {
-    const CLASSES: [MessageClass; 2] = [MessageClass::Text, MessageClass::Binary];
-    const TREATMENTS: [Treatment; 2] = [Treatment::Pass, Treatment::Observe];
-
-    fn add(&mut self, class: MessageClass, noted: bool, bytes: u64) {
-        self.counts[usize::from(class == MessageClass::Binary)][usize::from(noted)] += 1;
-        self.bytes += bytes;
-    }
-
-    fn messages(&self) -> u64 {
-        self.counts.iter().flatten().sum()
-    }
-
-    fn counts(&self) -> impl Iterator<Item = (MessageClass, Treatment, u64)> {
-        let of = |class| Self::TREATMENTS.map(|treatment| (class, treatment));
-        let all = Self::CLASSES.into_iter().flat_map(of).zip(self.counts.iter().flatten());
-        all.filter(|(_, count)| **count > 0).map(|((class, treatment), count)| (class, treatment, *count))
-    }
+    let held = std::mem::take(&mut message.held);
+    message.release();
+    to.send_held(data.kind, form, held)
 }
 
 /// What the chain says of a fact.
 struct Judged {
+    /// The connection ends.
     stopped: Option<Decided>,
+    /// The message is not forwarded.
+    dropped: bool,
     /// Whether a guard that only observes would have stopped it.
     noted: bool,
 }
 
-/// Asks the chain and reports what guards that only observe have seen.
+impl Judged {
+    /// Tells a message what is said of it, and gives what ends the connection.
+    fn heeded_by(self, message: &mut UnderWay) -> Option<Decided> {
+        message.noted |= self.noted;
+        message.dropped |= self.dropped;
+        self.stopped
+    }
+}
+
+/// Asks the chain and reports what guards that only observe have seen, and what they drop.
 fn observe(
     chain: &mut Chain,
     journal: &Journal,
@@ -593,9 +595,13 @@ fn observe(
     for noted in &report.noted {
         journal.decided(noted, Some(from));
     }
-    let stopped = match outcome {
-        Outcome::Pass | Outcome::Ask { .. } => None,
-        Outcome::Stop(decided) => Some(decided),
-    };
-    Judged { stopped, noted: !report.noted.is_empty() }
+    let noted = !report.noted.is_empty();
+    match outcome {
+        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: false, noted },
+        Outcome::Stop(decided) if matches!(decided.verdict, Verdict::Drop { .. }) => {
+            journal.decided(&decided, Some(from));
+            Judged { stopped: None, dropped: true, noted }
+        }
+        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: false, noted },
+    }
 }

@@ -313,6 +313,8 @@ pub enum Decision {
     Refuse(u16),
     /// Closed both sides, telling the peer that offended this close code.
     Close(u16),
+    /// Did not forward a message; both sides stayed open.
+    Drop,
 }
 
 /// The bounded queue into which events go; when it is full, the event is dropped and counted.

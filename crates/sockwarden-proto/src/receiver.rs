@@ -2,11 +2,8 @@
 
 use crate::{
     ClosePayload, FrameHeader, MessageKind, Opcode, Utf8Validator, Violation, apply_mask,
-    deflate::{Inflated, Inflater},
+    deflate::{Buffer, Inflated, Inflater},
 };
-
-/// How much of a compressed message is inflated before it is told.
-const INFLATED_PIECE: usize = 16 * 1024;
 
 /// Which end of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -190,7 +187,7 @@ impl Receiver {
     /// All bytes are consumed unless the sink stops; once finished, further bytes are consumed and ignored (RFC 6455 §5.5.1).
     pub fn receive(&mut self, input: &mut [u8], mut sink: impl FnMut(Fact<'_>) -> Flow) -> usize {
         let mut consumed = 0;
-        let mut buffer = Vec::new();
+        let mut buffer = Buffer::default();
         loop {
             let rest = &mut input[consumed..];
             let (taken, flow) = match self.state {
@@ -232,7 +229,7 @@ impl Receiver {
         header: FrameHeader,
         done: u64,
         rest: &mut [u8],
-        buffer: &mut Vec<u8>,
+        buffer: &mut Buffer,
         sink: &mut impl FnMut(Fact<'_>) -> Flow,
     ) -> (usize, Flow) {
         let missing = header.length.value - done;
@@ -244,8 +241,7 @@ impl Receiver {
         if header.opcode.is_control() {
             (take, self.control(header, done, bytes, sink))
         } else if self.message.as_ref().is_some_and(|message| message.compressed) {
-            buffer.resize(INFLATED_PIECE, 0);
-            self.inflate(header, done, bytes, buffer, sink)
+            self.inflate(header, done, bytes, buffer.get(), sink)
         } else {
             self.data(header, done, bytes, sink)
         }
@@ -432,6 +428,7 @@ impl Receiver {
             }
             Inflated::TooBig => Violation::InflatedTooBig { limit: limits.output },
             Inflated::RatioExceeded => Violation::RatioExceeded { limit: limits.ratio },
+            Inflated::OverheadExceeded => Violation::OverheadExceeded { limit: limits.overhead },
             Inflated::Corrupt => Violation::CorruptDeflate,
             Inflated::AfterFinalBlock => Violation::AfterFinalBlock,
         };

@@ -86,6 +86,12 @@ pub enum Violation {
         /// Bytes allowed per byte of payload.
         limit: u32,
     },
+    /// A compressed message is longer than what it holds, by more than the limit.
+    #[error("a compressed message is longer than what it holds by more than the limit of {limit} bytes")]
+    OverheadExceeded {
+        /// Bytes allowed beyond what it holds.
+        limit: u64,
+    },
 }
 
 impl Violation {
@@ -99,7 +105,8 @@ impl Violation {
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::InflatedTooBig { .. }
-            | Self::RatioExceeded { .. } => CloseCode::TOO_BIG,
+            | Self::RatioExceeded { .. }
+            | Self::OverheadExceeded { .. } => CloseCode::TOO_BIG,
             Self::ReservedBits { .. }
             | Self::ReservedOpcode(_)
             | Self::UnmaskedClientFrame
@@ -136,7 +143,8 @@ impl Violation {
             | Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::InflatedTooBig { .. }
-            | Self::RatioExceeded { .. } => 6455,
+            | Self::RatioExceeded { .. }
+            | Self::OverheadExceeded { .. } => 6455,
         }
     }
 
@@ -156,7 +164,8 @@ impl Violation {
             Self::FrameTooBig { .. }
             | Self::MessageTooBig { .. }
             | Self::InflatedTooBig { .. }
-            | Self::RatioExceeded { .. } => "§10.4",
+            | Self::RatioExceeded { .. }
+            | Self::OverheadExceeded { .. } => "§10.4",
             Self::CorruptDeflate => "§7.2.2",
             Self::AfterFinalBlock => "§7.2.3.4",
         }

@@ -9,7 +9,7 @@ use sockwarden_testkit::{Cuts, KEY, Random, Script, Seen, listen};
 use MessageKind::{Binary, Text};
 
 const LIMITS: Limits = Limits { frame: 2000, message: 3000 };
-const INFLATE: InflateLimits = InflateLimits { output: 5000, ratio: 50, ratio_floor: 1000 };
+const INFLATE: InflateLimits = InflateLimits { output: 5000, ratio: 50, ratio_floor: 1000, overhead: 500 };
 const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
 /// A second Hello in the same context (RFC 7692 §7.2.3.2).
 const AGAIN: &[u8] = b"\xf2\x00\x11\x00\x00";

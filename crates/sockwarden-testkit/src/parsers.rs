@@ -57,7 +57,7 @@ pub fn receiver_server(bytes: &[u8]) {
 /// A server that agreed to permessage-deflate reads the same facts from any cuts of a client's bytes.
 pub fn receiver_deflate(bytes: &[u8]) {
     let limits = Limits { frame: 2048, message: 4096 };
-    let inflate = InflateLimits { output: 4096, ratio: 20, ratio_floor: 256 };
+    let inflate = InflateLimits { output: 4096, ratio: 20, ratio_floor: 256, overhead: 512 };
     hear(limits, bytes, || Receiver::new(Role::Server, limits).with_inflater(Inflater::new(true, inflate)));
 }
 
@@ -80,7 +80,7 @@ fn hear(limits: Limits, bytes: &[u8], receiver: impl Fn() -> Receiver) {
 
 /// Any bytes inflate to the same within the limits, twice in one context, however they are cut and whatever room there is.
 pub fn inflater(bytes: &[u8]) {
-    let limits = InflateLimits { output: 5000, ratio: 50, ratio_floor: 1000 };
+    let limits = InflateLimits { output: 5000, ratio: 50, ratio_floor: 1000, overhead: 500 };
     for takeover in [true, false] {
         let inflate_in = |cut: usize, room: usize| {
             let mut inflater = Inflater::new(takeover, limits);
@@ -119,6 +119,7 @@ fn inflate_message(
             }
             Inflated::TooBig => return (held, Some(Inflated::TooBig)),
             Inflated::RatioExceeded => return (held, Some(Inflated::RatioExceeded)),
+            Inflated::OverheadExceeded => return (held, Some(Inflated::OverheadExceeded)),
             Inflated::Corrupt => return (held, Some(Inflated::Corrupt)),
             Inflated::AfterFinalBlock => return (held, Some(Inflated::AfterFinalBlock)),
         }

@@ -118,9 +118,11 @@ impl Guard for ForwardAuth {
             Fact::Answer(Answer::Failed(why)) => Verdict::Refuse(unavailable(format!(
                 "the application could not be asked about the caller: {why}"
             ))),
-            Fact::Upstream(_) | Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => {
-                Verdict::Pass
-            }
+            Fact::Upstream(_)
+            | Fact::Frame { .. }
+            | Fact::Inflated { .. }
+            | Fact::Message { .. }
+            | Fact::Violation { .. } => Verdict::Pass,
         }
     }
 }
@@ -142,7 +144,7 @@ mod tests {
                     assert_eq!(user.as_deref(), Some("mara"));
                     None
                 }
-                Verdict::Pass | Verdict::Close(_) | Verdict::Ask(_) => unreachable!(),
+                Verdict::Pass | Verdict::Close(_) | Verdict::Drop { .. } | Verdict::Ask(_) => unreachable!(),
             };
             assert_eq!(refused, expected);
         };

@@ -216,6 +216,7 @@ impl Guard for FrameLimits {
             | Fact::Request(_)
             | Fact::Answer(_)
             | Fact::Upstream(_)
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }
@@ -243,7 +244,11 @@ mod tests {
             let fact = Fact::Frame { direction: Direction::Client, header: &header };
             match guard.observe(&fact, Duration::from_millis(at)) {
                 Verdict::Close(closure) => Some((index, closure.code.0)),
-                Verdict::Pass | Verdict::Identified { .. } | Verdict::Refuse(_) | Verdict::Ask(_) => None,
+                Verdict::Pass
+                | Verdict::Identified { .. }
+                | Verdict::Refuse(_)
+                | Verdict::Drop { .. }
+                | Verdict::Ask(_) => None,
             }
         })
     }
@@ -285,9 +290,11 @@ mod tests {
                 let piece = Fact::Inflated { direction: Direction::Server, length };
                 match guard.observe(&piece, Duration::ZERO) {
                     Verdict::Close(closure) => closure.code == CloseCode::TOO_BIG,
-                    Verdict::Pass | Verdict::Identified { .. } | Verdict::Refuse(_) | Verdict::Ask(_) => {
-                        false
-                    }
+                    Verdict::Pass
+                    | Verdict::Identified { .. }
+                    | Verdict::Refuse(_)
+                    | Verdict::Drop { .. }
+                    | Verdict::Ask(_) => false,
                 }
             };
             pieces.iter().map(judge).collect()

@@ -184,6 +184,7 @@ impl Guard for OriginPolicy {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -79,7 +79,8 @@ impl Guard for ProtocolRules {
             | Fact::Request(_)
             | Fact::Upstream(_)
             | Fact::Frame { .. }
-            | Fact::Inflated { .. } => Verdict::Pass,
+            | Fact::Inflated { .. }
+            | Fact::Message { .. } => Verdict::Pass,
         }
     }
 }

@@ -87,6 +87,7 @@ impl Guard for StrictHandshake {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }
@@ -104,7 +105,11 @@ mod tests {
             let fact = Fact::Handshake(samples::handshake(&request));
             let refused = match StrictHandshake.observe(&fact, Duration::ZERO) {
                 Verdict::Refuse(refusal) => Some(refusal.status),
-                Verdict::Pass | Verdict::Identified { .. } | Verdict::Close(_) | Verdict::Ask(_) => None,
+                Verdict::Pass
+                | Verdict::Identified { .. }
+                | Verdict::Close(_)
+                | Verdict::Drop { .. }
+                | Verdict::Ask(_) => None,
             };
             assert_eq!(refused, status, "{from} -> {to}");
         };

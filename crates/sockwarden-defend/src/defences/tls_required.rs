@@ -93,6 +93,7 @@ impl Guard for TlsRequired {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -93,6 +93,7 @@ impl Guard for UpstreamTls {
             | Fact::Answer(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
+            | Fact::Message { .. }
             | Fact::Violation { .. } => return Verdict::Pass,
         };
         Verdict::Refuse(Refusal { status: 502, reason, told: "the application cannot be reached safely" })

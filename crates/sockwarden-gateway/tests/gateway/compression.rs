@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use sockwarden_config::ByteSize;
+use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_gateway::{CompressionKind, LimitsConfig, RouteConfig};
 use sockwarden_model::Mode;
 use sockwarden_proto::{
@@ -80,7 +80,7 @@ async fn echo(mut tcp: TcpStream, answer: Option<&'static str>, record: Arc<Mute
         head.truncate(head.len() - 2);
         head.extend_from_slice(format!("Sec-WebSocket-Extensions: {answer}\r\n\r\n").as_bytes());
         if let Some(agreement) = agreed(answer) {
-            let limits = InflateLimits { output: 1 << 26, ratio: 2000, ratio_floor: 0 };
+            let limits = InflateLimits { output: 1 << 26, ratio: 2000, ratio_floor: 0, overhead: 1 << 26 };
             session = session
                 .with_inflater(agreement.inflater(Role::Server, limits))
                 .with_deflater(agreement.deflater(Role::Server));
@@ -337,6 +337,42 @@ async fn a_bomb_is_stopped_by_memory_and_ratio_where_no_defence_limits_messages(
         let answer = read_out(&mut tcp).await;
         assert!(answer.windows(2).any(|w| w == 1009u16.to_be_bytes()));
         assert_eq!(app.counts(), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn work_without_an_outcome_is_limited_in_amount_and_in_time() {
+    // Blocks that say nothing: some milliseconds of work.
+    let empty = [[0, 0, 0, 0xff, 0xff].repeat(200_000), vec![0]].concat();
+    let (roomy, patient) = (ByteSize::mib(2), HumanDuration::from_secs(600));
+    let table = [
+        (roomy, patient, None),
+        (ByteSize::kib(16), patient, Some(("protocol-rules", "longer than what it holds"))),
+        (roomy, HumanDuration::from_millis(1), Some(("gateway", "inflating a message took longer than 1ms"))),
+    ];
+    for (overhead, time, expected) in table {
+        let app = Echo::answering(Some(BARE)).await;
+        let mut config = route(&app, CompressionKind::Inspect);
+        (config.inflate.overhead, config.inflate.time) = (overhead, time);
+        (config.frame_limits.frame, config.frame_limits.message) = (ByteSize::mib(1), ByteSize::mib(1));
+        let stage = Stage::plain(config).await;
+        let (mut tcp, _) = upgraded(&stage, BARE).await;
+        tcp.write_all(&compressed(Opcode::Binary, true, &empty)).await.unwrap();
+        match expected {
+            None => {
+                let answer = read_out(&mut tcp).await;
+                assert!(answer.ends_with(&[0xc2, 1, 0]), "an empty message comes back: {answer:02x?}");
+                assert_eq!(app.counts(), (1, 0));
+            }
+            Some((rule, reason)) => {
+                let verdict = stage.verdict().await;
+                assert_eq!(verdict.rule, rule, "{}", verdict.reason);
+                assert!(verdict.reason.contains(reason), "{}", verdict.reason);
+                let answer = read_out(&mut tcp).await;
+                assert!(answer.windows(2).any(|w| w == 1009u16.to_be_bytes()), "{answer:02x?}");
+                assert_eq!(app.counts(), (0, 0));
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server answers, and what follows from it for both ends (RFC 7692 §5.1, §7.1).
 
-use super::{Deflater, Extension, InflateLimits, Inflater, NAME, Offer, OfferError, WindowBits, offer::Four};
+use super::{Deflater, Extension, InflateLimits, Inflater, Offer, OfferError, Parameters, WindowBits};
 use crate::Role;
 
 /// What both ends have agreed on; written, it is the answer.
@@ -81,22 +81,22 @@ impl Agreement {
     /// # Errors
     /// A parameter is unknown, repeated or has a wrong value. Another extension is no answer at all: `None`.
     pub fn read(extension: &Extension) -> Result<Option<Self>, AnswerViolation> {
-        let four = match Four::read(extension) {
-            Ok(four) => four,
+        let read = match Parameters::read(extension) {
+            Ok(read) => read,
             Err(OfferError::OtherExtension) => return Ok(None),
             Err(OfferError::UnknownParameter) => return Err(AnswerViolation::UnknownParameter),
             Err(OfferError::RepeatedParameter) => return Err(AnswerViolation::RepeatedParameter),
             Err(OfferError::WrongValue) => return Err(AnswerViolation::WrongValue),
         };
-        let client_max_window_bits = match four.client_max_window_bits {
+        let client_max_window_bits = match read.client_max_window_bits {
             None => None,
             // In an answer the parameter must have a value.
             Some(bits) => Some(bits.ok_or(AnswerViolation::WrongValue)?),
         };
         Ok(Some(Self {
-            server_no_context_takeover: four.server_no_context_takeover,
-            client_no_context_takeover: four.client_no_context_takeover,
-            server_max_window_bits: four.server_max_window_bits,
+            server_no_context_takeover: read.server_no_context_takeover,
+            client_no_context_takeover: read.client_no_context_takeover,
+            server_max_window_bits: read.server_max_window_bits,
             client_max_window_bits,
         }))
     }
@@ -144,20 +144,13 @@ impl Agreement {
 
 impl std::fmt::Display for Agreement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(NAME)?;
-        if self.server_no_context_takeover {
-            f.write_str("; server_no_context_takeover")?;
-        }
-        if self.client_no_context_takeover {
-            f.write_str("; client_no_context_takeover")?;
-        }
-        if let Some(bits) = self.server_max_window_bits {
-            write!(f, "; server_max_window_bits={bits}")?;
-        }
-        if let Some(bits) = self.client_max_window_bits {
-            write!(f, "; client_max_window_bits={bits}")?;
-        }
-        Ok(())
+        let parameters = Parameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits,
+            client_max_window_bits: self.client_max_window_bits.map(Some),
+        };
+        parameters.fmt(f)
     }
 }
 

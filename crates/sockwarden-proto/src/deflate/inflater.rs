@@ -4,14 +4,17 @@
 
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-use super::WindowBits;
+use super::spare;
 
 /// What a sender has cut off the end of a message (RFC 7692 §7.2.1): an empty block without compression, but for its header.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// The tail, and a byte that must not be needed.
 const PROBE: [u8; 5] = [0x00, 0x00, 0xff, 0xff, 0x00];
 
-/// How far compressed messages may expand.
+/// After how much payload the overhead is judged: at places that do not depend on how the payload arrives.
+const STRIDE: u64 = 4 * 1024;
+
+/// How far compressed messages may expand, and how much work may be in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InflateLimits {
     /// The most bytes that a message may hold once it is inflated.
@@ -20,12 +23,15 @@ pub struct InflateLimits {
     pub ratio: u32,
     /// Bytes up to which a message may expand at any ratio.
     pub ratio_floor: u64,
+    /// The most bytes by which the payload may be longer than what it holds, judged at every 4 KiB and at the end. More are
+    /// blocks that say nothing (empty ones, codes that are not used): work without an outcome, which no other limit stops.
+    pub overhead: u64,
 }
 
 impl Default for InflateLimits {
-    /// Messages of 64 KiB, a ratio of 100, judged above 64 KiB.
+    /// Messages of 64 KiB, a ratio of 100, judged above 64 KiB, an overhead of 16 KiB.
     fn default() -> Self {
-        Self { output: 64 * 1024, ratio: 100, ratio_floor: 64 * 1024 }
+        Self { output: 64 * 1024, ratio: 100, ratio_floor: 64 * 1024, overhead: 16 * 1024 }
     }
 }
 
@@ -45,6 +51,8 @@ pub enum Inflated<'a> {
     TooBig,
     /// The message expands beyond [`InflateLimits::ratio`].
     RatioExceeded,
+    /// The payload is longer than what it holds by more than [`InflateLimits::overhead`].
+    OverheadExceeded,
     /// The message is no whole sequence of DEFLATE blocks, or looks back to before its window.
     Corrupt,
     /// Something follows a block that says it is the final one; readers disagree about whether it is part of the message.
@@ -67,8 +75,12 @@ pub struct Inflater {
     phase: Phase,
     /// Payload that the frames of the message have announced.
     announced: u64,
+    /// Payload that was read.
+    taken: u64,
     /// What the message has held so far.
     produced: u64,
+    /// After how much payload the overhead is judged next.
+    judged_at: u64,
     failure: Option<Failure>,
 }
 
@@ -84,6 +96,7 @@ enum Phase {
 enum Failure {
     TooBig,
     RatioExceeded,
+    OverheadExceeded,
     Corrupt,
     AfterFinalBlock,
 }
@@ -97,7 +110,9 @@ impl Inflater {
             stream: None,
             phase: Phase::Blocks,
             announced: 0,
+            taken: 0,
             produced: 0,
+            judged_at: STRIDE,
             failure: None,
         }
     }
@@ -131,8 +146,23 @@ impl Inflater {
             let most = buffer.len().min(usize::try_from(room).unwrap_or(usize::MAX));
             &mut buffer[..most]
         };
-        let (taken, written, step) = self.step(payload, last, out);
-        self.produced += written as u64;
+        let (mut taken, mut written) = (0, 0);
+        let step = loop {
+            let rest = &payload[taken..];
+            let until = usize::try_from(self.judged_at - self.taken).unwrap_or(usize::MAX);
+            let piece = &rest[..rest.len().min(until)];
+            let is_rest = piece.len() == rest.len();
+            let (read, made, step) = self.step(piece, last && is_rest, &mut out[written..]);
+            (taken, written) = (taken + read, written + made);
+            (self.taken, self.produced) = (self.taken + read as u64, self.produced + made as u64);
+            match step {
+                Step::Done if self.has_overhead(last && is_rest) => {
+                    break Step::Failed(Failure::OverheadExceeded);
+                }
+                Step::Done if !is_rest => {}
+                Step::Done | Step::Full | Step::Failed(_) => break step,
+            }
+        };
         if room == 0 && written > 0 {
             let exceeded =
                 if by_ratio < self.limits.output { Failure::RatioExceeded } else { Failure::TooBig };
@@ -148,17 +178,29 @@ impl Inflater {
             }
         };
         if done && last {
-            (self.announced, self.produced, self.phase) = (0, 0, Phase::Blocks);
-            if !self.takeover {
-                self.stream = None;
+            (self.announced, self.taken, self.produced) = (0, 0, 0);
+            (self.judged_at, self.phase) = (STRIDE, Phase::Blocks);
+            if !self.takeover
+                && let Some(stream) = self.stream.take()
+            {
+                spare::give(stream);
             }
         }
         Inflated::Bytes { taken, bytes: &buffer[..if room == 0 { 0 } else { written }], done }
     }
 
+    /// Judges the overhead where it is to be judged: all that was read is inflated and told.
+    const fn has_overhead(&mut self, is_end: bool) -> bool {
+        let is_due = self.taken == self.judged_at;
+        if is_due {
+            self.judged_at += STRIDE;
+        }
+        (is_due || is_end) && self.taken > self.produced.saturating_add(self.limits.overhead)
+    }
+
     /// Reads payload until it is used up, `out` is full or something is wrong; tells how much was taken and written.
     fn step(&mut self, payload: &[u8], last: bool, out: &mut [u8]) -> (usize, usize, Step) {
-        let stream = self.stream.get_or_insert_with(|| Box::new(Inflate::new(false, WindowBits::MAX.get())));
+        let stream = self.stream.get_or_insert_with(spare::stream);
         let (mut taken, mut written) = (0, 0);
         if self.phase == Phase::Blocks {
             let run = run(stream, payload, out, InflateFlush::NoFlush);
@@ -220,6 +262,7 @@ impl Failure {
         match self {
             Self::TooBig => Inflated::TooBig,
             Self::RatioExceeded => Inflated::RatioExceeded,
+            Self::OverheadExceeded => Inflated::OverheadExceeded,
             Self::Corrupt => Inflated::Corrupt,
             Self::AfterFinalBlock => Inflated::AfterFinalBlock,
         }
@@ -280,7 +323,7 @@ fn ends_between_blocks(stream: &mut Inflate, out: &mut [u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::WindowBits, *};
 
     const HELLO: &[u8] = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
 
@@ -305,6 +348,7 @@ mod tests {
                 }
                 failure @ (Inflated::TooBig
                 | Inflated::RatioExceeded
+                | Inflated::OverheadExceeded
                 | Inflated::Corrupt
                 | Inflated::AfterFinalBlock) => {
                     return Err(format!("{failure:?} after {:?}", String::from_utf8_lossy(&held)));
@@ -392,7 +436,7 @@ mod tests {
     fn each_limit_is_exact_and_a_failure_is_for_ever() {
         let payload = |length: usize| {
             let mut out = Vec::new();
-            super::super::Deflater::new(true, WindowBits::MAX).deflate(&vec![b'x'; length], &mut out);
+            crate::deflate::Deflater::new(true, WindowBits::MAX).deflate(&vec![b'x'; length], &mut out);
             out
         };
         let check = |length: usize, limits: InflateLimits, expected: Result<usize, Inflated<'static>>| {
@@ -409,7 +453,12 @@ mod tests {
                 }
             }
         };
-        let limits = |output, ratio, ratio_floor| InflateLimits { output, ratio, ratio_floor };
+        let limits = |output, ratio, ratio_floor| InflateLimits {
+            output,
+            ratio,
+            ratio_floor,
+            ..InflateLimits::default()
+        };
         check(1000, limits(1000, 1, 1000), Ok(1000));
         check(1001, limits(1000, 1, 1001), Err(Inflated::TooBig));
         check(1001, limits(1001, 1, 1000), Err(Inflated::RatioExceeded));
@@ -420,5 +469,37 @@ mod tests {
         check(20_000, limits(1 << 20, 100, 20_000), Ok(20_000));
         check(20_000, limits(19_999, u32::MAX, 0), Err(Inflated::TooBig));
         check(1, limits(0, 100, 0), Err(Inflated::TooBig));
+    }
+
+    #[test]
+    fn work_without_an_outcome_is_limited_however_it_arrives() {
+        let check = |payload: &[u8], overhead: u64, expected: Result<usize, &str>| {
+            for (cut, room) in [(1, 1), (7, 4096), (4096, 3), (5000, 4096), (1 << 20, 1 << 20)] {
+                let limits = InflateLimits { output: 1 << 20, overhead, ..InflateLimits::default() };
+                let found = inflate(&mut Inflater::new(true, limits), payload, cut, room);
+                let found = found.as_ref().map(Vec::len).map_err(String::as_str);
+                assert_eq!(found, expected, "{} of {overhead}, {cut}/{room}", payload.len());
+            }
+        };
+        // Empty blocks without compression, as a flush writes them; the last one is cut off behind its header.
+        let empty = |count: usize| [[0, 0, 0, 0xff, 0xff].repeat(count), vec![0]].concat();
+        check(&empty(12_000), u64::MAX, Ok(0));
+        check(&empty(12_000), 60_001, Ok(0));
+        check(&empty(12_000), 60_000, Err("OverheadExceeded after \"\""));
+        check(&empty(12_000), 4096, Err("OverheadExceeded after \"\""));
+        check(&empty(800), 4001, Ok(0));
+        check(&empty(800), 4000, Err("OverheadExceeded after \"\""));
+        // Codes that are described and not used: a dynamic block with nothing but its end, a flush behind it.
+        let header = b"\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x00\x00\x00\xff\xff";
+        let codes = |count: usize| [header.repeat(count), vec![0]].concat();
+        check(&codes(3500), u64::MAX, Ok(0));
+        check(&codes(3500), 16 * 1024, Err("OverheadExceeded after \"\""));
+        // What says something makes up for it, as long as it comes in time.
+        let mut text = Vec::new();
+        crate::deflate::Deflater::new(true, WindowBits::MAX).deflate(&vec![b'x'; 50_000], &mut text);
+        let before = |count: usize| [&empty(count)[..count * 5], &text].concat();
+        check(&before(800), 4096, Ok(50_000));
+        check(&before(1700), 8192, Ok(50_000));
+        check(&before(2500), 8192, Err("OverheadExceeded after \"\""));
     }
 }

@@ -10,13 +10,15 @@
 //! # Memory
 //! Nothing is held before the first compressed message. From then on a direction with context takeover holds 47 KiB to
 //! inflate and, where it also compresses, up to 266 KiB to deflate; without context takeover both are given back at the end of
-//! each message.
+//! each message. A thread keeps one decoder and 64 KiB to inflate into for whoever is next.
 
 mod agreement;
 mod deflater;
 mod extension;
 mod inflater;
 mod offer;
+mod parameters;
+mod spare;
 mod window;
 
 pub use agreement::{Agreement, AnswerViolation, Wishes};
@@ -24,6 +26,8 @@ pub use deflater::Deflater;
 pub use extension::{Extension, ExtensionError, Parameter, extensions};
 pub use inflater::{InflateLimits, Inflated, Inflater};
 pub use offer::{Offer, OfferError, offers};
+use parameters::Parameters;
+pub(crate) use spare::Buffer;
 pub use window::WindowBits;
 
 /// The name of the extension.

@@ -1,6 +1,6 @@
 //! What a client proposes (RFC 7692 §5.1, §7.1).
 
-use super::{Agreement, AnswerViolation, Extension, NAME, WindowBits, Wishes};
+use super::{Agreement, AnswerViolation, Extension, Parameters, WindowBits, Wishes};
 
 /// A valid offer of permessage-deflate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,12 +44,12 @@ impl Offer {
     /// # Errors
     /// It is declined, and why.
     pub fn read(extension: &Extension) -> Result<Self, OfferError> {
-        let four = Four::read(extension)?;
+        let read = Parameters::read(extension)?;
         Ok(Self {
-            server_no_context_takeover: four.server_no_context_takeover,
-            client_no_context_takeover: four.client_no_context_takeover,
-            server_max_window_bits: four.server_max_window_bits,
-            client_max_window_bits: four.client_max_window_bits.map(|bits| bits.unwrap_or(WindowBits::MAX)),
+            server_no_context_takeover: read.server_no_context_takeover,
+            client_no_context_takeover: read.client_no_context_takeover,
+            server_max_window_bits: read.server_max_window_bits,
+            client_max_window_bits: read.client_max_window_bits.map(|bits| bits.unwrap_or(WindowBits::MAX)),
         })
     }
 
@@ -96,64 +96,15 @@ impl Offer {
 
 impl std::fmt::Display for Offer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(NAME)?;
-        if self.server_no_context_takeover {
-            f.write_str("; server_no_context_takeover")?;
-        }
-        if self.client_no_context_takeover {
-            f.write_str("; client_no_context_takeover")?;
-        }
-        if let Some(bits) = self.server_max_window_bits {
-            write!(f, "; server_max_window_bits={bits}")?;
-        }
-        match self.client_max_window_bits {
-            None => Ok(()),
-            Some(WindowBits::MAX) => f.write_str("; client_max_window_bits"),
-            Some(bits) => write!(f, "; client_max_window_bits={bits}"),
-        }
+        let client = self.client_max_window_bits;
+        let parameters = Parameters {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits,
+            client_max_window_bits: client.map(|bits| Some(bits).filter(|bits| *bits < WindowBits::MAX)),
+        };
+        parameters.fmt(f)
     }
-}
-
-/// The four parameters as they stand in an offer or an answer; of the last one, a missing value is told.
-#[derive(Default)]
-pub(super) struct Four {
-    pub(super) server_no_context_takeover: bool,
-    pub(super) client_no_context_takeover: bool,
-    pub(super) server_max_window_bits: Option<WindowBits>,
-    pub(super) client_max_window_bits: Option<Option<WindowBits>>,
-}
-
-impl Four {
-    pub(super) fn read(extension: &Extension) -> Result<Self, OfferError> {
-        if extension.name != NAME {
-            return Err(OfferError::OtherExtension);
-        }
-        let mut four = Self::default();
-        for parameter in &extension.parameters {
-            let value = parameter.value.as_deref();
-            let bits =
-                || value.map(|value| WindowBits::parse(value).ok_or(OfferError::WrongValue)).transpose();
-            let repeated = match parameter.name.as_str() {
-                "server_no_context_takeover" => set(&mut four.server_no_context_takeover, value)?,
-                "client_no_context_takeover" => set(&mut four.client_no_context_takeover, value)?,
-                "server_max_window_bits" => {
-                    let bits = bits()?.ok_or(OfferError::WrongValue)?;
-                    four.server_max_window_bits.replace(bits).is_some()
-                }
-                "client_max_window_bits" => four.client_max_window_bits.replace(bits()?).is_some(),
-                _ => return Err(OfferError::UnknownParameter),
-            };
-            if repeated {
-                return Err(OfferError::RepeatedParameter);
-            }
-        }
-        Ok(four)
-    }
-}
-
-/// Sets a parameter that has no value and tells whether it was set before.
-fn set(flag: &mut bool, value: Option<&str>) -> Result<bool, OfferError> {
-    if value.is_some() { Err(OfferError::WrongValue) } else { Ok(std::mem::replace(flag, true)) }
 }
 
 #[cfg(test)]

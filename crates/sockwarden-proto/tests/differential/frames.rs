@@ -184,7 +184,8 @@ fn is_in_header(violation: Violation) -> bool {
         | Violation::CorruptDeflate
         | Violation::AfterFinalBlock
         | Violation::InflatedTooBig { .. }
-        | Violation::RatioExceeded { .. } => false,
+        | Violation::RatioExceeded { .. }
+        | Violation::OverheadExceeded { .. } => false,
     }
 }
 

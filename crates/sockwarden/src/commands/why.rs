@@ -36,6 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             format!("would have been closed with {code}")
         }
         (Decision::Close(code), _) => format!("closed with {code}"),
+        (Decision::Drop, sockwarden_model::Mode::Observe) => "would have been dropped".to_owned(),
+        (Decision::Drop, _) => "dropped".to_owned(),
     };
     anstream::println!(
         "{STRONG}{}{STRONG:#} by {STRONG}{}{STRONG:#}: {}",

@@ -1,0 +1,238 @@
+//! The message of one peer that is under way: held until it is complete, then sent on in the form that suits the other side.
+
+use sockwarden_model::{Direction, MessageClass, Treatment};
+use sockwarden_net::SystemMaskKeys;
+use sockwarden_proto::{
+    Data, FrameHeader, MessageKind, Opcode, Phase, Role, Session,
+    deflate::{Agreement, Deflater},
+};
+
+use crate::{hold::Hold, outgoing::Outgoing};
+
+/// The most that compressing one direction keeps between two messages (see `deflate`, where it is measured).
+const DEFLATER: usize = 266 * 1024;
+
+/// What is known of the message that has begun.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) class: MessageClass,
+    /// Whether a defence that only observes would have stopped it.
+    pub(super) noted: bool,
+    /// Whether it is not to be forwarded.
+    pub(super) dropped: bool,
+    /// Whether a defence wants to see the whole of it.
+    pub(super) read: bool,
+    /// The pieces that have come, as they will leave.
+    pub(super) held: Hold,
+    /// What they hold, where a defence wants to see it and they leave as they were compressed.
+    content: Hold,
+}
+
+impl UnderWay {
+    pub(super) fn new() -> Self {
+        Self {
+            class: MessageClass::Invalid,
+            noted: false,
+            dropped: false,
+            read: false,
+            held: Hold::default(),
+            content: Hold::default(),
+        }
+    }
+
+    /// Takes note of what message begins with a frame, if one does.
+    pub(super) fn begin(&mut self, header: &FrameHeader, reads: impl FnOnce() -> bool) {
+        self.class = match header.opcode {
+            Opcode::Text => MessageClass::Text,
+            Opcode::Binary => MessageClass::Binary,
+            Opcode::Continuation | Opcode::Ping | Opcode::Pong | Opcode::Close | Opcode::Reserved(_) => {
+                return;
+            }
+        };
+        (self.noted, self.dropped, self.read) = (false, false, reads());
+    }
+
+    /// Holds a piece until the message is complete: one that is the whole of it is not copied aside. What lies `in_place` is
+    /// held already.
+    pub(super) fn hold(&mut self, data: &Data<'_>, form: Form, in_place: bool) {
+        if self.dropped || data.begins && data.ends {
+            return;
+        }
+        if !in_place {
+            self.held.add(form.piece(data));
+        }
+        if self.read && form == Form::Original {
+            self.content.add(data.bytes);
+        }
+    }
+
+    /// Gives what a complete message holds, `data` being its last piece.
+    pub(super) fn content<'a>(&'a self, data: &Data<'a>, form: Form) -> &'a [u8] {
+        if data.begins {
+            return data.bytes;
+        }
+        match form {
+            Form::Original => self.content.payload(),
+            Form::Plain | Form::Anew => self.held.payload(),
+        }
+    }
+
+    /// Tells how many bytes are held.
+    pub(super) const fn memory(&self) -> usize {
+        self.held.memory() + self.content.memory()
+    }
+
+    /// Holds nothing any more.
+    pub(super) fn release(&mut self) {
+        self.held.release();
+        self.content.release();
+    }
+}
+
+/// In what form a message leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As what it holds: the session compresses it, or not, by itself.
+    Plain,
+    /// As it was compressed, since the other side has agreed on the same.
+    Original,
+    /// Compressed by us, as the other side has agreed.
+    Anew,
+}
+
+impl Form {
+    /// Gives the bytes of a piece that are held for this form.
+    const fn piece<'a>(self, data: &Data<'a>) -> &'a [u8] {
+        match (self, data.compressed) {
+            (Self::Original, Some(original)) => original,
+            (Self::Original, None) | (Self::Plain | Self::Anew, _) => data.bytes,
+        }
+    }
+}
+
+/// The side that is written to.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) session: Session<SystemMaskKeys>,
+    /// What is written before the session's own output.
+    pub(super) outgoing: Outgoing,
+    /// What both sides have agreed on, where compressed messages leave as they came.
+    originals: Option<Agreement>,
+    /// The encoder for them since they cannot leave as they came any more.
+    anew: Option<Box<Deflater>>,
+}
+
+impl Target {
+    pub(super) fn new(session: Session<SystemMaskKeys>, originals: Option<Agreement>) -> Self {
+        Self { session, outgoing: Outgoing::default(), originals, anew: None }
+    }
+
+    /// Tells how many bytes the encoder takes, if there is one.
+    pub(super) const fn memory(&self) -> usize {
+        if self.anew.is_some() { DEFLATER } else { 0 }
+    }
+
+    /// Tells in what form messages leave that come compressed, or that do not.
+    pub(super) const fn form(&self, compressed: bool) -> Form {
+        match (&self.originals, &self.anew) {
+            (Some(_), Some(_)) if compressed => Form::Anew,
+            (Some(_), None) if compressed => Form::Original,
+            (Some(_) | None, _) => Form::Plain,
+        }
+    }
+
+    /// Takes note that a message which came `from` the other side is not forwarded.
+    ///
+    /// With context takeover its sender may look back into it from all that follows, and this side's window lacks it: what
+    /// follows is compressed anew, for good. An encoder that starts now looks back only into what it has written itself, which
+    /// is what this side has read last; so whatever its window holds from before, distances mean the same to both. It keeps to
+    /// the window that was agreed. Without context takeover no message refers to another, and nothing has to change.
+    pub(super) fn misses(&mut self, form: Form, from: Direction) {
+        let Some(agreed) = self.originals.filter(|_| form == Form::Original) else { return };
+        let (apart, role) = match from {
+            Direction::Client => (agreed.client_no_context_takeover, Role::Client),
+            Direction::Server => (agreed.server_no_context_takeover, Role::Server),
+        };
+        if !apart {
+            self.anew = Some(Box::new(agreed.deflater(role)));
+        }
+    }
+
+    /// Tells whether messages may still be sent: nothing may follow our close frame (RFC 6455 §5.5.1).
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.session.phase(), Phase::Open | Phase::CloseReceived)
+    }
+
+    /// Sends a message that lies whole in the buffer, and tells its length.
+    pub(super) fn send(&mut self, data: &Data<'_>, form: Form) -> u64 {
+        let piece = form.piece(data);
+        match form {
+            Form::Plain => self.session.send(data.kind, piece),
+            Form::Original => self.session.send_compressed(data.kind, piece),
+            Form::Anew => return self.send_anew(data.kind, piece),
+        }
+        piece.len() as u64
+    }
+
+    /// Sends a message from where it was held, and tells its length; `None` where nothing may be sent any more.
+    pub(super) fn send_held(&mut self, kind: MessageKind, form: Form, mut held: Hold) -> Option<u64> {
+        let sealed = match form {
+            Form::Plain | Form::Original => self.session.seal(kind, form == Form::Original, held.with_room()),
+            Form::Anew => None,
+        };
+        let length = held.payload().len() as u64;
+        if let Some(start) = sealed {
+            let (bytes, end) = held.into_parts();
+            self.outgoing.push(self.session.output(), bytes, start, end);
+            return Some(length);
+        }
+        let sent = self.is_open().then(|| match form {
+            Form::Anew => self.send_anew(kind, held.payload()),
+            Form::Plain | Form::Original => {
+                // The session compresses it.
+                self.session.send(kind, held.payload());
+                length
+            }
+        });
+        held.release();
+        sent
+    }
+
+    fn send_anew(&mut self, kind: MessageKind, content: &[u8]) -> u64 {
+        let mut payload = Vec::new();
+        if let Some(deflater) = &mut self.anew {
+            deflater.deflate(content, &mut payload);
+        }
+        self.session.send_compressed(kind, &payload);
+        payload.len() as u64
+    }
+}
+
+/// What was forwarded of one read: counted first, so that a batch costs no more than one message.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// Text and binary, each passed and observed.
+    counts: [[u64; 2]; 2],
+    pub(super) bytes: u64,
+}
+
+impl Passed {
+    const CLASSES: [MessageClass; 2] = [MessageClass::Text, MessageClass::Binary];
+    const TREATMENTS: [Treatment; 2] = [Treatment::Pass, Treatment::Observe];
+
+    pub(super) fn add(&mut self, message: &UnderWay, bytes: u64) {
+        let class = usize::from(message.class == MessageClass::Binary);
+        self.counts[class][usize::from(message.noted)] += 1;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn messages(&self) -> u64 {
+        self.counts.iter().flatten().sum()
+    }
+
+    pub(super) fn counts(&self) -> impl Iterator<Item = (MessageClass, Treatment, u64)> {
+        let of = |class| Self::TREATMENTS.map(|treatment| (class, treatment));
+        let all = Self::CLASSES.into_iter().flat_map(of).zip(self.counts.iter().flatten());
+        all.filter(|(_, count)| **count > 0).map(|((class, treatment), count)| (class, treatment, *count))
+    }
+}
