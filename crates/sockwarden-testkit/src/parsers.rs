@@ -7,6 +7,7 @@ use sockwarden_proto::{
     close_payload,
     deflate::{Agreement, InflateLimits, Inflated, Inflater, Offer, Wishes, extensions, offers},
     handshake::{ClientHandshake, HeadLimits, HeadViolation, RequestHead, ResponseHead, UpgradeRequest},
+    http::{BodyReader, BodyViolation, Framing},
 };
 
 use crate::{Cuts, Random, Transcript, listen};
@@ -15,7 +16,8 @@ use crate::{Cuts, Random, Transcript, listen};
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 12] = [
+pub const ALL: [Parser; 13] = [
+    ("chunked_body", chunked_body),
     ("close_payload", close),
     ("extensions", extension_header),
     ("frame_header", frame_header),
@@ -29,6 +31,44 @@ pub const ALL: [Parser; 12] = [
     ("url", url),
     ("utf8", utf8),
 ];
+
+/// A chunked body is the same from any cuts, ends in the same place, and is the same again once it is written anew.
+pub fn chunked_body(bytes: &[u8]) {
+    let read = |bytes: &[u8], step: usize| -> Result<(Vec<u8>, usize), BodyViolation> {
+        let mut reader = BodyReader::new(Framing::Chunked);
+        let (mut content, mut taken) = (Vec::new(), 0);
+        while !reader.is_done() && taken < bytes.len() {
+            let end = bytes.len().min(taken.saturating_add(step));
+            let piece = reader.read(&bytes[taken..end])?;
+            assert!(
+                piece.taken > 0 && piece.taken <= end - taken,
+                "it makes progress, and no more than there is"
+            );
+            content.extend_from_slice(piece.data);
+            taken += piece.taken;
+        }
+        reader.end().map(|()| (content, taken))
+    };
+    let whole = read(bytes, usize::MAX);
+    for step in [1, 3] {
+        assert_eq!(read(bytes, step), whole);
+    }
+    let Ok((content, taken)) = whole else { return };
+    assert_eq!(
+        read(&bytes[..taken], usize::MAX),
+        Ok((content.clone(), taken)),
+        "what follows does not count"
+    );
+    assert_eq!(read(&bytes[..taken - 1], usize::MAX), Err(BodyViolation::Truncated));
+    let mut anew = Vec::new();
+    if !content.is_empty() {
+        anew.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
+        anew.extend_from_slice(&content);
+        anew.extend_from_slice(b"\r\n");
+    }
+    anew.extend_from_slice(b"0\r\n\r\n");
+    assert_eq!(read(&anew, usize::MAX), Ok((content, anew.len())));
+}
 
 /// A header is written as it was read, and is incomplete in every shorter prefix.
 pub fn frame_header(bytes: &[u8]) {
