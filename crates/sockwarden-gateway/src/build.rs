@@ -1,12 +1,14 @@
 //! From what was said to what runs: files read, URLs understood, contradictions refused, all of them at once.
 
+mod zeros;
+
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
 };
 
-use sockwarden_defend::{Configured, Defences, defences::FrameLimitsConfig};
+use sockwarden_defend::{Configured, Defences};
 use sockwarden_model::ListenAddress;
 use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
 use sockwarden_proto::WsUrl;
@@ -18,7 +20,7 @@ use crate::{
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     liveness::TimeoutsConfig,
-    pass_through::{HttpKind, HttpLimitsConfig},
+    pass_through::HttpKind,
     routing::{self, Asked, Matcher, Unrouted},
     upstream::{self, AddedHeader, Upstreams},
 };
@@ -167,7 +169,7 @@ pub fn build(
         }
         built_routes.extend(build_route(config, &key, &mut problems).map(Arc::new));
     }
-    refuse_zeros(routes, limits, &mut problems);
+    zeros::refuse(routes, limits, &mut problems);
     if problems.0.is_empty() {
         let mut order: Vec<usize> = (0..built_routes.len()).collect();
         // The sort is stable: of equals the first stays the first.
@@ -302,72 +304,6 @@ impl Problems {
             key,
             std::fs::read(path).map_err(|error| format!("`{}` cannot be read: {error}", path.display())),
         )
-    }
-}
-
-/// Refuses limits under which nothing could pass: who wants no limit does not write zero.
-fn refuse_zeros(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Problems) {
-    let mut refuse = |key: &str, is_zero: bool, message: &str| {
-        if is_zero {
-            problems.add(key, message, None);
-        }
-    };
-    let LimitsConfig {
-        connections,
-        handshake_timeout,
-        upstream_timeout,
-        close_timeout: _,
-        certificate_poll,
-        memory,
-        message_memory,
-        write_buffer,
-        workers,
-    } = limits;
-    refuse("limits.certificate_poll", certificate_poll.is_zero(), "the files would be read without pause");
-    refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
-    refuse("limits.workers", *workers == Some(0), "with 0 nothing would be relayed");
-    refuse("limits.workers", *workers > Some(256), "more threads than 256 are of no use");
-    refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
-    refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
-    refuse("limits.memory", memory.as_u64() == 0, "with 0 nobody could connect");
-    refuse("limits.message_memory", message_memory.as_u64() == 0, "with 0 no message could pass");
-    refuse("limits.write_buffer", write_buffer.as_u64() == 0, "with 0 nothing would ever be read");
-    for (index, route) in routes.iter().enumerate() {
-        let key = |name: &str| format!("routes[{index}].{name}");
-        let FrameLimitsConfig { mode: _, frame, message, fragments, control_frames_per_second } =
-            &route.frame_limits;
-        refuse(&key("frame_limits.frame"), frame.as_u64() == 0, "with 0 no message could pass");
-        refuse(&key("frame_limits.message"), message.as_u64() == 0, "with 0 no message could pass");
-        refuse(&key("frame_limits.fragments"), *fragments == 0, "with 0 no message could pass");
-        refuse(
-            &key("frame_limits.control_frames_per_second"),
-            *control_frames_per_second == 0,
-            "with 0 no connection could be closed properly",
-        );
-        let HttpLimitsConfig {
-            body: _,
-            body_timeout,
-            response_head,
-            response_timeout,
-            idle_timeout,
-            keep_alive: _,
-        } = &route.http_limits;
-        let no_time = "in no time nothing could be passed on";
-        refuse(&key("http_limits.body_timeout"), body_timeout.is_zero(), no_time);
-        refuse(&key("http_limits.response_head"), response_head.as_u64() == 0, "with 0 no answer could pass");
-        refuse(&key("http_limits.response_timeout"), response_timeout.is_zero(), no_time);
-        refuse(&key("http_limits.idle_timeout"), idle_timeout.is_zero(), no_time);
-        refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
-        refuse(
-            &key("inflate.overhead"),
-            route.inflate.overhead.as_u64() == 0,
-            "with 0 no short message could pass",
-        );
-        refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
-        if let Some(forward) = &route.forward_auth {
-            let key = key("forward_auth.timeout");
-            refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
-        }
     }
 }
 
@@ -535,10 +471,10 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
 #[cfg(test)]
 mod tests {
     use sockwarden_config::{ByteSize, HumanDuration};
-    use sockwarden_defend::defences::ForwardAuthConfig;
+    use sockwarden_defend::defences::{ForwardAuthConfig, FrameLimitsConfig};
 
     use super::*;
-    use crate::routing::PathMatch;
+    use crate::{pass_through::HttpLimitsConfig, routing::PathMatch};
 
     fn listener(address: &str) -> ListenerConfig {
         ListenerConfig::new(address)

@@ -1,0 +1,75 @@
+//! Limits of nothing.
+
+use sockwarden_defend::defences::FrameLimitsConfig;
+
+use super::Problems;
+use crate::{
+    config::{LimitsConfig, RouteConfig},
+    pass_through::HttpLimitsConfig,
+};
+
+/// Refuses limits under which nothing could pass: who wants no limit does not write zero.
+pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &mut Problems) {
+    let mut refuse = |key: &str, is_zero: bool, message: &str| {
+        if is_zero {
+            problems.add(key, message, None);
+        }
+    };
+    let LimitsConfig {
+        connections,
+        handshake_timeout,
+        upstream_timeout,
+        close_timeout: _,
+        certificate_poll,
+        memory,
+        message_memory,
+        write_buffer,
+        workers,
+    } = limits;
+    refuse("limits.certificate_poll", certificate_poll.is_zero(), "the files would be read without pause");
+    refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
+    refuse("limits.workers", *workers == Some(0), "with 0 nothing would be relayed");
+    refuse("limits.workers", *workers > Some(256), "more threads than 256 are of no use");
+    refuse("limits.handshake_timeout", handshake_timeout.is_zero(), "in no time nobody could connect");
+    refuse("limits.upstream_timeout", upstream_timeout.is_zero(), "in no time no application could answer");
+    refuse("limits.memory", memory.as_u64() == 0, "with 0 nobody could connect");
+    refuse("limits.message_memory", message_memory.as_u64() == 0, "with 0 no message could pass");
+    refuse("limits.write_buffer", write_buffer.as_u64() == 0, "with 0 nothing would ever be read");
+    for (index, route) in routes.iter().enumerate() {
+        let key = |name: &str| format!("routes[{index}].{name}");
+        let FrameLimitsConfig { mode: _, frame, message, fragments, control_frames_per_second } =
+            &route.frame_limits;
+        refuse(&key("frame_limits.frame"), frame.as_u64() == 0, "with 0 no message could pass");
+        refuse(&key("frame_limits.message"), message.as_u64() == 0, "with 0 no message could pass");
+        refuse(&key("frame_limits.fragments"), *fragments == 0, "with 0 no message could pass");
+        refuse(
+            &key("frame_limits.control_frames_per_second"),
+            *control_frames_per_second == 0,
+            "with 0 no connection could be closed properly",
+        );
+        let HttpLimitsConfig {
+            body: _,
+            body_timeout,
+            response_head,
+            response_timeout,
+            idle_timeout,
+            keep_alive: _,
+        } = &route.http_limits;
+        let no_time = "in no time nothing could be passed on";
+        refuse(&key("http_limits.body_timeout"), body_timeout.is_zero(), no_time);
+        refuse(&key("http_limits.response_head"), response_head.as_u64() == 0, "with 0 no answer could pass");
+        refuse(&key("http_limits.response_timeout"), response_timeout.is_zero(), no_time);
+        refuse(&key("http_limits.idle_timeout"), idle_timeout.is_zero(), no_time);
+        refuse(&key("inflate.max_ratio"), route.inflate.max_ratio == 0, "with 0 no large message could pass");
+        refuse(
+            &key("inflate.overhead"),
+            route.inflate.overhead.as_u64() == 0,
+            "with 0 no short message could pass",
+        );
+        refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
+        if let Some(forward) = &route.forward_auth {
+            let key = key("forward_auth.timeout");
+            refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
+        }
+    }
+}
