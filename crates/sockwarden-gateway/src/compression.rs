@@ -54,7 +54,7 @@ pub struct InflateConfig {
     /// The most bytes by which a message may be longer on the wire than what it holds: blocks that say nothing are work without
     /// an outcome.
     pub overhead: ByteSize,
-    /// The longest time that inflating one message may take.
+    /// The longest time that inflating one message may take, by the clock: far more than any takes on a machine that is not starved.
     pub time: HumanDuration,
 }
 
@@ -64,7 +64,7 @@ impl Default for InflateConfig {
             max_ratio: 100,
             ratio_floor: ByteSize::kib(64),
             overhead: ByteSize::kib(16),
-            time: HumanDuration::from_millis(100),
+            time: HumanDuration::from_millis(500),
         }
     }
 }

@@ -55,7 +55,7 @@ struct Side {
     target: Target,
     message: UnderWay,
     /// How long the messages of this peer take to be inflated, where compression was agreed on.
-    inflating: Option<InflateTime>,
+    inflating: Option<Box<InflateTime>>,
     /// Nothing more is read from this peer.
     deaf: bool,
 }
@@ -81,7 +81,7 @@ impl Relay {
         let side = |session| Side {
             target: Target::new(session, ends.originals),
             message: UnderWay::new(),
-            inflating: ends.inflate_time.map(InflateTime::new),
+            inflating: ends.inflate_time.map(|most| Box::new(InflateTime::new(most))),
             deaf: false,
         };
         Self {

@@ -25,7 +25,7 @@ pub(super) struct UnderWay {
     /// The pieces that have come, as they will leave.
     pub(super) held: Hold,
     /// What they hold, where a defence wants to see it and they leave as they were compressed.
-    content: Hold,
+    content: Option<Box<Hold>>,
 }
 
 impl UnderWay {
@@ -36,7 +36,7 @@ impl UnderWay {
             dropped: false,
             read: false,
             held: Hold::default(),
-            content: Hold::default(),
+            content: None,
         }
     }
 
@@ -62,7 +62,7 @@ impl UnderWay {
             self.held.add(form.piece(data));
         }
         if self.read && form == Form::Original {
-            self.content.add(data.bytes);
+            self.content.get_or_insert_default().add(data.bytes);
         }
     }
 
@@ -72,20 +72,22 @@ impl UnderWay {
             return data.bytes;
         }
         match form {
-            Form::Original => self.content.payload(),
+            Form::Original => self.content.as_ref().map_or(&[], |content| content.payload()),
             Form::Plain | Form::Anew => self.held.payload(),
         }
     }
 
     /// Tells how many bytes are held.
-    pub(super) const fn memory(&self) -> usize {
-        self.held.memory() + self.content.memory()
+    pub(super) fn memory(&self) -> usize {
+        self.held.memory() + self.content.as_ref().map_or(0, |content| content.memory())
     }
 
     /// Holds nothing any more.
     pub(super) fn release(&mut self) {
         self.held.release();
-        self.content.release();
+        if let Some(mut content) = self.content.take() {
+            content.release();
+        }
     }
 }
 
