@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mio::event::Event;
 use sockwarden_model::Direction;
 use sockwarden_net::Wire;
 
@@ -26,7 +27,10 @@ pub(crate) struct Peer {
     whose: Direction,
     /// The system may hold bytes for us, or take some; both are only told once.
     pub(crate) readable: bool,
-    pub(crate) writable: bool,
+    writable: bool,
+    /// The peer has ended its half, or the connection is broken: told once too, perhaps together with the last bytes, so that a
+    /// read that brings less than it could must be followed by one that meets the end.
+    ended: bool,
     /// What is to be written waits for the peer to read.
     stalled: bool,
     pub(crate) broken: bool,
@@ -44,11 +48,19 @@ impl Peer {
             whose,
             readable: true,
             writable: true,
+            ended: false,
             stalled: false,
             broken: false,
             reads: 0,
             discarded: 0,
         }
+    }
+
+    /// Takes note of what the poll tells.
+    pub(crate) fn told(&mut self, event: &Event) {
+        self.ended |= event.is_read_closed() || event.is_error();
+        self.readable |= event.is_readable() || self.ended;
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
     /// Writes what waits; tells whether anything moved.
@@ -124,7 +136,7 @@ impl Peer {
         match read {
             Ok((received, _)) if received.length == 0 => self.give_up(relay, now),
             Ok((received, in_place)) => {
-                self.readable = !received.drained;
+                self.readable = !received.drained || self.ended;
                 let timed = self.reads.is_multiple_of(TIMED).then(Instant::now);
                 self.reads = self.reads.wrapping_add(1);
                 if in_place {
@@ -150,7 +162,7 @@ impl Peer {
         while self.readable && !self.broken {
             match self.wire.read(buffer) {
                 Ok(received) if received.length > 0 => {
-                    self.readable = !received.drained;
+                    self.readable = !received.drained || self.ended;
                     self.discarded += received.length;
                     self.broken |= self.discarded > LINGER_BYTES;
                 }

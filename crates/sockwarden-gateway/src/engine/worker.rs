@@ -91,9 +91,7 @@ impl Worker {
                     Token(token) => {
                         let whose = if token % 2 == 0 { Direction::Client } else { Direction::Server };
                         let Some(pair) = self.pairs.get_mut(token / 2) else { continue };
-                        let peer = pair.peer(whose);
-                        peer.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-                        peer.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+                        pair.peer(whose).told(event);
                         self.turn(token / 2, now, false);
                     }
                 }

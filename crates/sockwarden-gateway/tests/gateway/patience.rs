@@ -119,3 +119,22 @@ async fn an_application_is_not_given_up_because_a_slow_client_keeps_it_unheard()
     }
     drop(soon(talking).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_client_that_ends_its_half_with_its_last_message_is_noticed_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stage = Stage::plain(route_to(listener.local_addr().unwrap())).await;
+    for _ in 0..50 {
+        let (mut client, mut app) = joined(&stage, &listener).await;
+        // So close together that one look at the socket finds both.
+        client.write_all(&sent_by_client(Opcode::Text, b"last")).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        while frames(&heard).len() < 2 {
+            assert_ne!(soon(app.read_buf(&mut heard)).await.unwrap(), 0);
+        }
+        let heard = frames(&heard);
+        assert_eq!(heard[0], (Opcode::Text, b"last".to_vec()));
+        assert_eq!((heard[1].0, &heard[1].1[..2]), (Opcode::Close, &1001u16.to_be_bytes()[..]));
+    }
+}
