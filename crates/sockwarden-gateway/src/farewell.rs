@@ -6,8 +6,8 @@ use sockwarden_net::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How long a peer may take to fall silent, and how much it may still send.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 64 << 20;
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER_BYTES: usize = 64 << 20;
 
 /// Ends a socket so that what was written last is read: our half first, then what the peer still sends is thrown away.
 pub(crate) async fn linger(mut stream: Stream) {

@@ -17,6 +17,7 @@ use crate::{
     build::Route,
     connection::Shared,
     counters::{RouteTally, Tally},
+    panics,
     registry::{About, Registry, Seat},
 };
 
@@ -127,11 +128,9 @@ impl Journal {
         seat
     }
 
-    /// Reports a fault of ours. What it says may hold what a peer sent, and is left out.
+    /// Reports a fault of ours.
     pub(crate) fn panicked(&self) {
-        self.tally.panicked();
-        let detail = format!("connection {} ended by a fault of the gateway", self.connection);
-        notice(&self.events, Notice::Panicked, detail);
+        panics::report(&self.tally, &self.events, self.connection);
     }
 
     pub(crate) fn tally(&self) -> &Tally {

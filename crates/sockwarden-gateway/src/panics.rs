@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sockwarden_model::{EventId, Notice};
+use sockwarden_model::{EventId, EventSender, Notice};
 
-use crate::{connection::Shared, journal::notice};
+use crate::{connection::Shared, counters::Tally, journal::notice};
 
 /// Counts the panic that drops it, if one does.
 #[derive(Debug)]
@@ -23,12 +23,16 @@ impl PanicWatch {
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.shared.tally.panicked();
-            // The message may hold what a peer sent.
-            let detail = format!("connection {} ended by a fault of the gateway", self.connection);
-            notice(&self.shared.events, Notice::Panicked, detail);
+            report(&self.shared.tally, &self.shared.events, self.connection);
         }
     }
+}
+
+/// Counts a fault that ends a connection, and says whose. The message of a panic may hold what a peer sent: it is left out.
+pub(crate) fn report(tally: &Tally, events: &EventSender, connection: EventId) {
+    tally.panicked();
+    let detail = format!("connection {connection} ended by a fault of the gateway");
+    notice(events, Notice::Panicked, detail);
 }
 
 /// Panics where a test asks for it.

@@ -3,13 +3,14 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use sockwarden_console::{Admin, AdminConfig, Console, StartError, Tls, Wiring};
 use sockwarden_gateway::{Inherited, Problem};
 use sockwarden_model::{Event, EventSender, Notice, NoticeEvent};
 use sockwarden_net::{ServerTls, TlsError};
+
+use crate::clock::unix_ms;
 
 /// An admin listener that can start.
 pub(crate) struct Prepared {
@@ -140,10 +141,7 @@ impl Running {
     }
 
     fn tell(&self, notice: Notice, detail: String) {
-        let at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.events.send(Event::Notice(NoticeEvent { at_ms, notice, detail }));
+        self.events.send(Event::Notice(NoticeEvent { at_ms: unix_ms(), notice, detail }));
     }
 }
 

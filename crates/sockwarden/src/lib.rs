@@ -4,6 +4,7 @@
 
 mod admin;
 mod cli;
+mod clock;
 mod commands;
 mod complaint;
 pub mod config;

@@ -1,11 +1,11 @@
 //! Orders by the admin listener, on their way to the loop that runs the gateway.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use sockwarden_model::{
     Action, Answer, AuditEvent, Draining, Event, EventSender, Operations, OrderError, Reloaded, Requester,
 };
 use tokio::sync::mpsc;
+
+use crate::clock::unix_ms;
 
 /// The most orders that wait.
 const WAITING: usize = 8;
@@ -34,10 +34,7 @@ impl Orders {
     /// Queues an order and reports it; gives the order back where that cannot be.
     fn give(&self, by: &Requester, action: Action, order: Order) -> Result<(), Order> {
         let Ok(place) = self.queue.try_reserve() else { return Err(order) };
-        let at_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.events.send(Event::Audit(AuditEvent { at_ms, by: by.clone(), action }));
+        self.events.send(Event::Audit(AuditEvent { at_ms: unix_ms(), by: by.clone(), action }));
         place.send(order);
         Ok(())
     }

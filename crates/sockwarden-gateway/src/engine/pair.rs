@@ -6,13 +6,10 @@ use sockwarden_model::Direction;
 use sockwarden_net::Wire;
 
 use super::{peer::Peer, wheel::Tick};
-use crate::relay::Relay;
+use crate::{farewell::LINGER, relay::Relay};
 
 /// How often bytes are moved before others have their turn.
 const ROUNDS: usize = 8;
-
-/// How long a peer may take to fall silent after its close frame was answered.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What a turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

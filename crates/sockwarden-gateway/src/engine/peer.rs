@@ -9,16 +9,13 @@ use mio::event::Event;
 use sockwarden_model::Direction;
 use sockwarden_net::Wire;
 
-use crate::relay::Relay;
+use crate::{farewell::LINGER_BYTES, relay::Relay};
 
 /// From how many missing bytes on a frame is read to where it is held.
 const LARGE: usize = 16 * 1024;
 
 /// Of how many reads one is timed: a clock costs as much as a short message.
 const TIMED: u8 = 8;
-
-/// How much a peer that was told goodbye may still send.
-const LINGER_BYTES: usize = 64 << 20;
 
 /// A socket, and which peer's it is.
 #[derive(Debug)]
