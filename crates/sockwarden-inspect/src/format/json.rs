@@ -1,0 +1,554 @@
+//! JSON (RFC 8259), read from front to back without a tree.
+//!
+//! What strict readers refuse is told and, where it is clear what was meant, read on: an escape that does not exist stands for its
+//! letter, a control character for itself, half a surrogate pair for U+FFFD. Where the structure breaks, the rest is read as text.
+
+use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
+
+/// A byte in a string that must be looked at.
+const STOP: Marks = Marks::QUOTE.and(Marks::BACKSLASH).and(Marks::CONTROL).and(Marks::LINE);
+
+/// How many names of one object are compared as they come; of more, all are sorted at its end.
+const COMPARED: usize = 16;
+
+/// Tells whether a text may be JSON that is worth reading: an object or an array.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    matches!(bytes.get(blank(bytes, 0)), Some(b'{' | b'['))
+}
+
+/// Tells whether a whole text looks like JSON, in contrast to one that only begins with a bracket, as `[12:01] hello` does.
+pub(crate) fn is_likely(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii();
+    let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
+    let second = text.get(blank(text, 1)).copied().unwrap_or_default();
+    match (first, last) {
+        (b'{', b'}') => matches!(second, b'"' | b'}'),
+        (b'[', b']') => matches!(second, b'"' | b'{' | b'[' | b']' | b'-' | b't' | b'f' | b'n' | b'0'..=b'9'),
+        _ => false,
+    }
+}
+
+/// Reads a text that begins as JSON, and all that follows it.
+pub(crate) fn whole(walk: &mut Walk<'_>, bytes: &[u8]) {
+    let mut at = 0;
+    let mut told = false;
+    loop {
+        match value(walk, bytes, at) {
+            Ok(end) => at = blank(bytes, end),
+            Err(Stopped { at: end, why }) => {
+                walk.anomaly(why);
+                return content::rest(walk, &bytes[end.min(bytes.len())..]);
+            }
+        }
+        if at >= bytes.len() {
+            return;
+        }
+        if !std::mem::replace(&mut told, true) {
+            walk.anomaly(Anomaly::TrailingData(Format::Json));
+        }
+        if !begins(&bytes[at..]) {
+            return content::rest(walk, &bytes[at..]);
+        }
+    }
+}
+
+/// Where reading had to stop, and why.
+struct Stopped {
+    at: usize,
+    why: Anomaly,
+}
+
+fn malformed(at: usize) -> Stopped {
+    Stopped { at, why: Anomaly::Malformed { format: Format::Json, at } }
+}
+
+/// Reads one value with all that is in it, and tells where it ends.
+fn value(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped> {
+    let (base, names) = (walk.state.path.len(), walk.state.names.len());
+    let objects = walk.state.objects.len();
+    let read = read(walk, bytes, at, base);
+    walk.state.path.truncate(base);
+    walk.state.names.truncate(names);
+    walk.state.objects.truncate(objects);
+    read
+}
+
+fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result<usize, Stopped> {
+    loop {
+        at = blank(bytes, at);
+        match bytes.get(at) {
+            Some(b'{') => {
+                open(walk, at)?;
+                walk.state.objects.push(walk.state.names.len());
+                at = blank(bytes, at + 1);
+                if bytes.get(at) == Some(&b'}') {
+                    walk.state.objects.pop();
+                    at += 1;
+                } else {
+                    at = name(walk, bytes, at)?;
+                    continue;
+                }
+            }
+            Some(b'[') => {
+                open(walk, at)?;
+                at = blank(bytes, at + 1);
+                if bytes.get(at) == Some(&b']') {
+                    at += 1;
+                } else {
+                    walk.state.path.push_index(0);
+                    continue;
+                }
+            }
+            Some(b'"') => at = string(walk, bytes, at + 1, Role::Value)?,
+            Some(b'-' | b'0'..=b'9') => at = number(walk, bytes, at)?,
+            Some(b't') => at = word(walk, bytes, at, b"true", Shape::Boolean)?,
+            Some(b'f') => at = word(walk, bytes, at, b"false", Shape::Boolean)?,
+            Some(b'n') => at = word(walk, bytes, at, b"null", Shape::Null)?,
+            _ => return Err(malformed(at)),
+        }
+        // A value is complete: go on in what it stands in, and close what ends here.
+        loop {
+            if walk.state.path.len() == base {
+                return Ok(at);
+            }
+            at = blank(bytes, at);
+            match (bytes.get(at), walk.state.path.is_in_array()) {
+                (Some(b','), true) => {
+                    walk.state.path.next_index();
+                    at += 1;
+                    break;
+                }
+                (Some(b','), false) => {
+                    walk.state.path.pop();
+                    at = name(walk, bytes, blank(bytes, at + 1))?;
+                    break;
+                }
+                (Some(b']'), true) => walk.state.path.pop(),
+                (Some(b'}'), false) => {
+                    walk.state.path.pop();
+                    close(walk);
+                }
+                _ => return Err(malformed(at)),
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Enters a container.
+fn open(walk: &mut Walk<'_>, at: usize) -> Result<(), Stopped> {
+    if walk.state.path.len() >= usize::from(walk.limits.depth) {
+        return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
+    }
+    Ok(())
+}
+
+/// Leaves an object: of many names those that stand twice are found now.
+fn close(walk: &mut Walk<'_>) {
+    let start = walk.state.objects.pop().unwrap_or(0);
+    let names = &mut walk.state.names[start..];
+    if names.len() > COMPARED {
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            walk.anomaly(Anomaly::DuplicateKey);
+        }
+    }
+    walk.state.names.truncate(start);
+}
+
+/// Reads a member's name and the colon after it, and steps to the member.
+fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped> {
+    if bytes.get(at) != Some(&b'"') {
+        return Err(malformed(at));
+    }
+    let at = blank(bytes, string(walk, bytes, at + 1, Role::Key)?);
+    if bytes.get(at) != Some(&b':') {
+        return Err(malformed(at));
+    }
+    Ok(at + 1)
+}
+
+/// Reads a string from behind its quote on, and tells where it ends.
+fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize, role: Role) -> Result<usize, Stopped> {
+    let mut marks = Marks::NONE;
+    let mut at = start;
+    let stop = scan(bytes, &mut at, &mut marks);
+    if stop == Some(b'"') {
+        found(walk, role, &bytes[start..at], marks);
+        return Ok(at + 1);
+    }
+    // Something must be resolved: the text is put together anew.
+    let mut text = walk.buffer();
+    let read = resolve(walk, bytes, start, at, &mut marks, &mut text);
+    if read.is_ok() {
+        found(walk, role, &text, marks);
+    }
+    walk.give(text);
+    read
+}
+
+/// Passes over bytes that stand for themselves; gives the one that does not.
+#[inline]
+fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    while let Some(&byte) = bytes.get(*at) {
+        let mark = Marks::of_byte(byte);
+        if mark.any(STOP) && byte != b'\'' && byte != 0x7f {
+            return Some(byte);
+        }
+        *marks |= mark;
+        *at += 1;
+    }
+    None
+}
+
+/// Reads a string with escapes in it: from `start` to `at` it stands for itself.
+fn resolve(
+    walk: &mut Walk<'_>,
+    bytes: &[u8],
+    mut start: usize,
+    mut at: usize,
+    marks: &mut Marks,
+    text: &mut Vec<u8>,
+) -> Result<usize, Stopped> {
+    loop {
+        let stop = scan(bytes, &mut at, marks);
+        text.extend_from_slice(&bytes[start..at]);
+        let Some(stop) = stop else { return Err(malformed(at)) };
+        if stop == b'"' {
+            return Ok(at + 1);
+        }
+        let before = text.len();
+        if stop == b'\\' {
+            at = escape(walk, bytes, at, text)?;
+        } else {
+            // A control character must be escaped (RFC 8259 §7); it is clear what it stands for.
+            walk.anomaly(malformed(at).why);
+            text.push(stop);
+            at += 1;
+        }
+        *marks |= Marks::of(&text[before..]);
+        start = at;
+    }
+}
+
+/// Resolves the escape that begins at `at`, and tells where it ends.
+fn escape(walk: &mut Walk<'_>, bytes: &[u8], at: usize, text: &mut Vec<u8>) -> Result<usize, Stopped> {
+    let Some(&letter) = bytes.get(at + 1) else { return Err(malformed(at)) };
+    let plain = match letter {
+        b'"' | b'\\' | b'/' => letter,
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => return Ok(unicode(walk, bytes, at, text)),
+        other => {
+            walk.anomaly(malformed(at).why);
+            other
+        }
+    };
+    text.push(plain);
+    Ok(at + 2)
+}
+
+/// Resolves `\uXXXX`, of a surrogate pair both halves.
+fn unicode(walk: &mut Walk<'_>, bytes: &[u8], at: usize, text: &mut Vec<u8>) -> usize {
+    let (c, end) = match (unit(bytes, at), unit(bytes, at + 6)) {
+        (None, _) => {
+            walk.anomaly(malformed(at).why);
+            text.push(b'u');
+            return at + 2;
+        }
+        (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) => {
+            (char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), at + 12)
+        }
+        (Some(alone), _) => (char::from_u32(alone), at + 6),
+    };
+    if c.is_none() {
+        walk.anomaly(Anomaly::LoneSurrogate);
+    }
+    if c == Some('\0') {
+        walk.anomaly(Anomaly::NulCharacter);
+    }
+    let mut utf8 = [0; 4];
+    text.extend_from_slice(c.unwrap_or(char::REPLACEMENT_CHARACTER).encode_utf8(&mut utf8).as_bytes());
+    end
+}
+
+/// Reads the code unit of the `\uXXXX` at `at`, if there is one.
+fn unit(bytes: &[u8], at: usize) -> Option<u32> {
+    let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+}
+
+/// Tells of a string; after a name the walk stands at its member.
+#[inline]
+fn found(walk: &mut Walk<'_>, role: Role, text: &[u8], marks: Marks) {
+    match role {
+        Role::Key => {
+            walk.state.path.push_key(text);
+            remember(walk, text);
+            walk.value(role, Shape::String, text, marks);
+        }
+        Role::Value => {
+            walk.value(role, Shape::String, text, marks);
+            content::follow(walk, text, marks);
+        }
+    }
+}
+
+/// Takes note of a name, and tells if it stands in the object already.
+fn remember(walk: &mut Walk<'_>, name: &[u8]) {
+    let hash = hash(name);
+    let start = walk.state.objects.last().copied().unwrap_or(0);
+    let names = &walk.state.names[start..];
+    if names.len() < COMPARED && names.contains(&hash) {
+        walk.anomaly(Anomaly::DuplicateKey);
+    }
+    walk.state.names.push(hash);
+}
+
+/// A hash of a name. Equal names have equal ones; who finds two names with the same is told of a name that stands twice, no more.
+fn hash(name: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (words, rest) = name.as_chunks::<8>();
+    let hash = words.iter().fold(name.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
+    mix(hash, last)
+}
+
+/// Reads a number, and tells where it ends.
+fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
+    let digits = |at: usize| at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = start + usize::from(bytes[start] == b'-');
+    let mut at = digits(whole);
+    if at == whole || at - whole > 1 && bytes[whole] == b'0' {
+        return Err(malformed(start));
+    }
+    let mut integer = true;
+    if bytes.get(at) == Some(&b'.') {
+        let end = digits(at + 1);
+        if end == at + 1 {
+            return Err(malformed(start));
+        }
+        (at, integer) = (end, false);
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+        let end = digits(at + 1 + sign);
+        if end == at + 1 + sign {
+            return Err(malformed(start));
+        }
+        (at, integer) = (end, false);
+    }
+    let text = &bytes[start..at];
+    if is_big(text, integer, at - whole) {
+        walk.anomaly(Anomaly::BigNumber);
+    }
+    walk.value(Role::Value, Shape::Number, text, Marks::of(text));
+    Ok(at)
+}
+
+/// Tells whether a number is one that many readers change.
+fn is_big(text: &[u8], integer: bool, digits: usize) -> bool {
+    const EXACT: i64 = 1 << 53;
+    if integer && digits < 16 {
+        return false;
+    }
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    if integer {
+        return text.parse::<i64>().map_or(true, |number| !(-EXACT..=EXACT).contains(&number));
+    }
+    // Only what is written long can be out of range.
+    text.len() > 4 && text.parse::<f64>().is_ok_and(f64::is_infinite)
+}
+
+fn word(walk: &mut Walk<'_>, bytes: &[u8], at: usize, word: &[u8], shape: Shape) -> Result<usize, Stopped> {
+    if !bytes[at..].starts_with(word) {
+        return Err(malformed(at));
+    }
+    walk.value(Role::Value, shape, word, Marks::LETTER);
+    Ok(at + word.len())
+}
+
+/// Passes over blanks (RFC 8259 §2).
+#[inline]
+fn blank(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{check_values, read as notes_of};
+    use sockwarden_model::Direction;
+    use sockwarden_proto::MessageKind;
+
+    fn said(text: &str) -> String {
+        notes_of(None, &[(Direction::Client, MessageKind::Text, text.as_bytes())]).said.join("; ")
+    }
+
+    #[test]
+    fn values_come_in_order_with_their_places() {
+        check_values(
+            r#" {"a": [1, true, {"b/c": "x y"}, []], "n": null, "s":"\u00e9\n"} "#,
+            &[
+                "/a key a",
+                "/a/0 number 1",
+                "/a/1 boolean true",
+                "/a/2/b~1c key b/c",
+                "/a/2/b~1c text x y",
+                "/n key n",
+                "/n empty null",
+                "/s key s",
+                "/s text \\xc3\\xa9\\n",
+            ],
+        );
+        check_values("{}", &[]);
+        check_values("[[],[[1]]]", &["/1/0/0 number 1"]);
+    }
+
+    #[test]
+    fn json_in_a_string_is_followed() {
+        check_values(
+            r#"{"d":"{\"u\":\"[1]\"}"}"#,
+            &[
+                "/d key d",
+                r#"/d text {\"u\":\"[1]\"}"#,
+                "/d|json/u key u",
+                "/d|json/u text [1]",
+                "/d|json/u|json/0 number 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_strict_readers_refuse_is_told() {
+        let check = |text: &str, expected: &str| assert_eq!(said(text), expected, "{text}");
+        check(r#"{"a":1,"a":2}"#, "! a name stands twice in one object");
+        check(r#"{"a":{"a":1},"b":[{"a":1},{"a":1}]}"#, "");
+        check(r#"{"a":"\ud800"}"#, "! half of a surrogate pair");
+        check(r#"{"a":"\ud83d\ude00"}"#, "");
+        check(r#"{"a":9007199254740993}"#, "! a number that not every reader can hold");
+        check(r#"{"a":[9007199254740992,-9007199254740992,1e308,0.1]}"#, "");
+        check(r#"{"a":1e999}"#, "! a number that not every reader can hold");
+        check(r#"{"a":1} x"#, "! something follows the end of the json");
+        check(r#"{"a":"\q"}"#, "! no well-formed json from byte 6 on");
+        check("{\"a\":\"\t\"}", "! no well-formed json from byte 6 on");
+        check(r#"{"a":01}"#, "! no well-formed json from byte 5 on");
+        check(r#"{"a":1,}"#, "! no well-formed json from byte 7 on");
+        check(r#"{"a" 1}"#, "! no well-formed json from byte 5 on");
+        check(r#"{"a":1"#, "! no well-formed json from byte 6 on");
+        check(r#"{"a":"\u0000"}"#, "! a NUL character in a text");
+        check(&"[".repeat(100_000), "");
+        check(&format!("{}1{}", "[".repeat(100), "]".repeat(100)), "! beyond the bound `depth`");
+    }
+
+    #[test]
+    fn nothing_is_lost_where_reading_stops() {
+        check_values(r#"{"a":1 <script>"#, &["/a key a", "/a number 1", " text <script>"]);
+        check_values(r#"{"a":1} <b>"#, &["/a key a", "/a number 1", " text <b>"]);
+        check_values("[12:01] hello", &[" text [12:01] hello"]);
+    }
+
+    #[test]
+    fn many_names_are_compared_too() {
+        let object = |last: &str| {
+            let members: Vec<String> = (0..50).map(|number| format!("\"k{number}\":0")).collect();
+            format!("{{{},\"{last}\":1}}", members.join(","))
+        };
+        assert_eq!(said(&object("other")), "");
+        assert_eq!(said(&object("k7")), "! a name stands twice in one object");
+    }
+
+    fn leaves(value: &serde_json::Value, at: &str, out: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                for (name, member) in members {
+                    let at =
+                        format!("{at}/{}", name.replace('~', "~0").replace('/', "~1").replace('|', "~2"));
+                    out.push(format!("{at} {}", name.as_bytes().escape_ascii()));
+                    leaves(member, &at, out);
+                }
+            }
+            serde_json::Value::Array(elements) => {
+                for (number, element) in elements.iter().enumerate() {
+                    leaves(element, &format!("{at}/{number}"), out);
+                }
+            }
+            serde_json::Value::String(text) => out.push(format!("{at} {}", text.as_bytes().escape_ascii())),
+            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
+                out.push(format!("{at} {value}"));
+            }
+        }
+    }
+
+    /// Reads as JSON, whatever it looks like.
+    fn read_json(text: &[u8]) -> (Vec<String>, Vec<Anomaly>) {
+        #[derive(Default)]
+        struct Flat(Vec<String>, Vec<Anomaly>);
+        impl crate::Sink for Flat {
+            fn value(&mut self, value: &crate::Value<'_>) {
+                if !value.place.steps().any(|step| matches!(step, crate::Step::Inside(_))) {
+                    self.0.push(format!("{} {}", value.place, value.bytes.escape_ascii()));
+                }
+            }
+            fn operation(&mut self, _: &crate::Operation<'_>) {}
+            fn anomaly(&mut self, anomaly: Anomaly, place: crate::Place<'_>) {
+                if !place.steps().any(|step| matches!(step, crate::Step::Inside(_))) {
+                    self.1.push(anomaly);
+                }
+            }
+        }
+        let (mut flat, mut state) = (Flat::default(), crate::walk::State::default());
+        let limits = crate::InspectLimits { depth: 200, ..Default::default() };
+        whole(&mut Walk::new(&mut state, &limits, Direction::Client, &mut flat), text);
+        (flat.0, flat.1)
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i32>().prop_map(Into::into),
+            any::<String>().prop_map(Into::into),
+            "[a-z{}\\[\\]\":,%=&+/ 0-9]{0,20}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(5, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn valid_json_gives_the_values_of_serde_json(value in json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let mut expected = Vec::new();
+            leaves(&value, "", &mut expected);
+            let (values, anomalies) = read_json(text.as_bytes());
+            prop_assert_eq!(values, expected);
+            prop_assert!(anomalies.iter().all(|anomaly| *anomaly == Anomaly::NulCharacter), "{:?}", anomalies);
+        }
+
+        #[test]
+        fn what_serde_json_refuses_is_told(value in json(), at: prop::sample::Index, byte: u8, cut: bool) {
+            let mut text = serde_json::to_vec(&value).unwrap();
+            let at = at.index(text.len());
+            if cut { text.truncate(at) } else { text[at] = byte }
+            let accepted = serde_json::from_slice::<serde_json::Value>(&text).is_ok();
+            let utf8 = std::str::from_utf8(&text).is_ok();
+            let (_, anomalies) = read_json(&text);
+            prop_assert!(accepted || !utf8 || !anomalies.is_empty(), "{}", text.escape_ascii());
+        }
+    }
+}

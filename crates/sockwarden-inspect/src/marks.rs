@@ -1,0 +1,189 @@
+//! Which kinds of bytes a value holds: found in one pass, so that what looks for attacks starts only where their bytes are.
+
+use std::ops::{BitOr, BitOrAssign};
+
+/// A set of kinds of bytes. Harmless text holds few of them.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Marks(u32);
+
+macro_rules! marks {
+    ($($(#[$text:meta])* $name:ident = $number:literal, $bytes:expr;)*) => {
+        impl Marks {
+            $($(#[$text])* pub const $name: Self = Self(1 << $number);)*
+
+            /// Every mark with its name and the bytes that it stands for.
+            const ALL: &[(Self, &str, &[u8])] = &[$((Self::$name, stringify!($name), $bytes)),*];
+        }
+    };
+}
+
+marks! {
+    /// `A`–`Z`, `a`–`z`.
+    LETTER = 0, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// `0`–`9`.
+    DIGIT = 1, b"0123456789";
+    /// A space.
+    SPACE = 2, b" ";
+    /// A tab, line feed or carriage return.
+    LINE = 3, b"\t\n\r";
+    /// Any other control character, DEL among them.
+    CONTROL = 4, b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
+    /// A byte that is not ASCII.
+    HIGH = 5, b"";
+    /// `"` and `'`.
+    QUOTE = 6, b"\"'";
+    /// A backtick.
+    BACKTICK = 7, b"`";
+    /// `<` and `>`.
+    ANGLE = 8, b"<>";
+    /// `(` and `)`.
+    PAREN = 9, b"()";
+    /// `[` and `]`.
+    BRACKET = 10, b"[]";
+    /// `{` and `}`.
+    BRACE = 11, b"{}";
+    /// `;`.
+    SEMICOLON = 12, b";";
+    /// `|`.
+    PIPE = 13, b"|";
+    /// `&`.
+    AMPERSAND = 14, b"&";
+    /// `/`.
+    SLASH = 15, b"/";
+    /// `\`.
+    BACKSLASH = 16, b"\\";
+    /// `$`.
+    DOLLAR = 17, b"$";
+    /// `%`.
+    PERCENT = 18, b"%";
+    /// `#`.
+    HASH = 19, b"#";
+    /// `=` and `?`.
+    QUERY = 20, b"=?";
+    /// `*`.
+    STAR = 21, b"*";
+    /// `@`.
+    AT = 22, b"@";
+    /// `:`.
+    COLON = 23, b":";
+    /// `.`.
+    DOT = 24, b".";
+    /// `-`.
+    DASH = 25, b"-";
+    /// `_`.
+    UNDERSCORE = 26, b"_";
+    /// `+`.
+    PLUS = 27, b"+";
+    /// `,` and `!`.
+    COMMA = 28, b",!";
+    /// `^` and `~`.
+    OTHER = 29, b"^~";
+}
+
+/// The mark of each byte.
+static TABLE: [Marks; 256] = table();
+
+const fn table() -> [Marks; 256] {
+    let mut table = [Marks::HIGH; 256];
+    let mut mark = 0;
+    while mark < Marks::ALL.len() {
+        let (value, _, bytes) = Marks::ALL[mark];
+        let mut at = 0;
+        while at < bytes.len() {
+            table[bytes[at] as usize] = value;
+            at += 1;
+        }
+        mark += 1;
+    }
+    table
+}
+
+impl Marks {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// What a name that a programmer chose is made of.
+    pub const WORD: Self = Self(Self::LETTER.0 | Self::DIGIT.0 | Self::UNDERSCORE.0 | Self::DASH.0);
+
+    /// Finds the marks of all `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        bytes.iter().fold(Self::NONE, |marks, byte| marks | Self::of_byte(*byte))
+    }
+
+    /// Gives the mark of one byte.
+    #[inline]
+    pub const fn of_byte(byte: u8) -> Self {
+        TABLE[byte as usize]
+    }
+
+    /// Tells whether it holds every one of `others`.
+    #[inline]
+    pub const fn holds(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Tells whether it holds any of `others`.
+    #[inline]
+    pub const fn any(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// Tells whether it holds none but `others`.
+    #[inline]
+    pub const fn only(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
+    /// Gives both together.
+    #[inline]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+}
+
+impl BitOr for Marks {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, others: Self) -> Self {
+        self.and(others)
+    }
+}
+
+impl BitOrAssign for Marks {
+    #[inline]
+    fn bitor_assign(&mut self, others: Self) {
+        *self = self.and(others);
+    }
+}
+
+impl std::fmt::Debug for Marks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set()
+            .entries(Self::ALL.iter().filter(|(mark, _, _)| self.holds(*mark)).map(|(_, name, _)| name))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_exactly_one_mark() {
+        for byte in 0..=u8::MAX {
+            let named = Marks::ALL.iter().filter(|(_, _, bytes)| bytes.contains(&byte)).count();
+            assert_eq!(named, usize::from(byte.is_ascii()), "{byte:#x}");
+            assert_eq!(Marks::of_byte(byte).0.count_ones(), 1, "{byte:#x}");
+            assert_eq!(Marks::of_byte(byte) == Marks::HIGH, !byte.is_ascii(), "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn marks_are_those_of_the_bytes() {
+        let check = |text: &str, marks: Marks| assert_eq!(Marks::of(text.as_bytes()), marks, "{text}");
+        check("", Marks::NONE);
+        check("user_name-1", Marks::WORD);
+        check("a' or 1=1", Marks::LETTER | Marks::QUOTE | Marks::SPACE | Marks::DIGIT | Marks::QUERY);
+        check("ü\n\u{7f}", Marks::HIGH | Marks::LINE | Marks::CONTROL);
+    }
+}

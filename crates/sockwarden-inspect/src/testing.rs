@@ -1,0 +1,74 @@
+//! What the tables of all parsers share: a message in, what was told of it out, as text.
+
+use sockwarden_model::Direction;
+use sockwarden_proto::MessageKind;
+
+use crate::{
+    Anomaly, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Role, Sink,
+    Value,
+};
+
+/// Writes down all that it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// `place kind text` of each value; a key is `place key text`.
+    pub(crate) values: Vec<String>,
+    /// Operations, and anomalies behind a `!`.
+    pub(crate) said: Vec<String>,
+    /// Anomalies with their places.
+    pub(crate) anomalies: Vec<(Anomaly, String)>,
+}
+
+impl Sink for Notes {
+    fn value(&mut self, value: &Value<'_>) {
+        let what = if value.role == Role::Key { "key".to_owned() } else { value.kind().to_string() };
+        self.values.push(format!("{} {what} {}", value.place, value.bytes.escape_ascii()));
+    }
+
+    fn operation(&mut self, operation: &Operation<'_>) {
+        let mut words = operation.action.name().to_owned();
+        for (before, part) in [("", operation.name), (" on", operation.subject), (" id", operation.id)] {
+            if let Some(part) = part {
+                words += &format!("{before} {part}");
+            }
+        }
+        self.said.push(words);
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+        let words = if let Anomaly::Breach(_, breach) = anomaly {
+            breach.words().to_owned()
+        } else {
+            anomaly.to_string()
+        };
+        self.said.push(format!("! {words}"));
+        self.anomalies.push((anomaly, place.to_string()));
+    }
+}
+
+/// Reads messages of one connection in turn, from the client where nothing else is said.
+pub(crate) fn read(protocol: Option<Protocol>, messages: &[(Direction, MessageKind, &[u8])]) -> Notes {
+    let mut notes = Notes::default();
+    let mut conversation = Conversation::new(protocol, &Opening::default());
+    let mut reader = Reader::default();
+    for &(direction, kind, bytes) in messages {
+        let message = Message { direction, kind, bytes };
+        conversation.message(&mut reader, &InspectLimits::default(), &message, &mut notes);
+    }
+    notes
+}
+
+/// Reads a text of the client and compares the operations and anomalies, joined by `; `.
+#[track_caller]
+pub(crate) fn check_protocol(protocol: Protocol, text: &str, expected: &str) {
+    let notes = read(Some(protocol), &[(Direction::Client, MessageKind::Text, text.as_bytes())]);
+    assert_eq!(notes.said.join("; "), expected, "{text}");
+}
+
+/// Reads a text that belongs to no protocol and compares the values.
+#[track_caller]
+pub(crate) fn check_values(text: &str, expected: &[&str]) -> Notes {
+    let notes = read(None, &[(Direction::Client, MessageKind::Text, text.as_bytes())]);
+    assert_eq!(notes.values, expected, "{text}");
+    notes
+}

@@ -1,0 +1,171 @@
+//! What parsers write to: it knows where the walk is, keeps the bounds and hands on what is found.
+
+use sockwarden_model::Direction;
+
+use crate::{
+    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Value, format::json,
+    place::Path,
+};
+
+/// Buffers and counts of the message that is being read; the buffers serve the next one too.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) path: Path,
+    /// Hashes of the names of all objects that are open, one behind the other.
+    pub(crate) names: Vec<u64>,
+    /// Where the names of each open object begin there.
+    pub(crate) objects: Vec<usize>,
+    /// Buffers that are not in use.
+    spare: Vec<Vec<u8>>,
+    values: u32,
+    layers: u8,
+    decoded: usize,
+    /// Whether a value was left out because there are too many.
+    full: bool,
+}
+
+impl State {
+    /// The most buffers that are kept, and the most bytes of each.
+    const SPARE: (usize, usize) = (8, 64 * 1024);
+
+    pub(crate) fn begin(&mut self) {
+        self.path.clear();
+        self.names.clear();
+        self.objects.clear();
+        (self.values, self.layers, self.decoded, self.full) = (0, 0, 0, false);
+    }
+}
+
+/// A walk through one message.
+pub(crate) struct Walk<'s> {
+    pub(crate) state: &'s mut State,
+    pub(crate) limits: &'s InspectLimits,
+    pub(crate) direction: Direction,
+    sink: &'s mut dyn Sink,
+}
+
+impl<'s> Walk<'s> {
+    pub(crate) fn new(
+        state: &'s mut State,
+        limits: &'s InspectLimits,
+        direction: Direction,
+        sink: &'s mut dyn Sink,
+    ) -> Self {
+        Self { state, limits, direction, sink }
+    }
+
+    /// Tells of a value at the place where the walk is.
+    #[inline]
+    pub(crate) fn value(&mut self, role: Role, shape: Shape, bytes: &[u8], marks: Marks) {
+        if self.state.values >= self.limits.values {
+            if !std::mem::replace(&mut self.state.full, true) {
+                self.anomaly(Anomaly::Bound(Bound::Values));
+            }
+            return;
+        }
+        self.state.values += 1;
+        self.sink.value(&Value { bytes, role, shape, marks, place: self.state.path.place() });
+    }
+
+    /// Tells of an operation.
+    pub(crate) fn operation(&mut self, operation: &Operation<'_>) {
+        self.sink.operation(operation);
+    }
+
+    /// Tells of an anomaly at the place where the walk is.
+    pub(crate) fn anomaly(&mut self, anomaly: Anomaly) {
+        self.sink.anomaly(anomaly, self.state.path.place());
+    }
+
+    /// Walks on at the member of this name.
+    pub(crate) fn at_key<T>(&mut self, name: &[u8], inner: impl FnOnce(&mut Walk<'_>) -> T) -> T {
+        let before = self.state.path.len();
+        self.state.path.push_key(name);
+        let out = inner(self);
+        self.state.path.truncate(before);
+        out
+    }
+
+    /// Walks on at the element of this number.
+    pub(crate) fn at_index<T>(&mut self, number: u32, inner: impl FnOnce(&mut Walk<'_>) -> T) -> T {
+        let before = self.state.path.len();
+        self.state.path.push_index(number);
+        let out = inner(self);
+        self.state.path.truncate(before);
+        out
+    }
+
+    /// Walks on in what is encoded where the walk is; `None` (and an anomaly) where that is one encoding too deep.
+    pub(crate) fn inside<T>(&mut self, format: Format, inner: impl FnOnce(&mut Walk<'_>) -> T) -> Option<T> {
+        if self.state.layers >= self.limits.layers {
+            self.anomaly(Anomaly::Bound(Bound::Layers));
+            return None;
+        }
+        self.state.layers += 1;
+        let before = self.state.path.len();
+        self.state.path.push_inside(format);
+        let out = inner(self);
+        self.state.path.truncate(before);
+        self.state.layers -= 1;
+        Some(out)
+    }
+
+    /// Tells of every value also to `tap`, as long as `inner` runs; what `tap` has to say comes after the value.
+    pub(crate) fn tapped<T>(
+        &mut self,
+        tap: &mut dyn FnMut(&Value<'_>, &mut dyn Sink),
+        inner: impl FnOnce(&mut Walk<'_>) -> T,
+    ) -> T {
+        let mut tapped = Tapped { sink: &mut *self.sink, tap };
+        inner(&mut Walk::new(self.state, self.limits, self.direction, &mut tapped))
+    }
+
+    /// Takes note that decoding gave so many bytes more; `false` (and an anomaly) where that is too many.
+    pub(crate) fn decoded(&mut self, length: usize) -> bool {
+        self.state.decoded = self.state.decoded.saturating_add(length);
+        let within = self.state.decoded <= self.limits.decoded;
+        if !within {
+            self.anomaly(Anomaly::Bound(Bound::Decoded));
+        }
+        within
+    }
+
+    /// Gives an empty buffer.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.state.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
+        let (most, bytes) = State::SPARE;
+        if self.state.spare.len() < most && buffer.capacity() <= bytes {
+            buffer.clear();
+            self.state.spare.push(buffer);
+        }
+    }
+
+    /// Reads JSON, then whatever follows where it ends or stops being well-formed.
+    pub(crate) fn json(&mut self, bytes: &[u8]) {
+        json::whole(self, bytes);
+    }
+}
+
+struct Tapped<'a> {
+    sink: &'a mut dyn Sink,
+    tap: &'a mut dyn FnMut(&Value<'_>, &mut dyn Sink),
+}
+
+impl Sink for Tapped<'_> {
+    fn value(&mut self, value: &Value<'_>) {
+        self.sink.value(value);
+        (self.tap)(value, self.sink);
+    }
+
+    fn operation(&mut self, operation: &Operation<'_>) {
+        self.sink.operation(operation);
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+        self.sink.anomaly(anomaly, place);
+    }
+}
