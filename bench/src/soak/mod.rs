@@ -34,6 +34,10 @@ const TICK: Duration = Duration::from_millis(20);
 const WINDING_UP: Duration = Duration::from_secs(60);
 /// How long the far end may take to have read what was sent to it.
 const SETTLING: Duration = Duration::from_secs(10);
+/// How long a gateway may take to give back what the connections held.
+const GIVING_BACK: Duration = Duration::from_secs(3);
+/// What connections held that is too little to ask for it back, in KiB.
+const WORTH_GIVING_BACK: u64 = 32 * 1024;
 /// How many failures are told in words; all are counted.
 const TOLD: usize = 20;
 
@@ -94,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut soak = Soak::new(fronts, &gateways)?;
     let empty = soak.memory()?;
     soak.talk(arguments.connections, begun + time)?;
-    let passed = soak.judge(&book)?;
+    let passed = soak.judge(&book, empty)?;
     crate::say(&format!(
         "{version}, {} connections, {:.0} s",
         arguments.connections,
@@ -120,6 +124,8 @@ struct Soak<'a> {
     unread_after_reset: u64,
     /// With all connections open for the first time, and before they were closed.
     full: [Memory; 2],
+    /// When all had left.
+    after: Memory,
     /// How many were open, at each look.
     looks: Vec<usize>,
 }
@@ -140,6 +146,7 @@ impl<'a> Soak<'a> {
             lost: 0,
             unread_after_reset: 0,
             full: [Memory::default(); 2],
+            after: Memory::default(),
             looks: Vec::new(),
         })
     }
@@ -246,8 +253,8 @@ impl<'a> Soak<'a> {
         }
     }
 
-    /// Compares what was sent with what the far end has seen.
-    fn judge(&mut self, book: &Book) -> anyhow::Result<bool> {
+    /// Compares what was sent with what the far end has seen, and what was held with what is kept.
+    fn judge(&mut self, book: &Book, empty: Memory) -> anyhow::Result<bool> {
         let deadline = Instant::now() + SETTLING;
         let missing = |left: &Left, book: &Book| {
             left.sent - book.open().received.get(&left.connection).copied().unwrap_or(0).min(left.sent)
@@ -269,12 +276,19 @@ impl<'a> Soak<'a> {
             }
             self.left.push(left);
         }
+        // A gateway gives memory back when it has seen that a crowd has left.
+        std::thread::sleep(GIVING_BACK);
+        self.after = self.memory()?;
+        let [held, kept] =
+            [self.full[1], self.after].map(|memory| memory.private_dirty.saturating_sub(empty.private_dirty));
+        if held > WORTH_GIVING_BACK && kept > held / 2 {
+            self.fail(format!("{kept} of {held} KiB were not given back"));
+        }
         let seen = book.open();
         Ok(self.failed == 0 && self.lost == 0 && seen.changed == 0 && seen.verified > 0)
     }
 
     fn report(&self, book: &Book, empty: Memory) -> anyhow::Result<String> {
-        let after = self.memory()?;
         let seen = book.open();
         let sent: u64 = self.left.iter().map(|left| left.sent).sum();
         let mut ways: BTreeMap<String, usize> = BTreeMap::new();
@@ -303,7 +317,7 @@ impl<'a> Soak<'a> {
                 empty.private_dirty,
                 self.full[0].private_dirty,
                 self.full[1].private_dirty,
-                after.private_dirty
+                self.after.private_dirty
             ),
         ];
         lines.extend(self.failures.iter().chain(&seen.complaints).map(|what| format!("  {what}")));

@@ -11,6 +11,7 @@ pub mod config;
 mod config_file;
 pub mod demo;
 mod exit;
+mod heap;
 mod operator;
 mod orders;
 mod rules;

@@ -17,6 +17,7 @@ use crate::{
     config::{Config, SandboxKind},
     config_file::{ConfigFile, Loaded, Unusable},
     exit::UsageError,
+    heap::Heap,
     orders::{Order, Orders},
     sandbox::Sandbox,
     service::{self, Watchdog},
@@ -86,6 +87,7 @@ pub(crate) fn serve(
             anstream::eprintln!("clients must trust this authority, made for this run:\n{authority}");
         }
         let _watchdog = Watchdog::start();
+        let _heap = Heap::watch(gateway.control());
         told(service::ready());
         Run { gateway, admin, config, file, sandbox, log: writer.log(), signals, orders }
             .until_the_end()
