@@ -104,13 +104,14 @@ impl Collector for Snapshot {
             &counters.inspection,
         )?;
         out.family(
-            "websocket_uninspected",
+            "uninspected",
             "Messages that were forwarded without every inspection",
             routes.iter().flat_map(|r| {
                 let route = ("route", r.route.as_str());
-                r.uninspected
-                    .iter()
-                    .map(move |(why, count)| ([route, ("reason", why.label())], ConstCounter::new(*count)))
+                r.uninspected.iter().map(move |(from, why, count)| {
+                    let labels = [route, ("direction", direction(*from)), ("reason", why.label())];
+                    (labels, ConstCounter::new(*count))
+                })
             }),
         )?;
         out.family(
@@ -240,7 +241,7 @@ mod tests {
                 bytes_from_server: 13,
                 requests: vec![(StatusClass::Success, 30), (StatusClass::ServerError, 31)],
                 refused: vec![("origin-policy".to_owned(), 2)],
-                uninspected: vec![(Uninspected::DefenceOff, 4)],
+                uninspected: vec![(Direction::Client, Uninspected::DefenceOff, 4)],
                 upstream: UpstreamCounters { healthy: 20, ejected: 21, failures: 22, ejections: 23 },
             }],
             refused_without_route: vec![("strict-handshake".to_owned(), 1)],
@@ -271,7 +272,7 @@ mod tests {
             "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"0.000001\"} 2".to_owned(),
             "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"0.1\"} 2".to_owned(),
             "sockwarden_websocket_inspection_duration_seconds_bucket{le=\"+Inf\"} 3".to_owned(),
-            format!("sockwarden_websocket_uninspected_total{{{route},reason=\"defence-off\"}} 4"),
+            format!("sockwarden_uninspected_total{{{route},direction=\"client\",reason=\"defence-off\"}} 4"),
             "sockwarden_handshakes_refused_total{route=\"\",rule=\"strict-handshake\"} 1".to_owned(),
             format!("sockwarden_handshakes_refused_total{{{route},rule=\"origin-policy\"}} 2"),
             format!("sockwarden_upstream_addresses{{{route},health=\"healthy\"}} 20"),

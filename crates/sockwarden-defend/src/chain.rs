@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use sockwarden_model::{Mode, Rule};
 
-use crate::{Defence, Effect, Fact, Guard, Switch, Verdict};
+use crate::{Content, Defence, Effect, Fact, Guard, Hears, Switch, Verdict};
 
 /// A defence with its mode.
 #[derive(Debug)]
@@ -13,6 +13,16 @@ pub struct Configured {
     pub defence: Box<dyn Defence>,
     /// What it does with what it sees.
     pub switch: Switch,
+    /// What it is told of.
+    hears: Hears,
+}
+
+impl Configured {
+    /// Puts a defence under a switch.
+    pub fn new(defence: impl Defence + 'static, switch: Switch) -> Self {
+        let hears = defence.hears();
+        Self { defence: Box::new(defence), switch, hears }
+    }
 }
 
 /// The guards of one connection.
@@ -20,10 +30,10 @@ pub struct Chain {
     defences: Arc<[Configured]>,
     /// One for each of the defences, in their order.
     guards: Box<[Box<dyn Guard>]>,
-    /// The first defence that judges messages, and the first after the last one: the others are not asked about them.
-    of_messages: (u16, u16),
-    /// Whether there is a defence that reads messages.
-    may_read: bool,
+    /// The first defence that hears what follows the upgrade, and the first after the last one: the others are not asked.
+    after: (u16, u16),
+    /// What any of them hears.
+    hears: Hears,
 }
 
 /// A verdict that is more than a pass, with whose it is.
@@ -57,43 +67,47 @@ impl Chain {
     /// Makes the guards of a new connection. A defence that is off has one too: its mode may change.
     pub fn new(defences: &Arc<[Configured]>) -> Self {
         let guards = defences.iter().map(|configured| configured.defence.guard()).collect();
-        let judges = |configured: &Configured| configured.defence.judges_messages();
+        let after = |configured: &Configured| configured.hears != Hears::NOTHING;
         let place = |found: Option<usize>| found.and_then(|place| u16::try_from(place).ok()).unwrap_or(0);
-        let first = place(defences.iter().position(judges));
-        let end = place(defences.iter().rposition(judges).map(|last| last + 1));
-        let may_read = defences.iter().any(|configured| configured.defence.reads_messages());
-        Self { defences: Arc::clone(defences), guards, of_messages: (first, end), may_read }
+        let first = place(defences.iter().position(after));
+        let end = place(defences.iter().rposition(after).map(|last| last + 1));
+        let hears = defences.iter().fold(Hears::NOTHING, |all, configured| all | configured.hears);
+        Self { defences: Arc::clone(defences), guards, after: (first, end), hears }
     }
 
-    /// Tells whether a defence that judges messages is off, so that what passes was not wholly inspected.
+    /// Tells whether a defence that judges what follows the upgrade is off, so that what passes was not wholly inspected.
     pub fn overlooks_messages(&self) -> bool {
-        self.defences
-            .iter()
-            .any(|configured| configured.defence.judges_messages() && configured.switch.mode() == Mode::Off)
+        let mut defences = self.defences.iter();
+        defences.any(|configured| configured.hears != Hears::NOTHING && configured.switch.mode() == Mode::Off)
     }
 
-    /// Tells whether a defence that is not off reads whole messages: then, and only then, they are to be told.
+    /// Tells what defences that are not off want to know of what whole messages hold.
     #[inline]
-    pub fn reads_messages(&self) -> bool {
-        self.may_read
-            && self.defences.iter().any(|configured| {
-                configured.defence.reads_messages() && configured.switch.mode() != Mode::Off
-            })
+    pub fn reads(&self) -> Hears {
+        let of_content = Hears::CONTENT | Hears::MESSAGES;
+        if !self.hears.any(of_content) {
+            return Hears::NOTHING;
+        }
+        let on = self.defences.iter().filter(|configured| configured.switch.mode() != Mode::Off);
+        on.fold(Hears::NOTHING, |all, configured| all | configured.hears)
     }
 
     /// Asks every guard that `fact` may concern, in order. Refusals, closes and drops of guards that only observe go to `noted`; what an
     /// application says of a caller goes to `user`.
     #[inline]
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        let (first, end) = match fact {
-            Fact::Handshake(_) | Fact::Request(_) | Fact::Answer(_) | Fact::Upstream(_) => {
-                (0, self.guards.len())
+        let heard = match fact {
+            Fact::Handshake(_) | Fact::Request(_) | Fact::Answer(_) | Fact::Upstream(_) | Fact::Open(_) => {
+                return self.ask_from(0..self.guards.len(), None, fact, now, report);
             }
-            Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Message { .. } | Fact::Violation { .. } => {
-                (usize::from(self.of_messages.0), usize::from(self.of_messages.1))
-            }
+            Fact::Frame { .. } | Fact::Inflated { .. } | Fact::Violation { .. } => Hears::FRAMES,
+            Fact::Content { content: Content::Value(_), .. } => Hears::VALUES,
+            Fact::Content { content: Content::Operation(_), .. } => Hears::OPERATIONS,
+            Fact::Content { content: Content::Anomaly(..), .. } => Hears::ANOMALIES,
+            Fact::Content { content: Content::Whole { .. }, .. } => Hears::MESSAGES,
         };
-        self.ask_from(first..end, fact, now, report)
+        let links = usize::from(self.after.0)..usize::from(self.after.1);
+        self.ask_from(links, Some(heard), fact, now, report)
     }
 
     /// Gives `answer` to the guard that asked, then goes on with `fact` at the guard after it.
@@ -106,7 +120,7 @@ impl Chain {
         report: &mut Report,
     ) -> Outcome {
         match self.ask(link, answer, now, report) {
-            Outcome::Pass => self.ask_from(link + 1..self.guards.len(), fact, now, report),
+            Outcome::Pass => self.ask_from(link + 1..self.guards.len(), None, fact, now, report),
             stop_or_ask @ (Outcome::Stop(_) | Outcome::Ask { .. }) => stop_or_ask,
         }
     }
@@ -115,11 +129,16 @@ impl Chain {
     fn ask_from(
         &mut self,
         links: Range<usize>,
+        heard: Option<Hears>,
         fact: &Fact<'_>,
         now: Duration,
         report: &mut Report,
     ) -> Outcome {
         for link in links {
+            let hears = |heard| self.defences.get(link).is_some_and(|configured| configured.hears.any(heard));
+            if heard.is_some_and(|heard| !hears(heard)) {
+                continue;
+            }
             match self.ask(link, fact, now, report) {
                 Outcome::Pass => {}
                 stop_or_ask @ (Outcome::Stop(_) | Outcome::Ask { .. }) => return stop_or_ask,
@@ -130,7 +149,7 @@ impl Chain {
 
     #[inline]
     fn ask(&mut self, link: usize, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
-        let (Some(Configured { defence, switch }), Some(guard)) =
+        let (Some(Configured { defence, switch, .. }), Some(guard)) =
             (self.defences.get(link), self.guards.get_mut(link))
         else {
             return Outcome::Pass;
@@ -178,8 +197,7 @@ mod tests {
     #[test]
     fn a_change_of_mode_acts_on_guards_that_live_already() {
         let limits = FrameLimits::new(&FrameLimitsConfig::default());
-        let defences: Arc<[Configured]> =
-            [Configured { defence: Box::new(limits), switch: Switch::new(Mode::Block) }].into();
+        let defences: Arc<[Configured]> = [Configured::new(limits, Switch::new(Mode::Block))].into();
         let mut chain = Chain::new(&defences);
         let header = FrameHeader::new(Opcode::Text, 1 << 30);
         let mut judge = |mode| {
@@ -207,8 +225,8 @@ mod tests {
             crate::ORDER[0]
         }
 
-        fn reads_messages(&self) -> bool {
-            true
+        fn hears(&self) -> Hears {
+            Hears::MESSAGES
         }
 
         fn guard(&self) -> Box<dyn Guard> {
@@ -224,20 +242,21 @@ mod tests {
 
     #[test]
     fn messages_are_told_where_a_defence_reads_them_and_dropped_in_block_mode_alone() {
-        let link = |defence: Box<dyn Defence>| Configured { defence, switch: Switch::new(Mode::Block) };
-        let limits = || link(Box::new(FrameLimits::new(&FrameLimitsConfig::default())));
-        assert!(!Chain::new(&[limits()].into()).reads_messages());
-        let defences: Arc<[Configured]> = [limits(), link(Box::new(Silence))].into();
+        let block = || Switch::new(Mode::Block);
+        let limits = || Configured::new(FrameLimits::new(&FrameLimitsConfig::default()), block());
+        assert_eq!(Chain::new(&[limits()].into()).reads(), Hears::NOTHING);
+        let defences: Arc<[Configured]> = [limits(), Configured::new(Silence, block())].into();
         let mut chain = Chain::new(&defences);
         let mut judge = |mode| {
             defences[1].switch.set(mode);
             let mut report = Report::default();
-            let fact = Fact::Message { direction: Direction::Server, kind: MessageKind::Text, bytes: b"a" };
+            let content = Content::Whole { kind: MessageKind::Text, bytes: b"a" };
+            let fact = Fact::Content { direction: Direction::Server, content };
             let dropped = match chain.observe(&fact, Duration::ZERO, &mut report) {
                 Outcome::Stop(decided) => matches!(decided.verdict, Verdict::Drop { .. }),
                 Outcome::Pass | Outcome::Ask { .. } => false,
             };
-            (chain.reads_messages(), dropped, report.noted.len())
+            (chain.reads().any(Hears::MESSAGES), dropped, report.noted.len())
         };
         assert_eq!(judge(Mode::Block), (true, true, 0));
         assert_eq!(judge(Mode::Observe), (true, false, 1));

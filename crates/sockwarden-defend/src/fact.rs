@@ -1,5 +1,6 @@
 //! What a guard is told.
 
+use sockwarden_inspect::{Anomaly, Operation, Place, Protocol, Value};
 use sockwarden_model::Direction;
 use sockwarden_proto::{
     FrameHeader, MessageKind, Violation,
@@ -17,6 +18,8 @@ pub enum Fact<'a> {
     Answer(&'a Answer),
     /// The application was connected to, or its certificate was looked at and found wanting; nothing was sent yet.
     Upstream(UpstreamFact<'a>),
+    /// The connection is established: what follows are frames and messages.
+    Open(OpenFact<'a>),
     /// A legal frame's header arrived; its payload has not been held yet.
     Frame {
         /// Who sent it.
@@ -31,14 +34,12 @@ pub enum Fact<'a> {
         /// How many bytes it holds.
         length: u64,
     },
-    /// A message is complete and about to be forwarded; told only where a defence reads messages.
-    Message {
+    /// Something about a message that is complete and about to be forwarded; told only to defences that hear it.
+    Content {
         /// Who sent it.
         direction: Direction,
-        /// Whether it is a text.
-        kind: MessageKind,
-        /// What it holds, inflated; of a text, UTF-8.
-        bytes: &'a [u8],
+        /// What.
+        content: Content<'a>,
     },
     /// A peer broke the protocol.
     Violation {
@@ -46,6 +47,24 @@ pub enum Fact<'a> {
         direction: Direction,
         /// How.
         violation: Violation,
+    },
+}
+
+/// What a complete message holds: its values, then its operations, with anomalies among them, then the whole.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// It holds a value.
+    Value(&'a Value<'a>),
+    /// It does something in its sub-protocol.
+    Operation(&'a Operation<'a>),
+    /// It is wrong, ambiguous or beyond a bound, at this place.
+    Anomaly(Anomaly, Place<'a>),
+    /// That was all of it.
+    Whole {
+        /// Whether it is a text.
+        kind: MessageKind,
+        /// What it holds, inflated; of a text, UTF-8.
+        bytes: &'a [u8],
     },
 }
 
@@ -73,6 +92,17 @@ pub struct RequestFact<'a> {
     pub tls_offered: bool,
     /// The host and port that the client asked for: the Host header, or what a trusted proxy says it was.
     pub host: Option<&'a str>,
+}
+
+/// A connection that is established.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFact<'a> {
+    /// Who the client is, where authentication says so.
+    pub user: Option<&'a str>,
+    /// The sub-protocol that is spoken, where the handshake or the configuration names one that is understood.
+    pub protocol: Option<Protocol>,
+    /// What the client asked for: the path and the query.
+    pub target: &'a str,
 }
 
 /// The connection to the application before anything is sent on it.

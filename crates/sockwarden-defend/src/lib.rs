@@ -7,12 +7,14 @@
 mod chain;
 pub mod defences;
 mod fact;
+mod hears;
 mod switch;
 mod verdict;
 
 pub use chain::{Chain, Configured, Decided, Outcome, Report};
 pub use defences::{Defences, ORDER};
-pub use fact::{Answer, Fact, HandshakeFact, RequestFact, UpstreamFact};
+pub use fact::{Answer, Content, Fact, HandshakeFact, OpenFact, RequestFact, UpstreamFact};
+pub use hears::Hears;
 pub use switch::Switch;
 pub use verdict::{Closure, Effect, Refusal, Verdict};
 
@@ -25,15 +27,10 @@ pub trait Defence: std::fmt::Debug + Send + Sync {
     /// Gives its declaration.
     fn rule(&self) -> &'static Rule;
 
-    /// Tells whether it judges what is sent after the upgrade.
-    fn judges_messages(&self) -> bool {
-        self.reads_messages()
-    }
-
-    /// Tells whether it wants to see what whole messages hold ([`Fact::Message`]); where no defence does, what a compressed
-    /// message holds is not kept.
-    fn reads_messages(&self) -> bool {
-        false
+    /// Tells what its guards are told of what is sent after the upgrade. Where no defence wants to know what messages hold, they
+    /// are not read.
+    fn hears(&self) -> Hears {
+        Hears::NOTHING
     }
 
     /// Makes the guard of a new connection.

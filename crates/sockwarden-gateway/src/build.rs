@@ -19,6 +19,7 @@ use crate::{
     compression::{CompressionKind, InflateConfig},
     config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
+    inspection::Inspection,
     liveness::TimeoutsConfig,
     pass_through::HttpKind,
     routing::{self, Asked, Matcher, Unrouted},
@@ -74,6 +75,7 @@ pub(crate) struct Route {
     pub(crate) upstream_headers: Vec<AddedHeader>,
     pub(crate) forward_auth: Option<ForwardAuthTarget>,
     pub(crate) defences: Arc<[Configured]>,
+    pub(crate) inspection: Inspection,
     pub(crate) timeouts: TimeoutsConfig,
     pub(crate) compression: CompressionKind,
     pub(crate) inflate: InflateConfig,
@@ -246,6 +248,7 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             ("strict_handshake.mode", route.strict_handshake.mode),
             ("origin_policy.mode", route.origin_policy.mode),
             ("frame_limits.mode", route.frame_limits.mode),
+            ("message_format.mode", route.message_format.mode),
         ] {
             if mode == Mode::Off {
                 warn(name, "this defence is off", None);
@@ -445,7 +448,9 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstream_tls: config.upstream_tls.clone(),
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
+        message_format: config.message_format.clone(),
     };
+    let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
     let (upstreams, upstream_tls, of_upstreams) = upstreams?;
@@ -459,6 +464,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstream_headers,
         forward_auth,
         defences: defences.build(),
+        inspection: inspection?,
         timeouts: config.timeouts.clone(),
         compression: config.compression,
         inflate: config.inflate.clone(),

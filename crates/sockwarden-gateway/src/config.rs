@@ -6,14 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
-    UpstreamTlsConfig,
+    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
+    TlsRequiredConfig, UpstreamTlsConfig,
 };
 
 use crate::{
     certificates::CertificateConfig,
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
+    inspection::InspectConfig,
     liveness::TimeoutsConfig,
     pass_through::{HttpKind, HttpLimitsConfig},
     routing::PathMatch,
@@ -141,6 +142,12 @@ pub struct RouteConfig {
     /// Closes on frames and messages beyond the limits.
     #[serde(default)]
     pub frame_limits: FrameLimitsConfig,
+    /// Stops messages that readers understand differently.
+    #[serde(default)]
+    pub message_format: MessageFormatConfig,
+    /// How messages are read.
+    #[serde(default)]
+    pub inspect: InspectConfig,
     /// What becomes of compression (permessage-deflate).
     #[serde(default)]
     pub compression: CompressionKind,
@@ -182,6 +189,8 @@ impl RouteConfig {
             origin_policy: OriginPolicyConfig::default(),
             upstream_tls: UpstreamTlsConfig::default(),
             frame_limits: FrameLimitsConfig::default(),
+            message_format: MessageFormatConfig::default(),
+            inspect: InspectConfig::default(),
             compression: CompressionKind::default(),
             inflate: InflateConfig::default(),
             timeouts: TimeoutsConfig::default(),

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
+use sockwarden_inspect::Opening;
 use sockwarden_model::{Decision, Direction, EventSender, Mode, Notice, TurnedAway, printable};
 use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
@@ -304,7 +305,7 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return None;
         }
-        Some(self.establish(shared, built, stream, early, admitted))
+        Some(self.establish(shared, built, stream, early, &request.head.target, admitted))
     }
 
     fn establish(
@@ -313,21 +314,25 @@ impl Client {
         built: &Built,
         client: Stream,
         mut early: Vec<u8>,
+        target: &str,
         admitted: Admitted<'_>,
     ) -> Established {
         let Admitted { route, mut upstream, compression, lease, chain, user, origin, tls } = admitted;
-        let seat = self.journal.open(route, user, origin, upstream.protocol.clone(), tls);
+        let opening = Opening { subprotocol: upstream.protocol.as_deref(), target };
+        let inspector = route.inspection.begin(&opening);
+        let seat = self.journal.open(route, user.clone(), origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
         let ends = compression.ends(limits, route.inflate.limits(memory));
         let close_timeout = built.limits.close_timeout.get();
         let liveness = Liveness::new(&route.timeouts);
-        let mut relay = Relay::new(chain, self.journal, seat, ends, close_timeout, liveness);
+        let mut relay = Relay::new(chain, inspector, self.journal, seat, ends, close_timeout, liveness);
         if route.is_closed.load(Ordering::Acquire) {
             // A reload ended the route's sessions while this one was in its handshake.
             relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
         }
         let begun = std::time::Instant::now();
+        relay.open(user.as_deref(), target, begun.elapsed());
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();

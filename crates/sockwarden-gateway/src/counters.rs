@@ -81,7 +81,7 @@ struct OfRoute {
     bytes: [AtomicU64; 2],
     requests: [AtomicU64; StatusClass::ALL.len()],
     refused: Refusals,
-    uninspected: [AtomicU64; Uninspected::ALL.len()],
+    uninspected: [[AtomicU64; Uninspected::ALL.len()]; 2],
 }
 
 const DIRECTIONS: [Direction; 2] = [Direction::Client, Direction::Server];
@@ -107,8 +107,8 @@ impl RouteTally {
         add(&self.0.here().bytes[from as usize], bytes);
     }
 
-    pub(crate) fn uninspected(&self, why: Uninspected, more: u64) {
-        add(&self.0.here().uninspected[why.index()], more);
+    pub(crate) fn uninspected(&self, from: Direction, why: Uninspected, more: u64) {
+        add(&self.0.here().uninspected[from as usize][why.index()], more);
     }
 
     pub(crate) fn request(&self, class: StatusClass) {
@@ -139,7 +139,10 @@ impl RouteTally {
             }
         }
         messages.retain(|message| message.count > 0);
-        let uninspected = Uninspected::ALL.map(|why| (why, self.0.sum(|of| &of.uninspected[why.index()])));
+        let uninspected = DIRECTIONS.into_iter().flat_map(|from| {
+            let count = move |why: Uninspected| self.0.sum(|of| &of.uninspected[from as usize][why.index()]);
+            Uninspected::ALL.map(|why| (from, why, count(why)))
+        });
         let requests = StatusClass::ALL.map(|class| (class, self.0.sum(|of| &of.requests[class.index()])));
         RouteCounters {
             route: route.to_owned(),
@@ -150,7 +153,7 @@ impl RouteTally {
             bytes_from_server: self.0.sum(|of| &of.bytes[Direction::Server as usize]),
             requests: requests.into_iter().filter(|(_, count)| *count > 0).collect(),
             refused: Refusals::named(|place| self.0.sum(|of| &of.refused.0[place])),
-            uninspected: uninspected.into_iter().filter(|(_, count)| *count > 0).collect(),
+            uninspected: uninspected.filter(|(_, _, count)| *count > 0).collect(),
             upstream: UpstreamCounters::default(),
         }
     }

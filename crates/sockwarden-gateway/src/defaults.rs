@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
-    UpstreamTlsConfig,
+    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
+    TlsRequiredConfig, UpstreamTlsConfig,
 };
 
 use crate::{
     compression::{CompressionKind, InflateConfig},
+    inspection::InspectConfig,
     liveness::TimeoutsConfig,
     pass_through::HttpLimitsConfig,
 };
@@ -32,6 +33,10 @@ pub struct DefaultsConfig {
     pub upstream_tls: Option<UpstreamTlsConfig>,
     /// Closes on frames and messages beyond the limits.
     pub frame_limits: Option<FrameLimitsConfig>,
+    /// Stops messages that readers understand differently.
+    pub message_format: Option<MessageFormatConfig>,
+    /// How messages are read.
+    pub inspect: Option<InspectConfig>,
     /// What becomes of compression (permessage-deflate).
     pub compression: Option<CompressionKind>,
     /// How far compressed messages may expand.

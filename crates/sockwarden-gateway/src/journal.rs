@@ -7,6 +7,7 @@ use std::{
 };
 
 use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
+use sockwarden_inspect::{Chosen, Protocol};
 use sockwarden_model::{
     CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, Notice, NoticeEvent,
     OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
@@ -146,8 +147,8 @@ impl Journal {
         code: u16,
         initiator: Initiator,
         duration_ms: u64,
-        from_client: Traffic,
-        from_server: Traffic,
+        [from_client, from_server]: [Traffic; 2],
+        protocol: Option<(Protocol, Chosen)>,
     ) {
         self.tally.closed(code, initiator);
         self.events.send(Event::Close(CloseEvent {
@@ -159,6 +160,8 @@ impl Journal {
             duration_ms,
             from_client,
             from_server,
+            protocol: protocol.map(|(protocol, _)| protocol.name().to_owned()),
+            protocol_by: protocol.map(|(_, chosen)| chosen.name().to_owned()),
         }));
     }
 

@@ -9,7 +9,8 @@ mod tests;
 
 use std::{io::IoSlice, time::Duration};
 
-use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, Outcome, Report, Verdict};
+use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
+use sockwarden_inspect::Message;
 use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
@@ -19,11 +20,13 @@ use crate::{
     compression::Ends,
     hold::Hold,
     inflate_time::InflateTime,
+    inspection::Inspector,
     journal::Journal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
     outgoing,
     registry::Seat,
+    verdicts::observe,
 };
 
 /// How long a peer's answers to what came before the other one's offence are still let through.
@@ -34,6 +37,7 @@ pub(crate) struct Relay {
     client: Side,
     server: Side,
     chain: Chain,
+    inspector: Inspector,
     journal: Journal,
     seat: Seat,
     close_timeout: Duration,
@@ -72,6 +76,7 @@ impl Relay {
     /// Joins a client to an application, both handshakes done.
     pub(crate) fn new(
         chain: Chain,
+        inspector: Inspector,
         journal: Journal,
         seat: Seat,
         ends: Ends,
@@ -88,6 +93,7 @@ impl Relay {
             client: side(ends.client),
             server: side(ends.server),
             chain,
+            inspector,
             journal,
             seat,
             close_timeout,
@@ -95,6 +101,16 @@ impl Relay {
             deadline: None,
             sentence: None,
             ended: None,
+        }
+    }
+
+    /// Tells the chain that the connection is established; it may end it at once.
+    pub(crate) fn open(&mut self, user: Option<&str>, target: &str, now: Duration) {
+        let protocol = self.inspector.protocol().map(|(protocol, _)| protocol);
+        let fact = Observed::Open(OpenFact { user, protocol, target });
+        let judged = observe(&mut self.chain, &self.journal, &fact, Direction::Client, now);
+        if let Some(decided) = judged.stopped {
+            self.stop(Direction::Client, &decided, now);
         }
     }
 
@@ -136,7 +152,7 @@ impl Relay {
         in_place: bool,
         now: Duration,
     ) -> Option<InPlace> {
-        let Self { client, server, chain, journal, seat, liveness, .. } = self;
+        let Self { client, server, chain, inspector, journal, seat, liveness, .. } = self;
         let (source, other) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
@@ -158,7 +174,7 @@ impl Relay {
         session.receive(bytes, |fact| {
             let observed = match &fact {
                 Fact::Frame(header) => {
-                    message.begin(header, || chain.reads_messages());
+                    message.begin(header, || chain.reads());
                     Observed::Frame { direction: from, header }
                 }
                 Fact::Violation(violation) => {
@@ -177,16 +193,17 @@ impl Relay {
                         }
                         let length = data.bytes.len() as u64;
                         let inflated = Observed::Inflated { direction: from, length };
-                        stopped = observe(chain, journal, &inflated, from, now).heeded_by(message);
+                        stopped = message.heed(observe(chain, journal, &inflated, from, now));
                     }
                     if stopped.is_none() && to.is_open() {
                         message.hold(data, form, in_place);
                         // What is read to where it is held, and is what it holds, is judged there.
                         let elsewhere = in_place && form == Form::Plain;
-                        if data.ends && message.read && !message.dropped && !elsewhere {
+                        if data.ends && message.is_read() && !message.dropped && !elsewhere {
                             let bytes = message.content(data, form);
-                            let whole = Observed::Message { direction: from, kind: data.kind, bytes };
-                            stopped = observe(chain, journal, &whole, from, now).heeded_by(message);
+                            let whole = Message { direction: from, kind: data.kind, bytes };
+                            let read = inspector.read(&whole, message.reads, chain, journal, now);
+                            stopped = message.heed_reading(read);
                         }
                     }
                     if stopped.is_some() {
@@ -225,7 +242,7 @@ impl Relay {
             stopped = match control {
                 // A control frame is not part of the message that it comes in the middle of.
                 Some(_) => judged.stopped,
-                None => judged.heeded_by(message),
+                None => message.heed(judged),
             };
             match (&stopped, control) {
                 (Some(_), _) => tally.message(from, control.unwrap_or(message.class), Treatment::Block),
@@ -254,16 +271,17 @@ impl Relay {
 
     /// Sends a message on that was held in place, without copying it, if it passes.
     fn pass_held(&mut self, from: Direction, kind: MessageKind, form: Form, mut held: Hold, now: Duration) {
-        let Self { client, server, chain, journal, seat, .. } = self;
+        let Self { client, server, chain, inspector, journal, seat, .. } = self;
         let (source, other) = match from {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
         };
         let message = &mut source.message;
         let mut stopped = None;
-        if message.read && form == Form::Plain && other.target.is_open() {
-            let whole = Observed::Message { direction: from, kind, bytes: held.payload() };
-            stopped = observe(chain, journal, &whole, from, now).heeded_by(message);
+        if message.is_read() && form == Form::Plain && other.target.is_open() {
+            let whole = Message { direction: from, kind, bytes: held.payload() };
+            let read = inspector.read(&whole, message.reads, chain, journal, now);
+            stopped = message.heed_reading(read);
         }
         message.release();
         if stopped.is_some() || message.dropped {
@@ -293,8 +311,11 @@ impl Relay {
         let live = self.seat.traffic(from);
         live.add(messages, passed.bytes);
         if self.chain.overlooks_messages() {
-            tally.uninspected(Uninspected::DefenceOff, messages);
+            tally.uninspected(from, Uninspected::DefenceOff, messages);
             live.overlooked(messages, passed.bytes);
+        } else if passed.partial > 0 {
+            tally.uninspected(from, Uninspected::Bound, passed.partial);
+            live.overlooked(passed.partial, passed.partial_bytes);
         }
         self.liveness.forwarded(now);
     }
@@ -430,7 +451,8 @@ impl Relay {
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let [from_client, from_server] =
             [Direction::Client, Direction::Server].map(|from| self.seat.traffic(from).get());
-        self.journal.close(code.0, initiator, duration_ms, from_client, from_server);
+        let protocol = self.inspector.protocol();
+        self.journal.close(code.0, initiator, duration_ms, [from_client, from_server], protocol);
     }
 
     const fn side(&mut self, direction: Direction) -> &mut Side {
@@ -561,47 +583,4 @@ fn forward(message: &mut UnderWay, data: &Data<'_>, form: Form, to: &mut Target)
     let held = std::mem::take(&mut message.held);
     message.release();
     to.send_held(data.kind, form, held)
-}
-
-/// What the chain says of a fact.
-struct Judged {
-    /// The connection ends.
-    stopped: Option<Decided>,
-    /// The message is not forwarded.
-    dropped: bool,
-    /// Whether a guard that only observes would have stopped it.
-    noted: bool,
-}
-
-impl Judged {
-    /// Tells a message what is said of it, and gives what ends the connection.
-    fn heeded_by(self, message: &mut UnderWay) -> Option<Decided> {
-        message.noted |= self.noted;
-        message.dropped |= self.dropped;
-        self.stopped
-    }
-}
-
-/// Asks the chain and reports what guards that only observe have seen, and what they drop.
-fn observe(
-    chain: &mut Chain,
-    journal: &Journal,
-    fact: &Observed<'_>,
-    from: Direction,
-    now: Duration,
-) -> Judged {
-    let mut report = Report::default();
-    let outcome = chain.observe(fact, now, &mut report);
-    for noted in &report.noted {
-        journal.decided(noted, Some(from));
-    }
-    let noted = !report.noted.is_empty();
-    match outcome {
-        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: false, noted },
-        Outcome::Stop(decided) if matches!(decided.verdict, Verdict::Drop { .. }) => {
-            journal.decided(&decided, Some(from));
-            Judged { stopped: None, dropped: true, noted }
-        }
-        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: false, noted },
-    }
 }

@@ -83,6 +83,11 @@ impl Conversation {
         conversation
     }
 
+    /// Begins a conversation in which no protocol is looked for.
+    pub fn of_no_protocol() -> Self {
+        Self { heard: FIRST, ..Self::default() }
+    }
+
     /// Gives the protocol that is spoken, and how that became known.
     pub fn protocol(&self) -> Option<(Protocol, Chosen)> {
         self.protocol

@@ -30,7 +30,7 @@ pub use anomaly::{Anomaly, Bound, Breach};
 pub use conversation::{Chosen, Conversation, Message, Opening, Reader};
 pub use format::Format;
 pub use kind::Kind;
-pub use limits::{InspectLimits, InspectLimitsConfig};
+pub use limits::InspectLimits;
 pub use marks::Marks;
 pub use operation::{Action, Operation};
 pub use place::{Place, Step};

@@ -42,8 +42,8 @@ pub struct RouteCounters {
     pub requests: Vec<(StatusClass, u64)>,
     /// Handshakes and requests that were refused, by the rule that refused them; `gateway` for none. Only those that are not zero.
     pub refused: Vec<(String, u64)>,
-    /// Messages that were forwarded without every inspection; only those that are not zero.
-    pub uninspected: Vec<(Uninspected, u64)>,
+    /// Messages that were forwarded without every inspection, by who sent them; only those that are not zero.
+    pub uninspected: Vec<(Direction, Uninspected, u64)>,
     /// How its application's addresses are, and how they were.
     pub upstream: UpstreamCounters,
 }
@@ -133,6 +133,8 @@ labels! {
     Uninspected {
         /// A defence that judges messages is off.
         DefenceOff = "defence-off",
+        /// A part of the message lies beyond a bound of what is read.
+        Bound = "bound",
     }
 }
 

@@ -198,6 +198,12 @@ pub struct CloseEvent {
     pub from_client: Traffic,
     /// What the application sent that was forwarded.
     pub from_server: Traffic,
+    /// The sub-protocol that was spoken, where one was understood.
+    #[serde(default)]
+    pub protocol: Option<String>,
+    /// How that became known: `configured`, `sub-protocol`, `target` or `first messages`.
+    #[serde(default)]
+    pub protocol_by: Option<String>,
 }
 
 /// Who ended a connection.
@@ -378,6 +384,8 @@ mod tests {
                 duration_ms: 2,
                 from_client: Traffic::default(),
                 from_server: Traffic::default(),
+                protocol: None,
+                protocol_by: None,
             })
         };
         sender.send(event());

@@ -110,6 +110,8 @@ mod tests {
             duration_ms: 1,
             from_client: Traffic::default(),
             from_server: Traffic::default(),
+            protocol: None,
+            protocol_by: None,
         };
         let (sender, receiver) = event_channel(10);
         std::fs::write(&path, "not an event\n").unwrap();

@@ -310,6 +310,8 @@ mod tests {
             duration_ms: 2,
             from_client: Traffic::default(),
             from_server: Traffic::default(),
+            protocol: None,
+            protocol_by: None,
         })
     }
 

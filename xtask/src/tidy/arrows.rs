@@ -43,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "sockwarden-defend",
         &["sockwarden-config", "sockwarden-inspect", "sockwarden-model", "sockwarden-proto"],
     ),
-    ("sockwarden-inspect", &["sockwarden-config", "sockwarden-model", "sockwarden-proto"]),
+    ("sockwarden-inspect", &["sockwarden-model", "sockwarden-proto"]),
     ("sockwarden-net", &["sockwarden-proto"]),
     ("sockwarden-proto", &[]),
     ("sockwarden-config", &["sockwarden-model"]),

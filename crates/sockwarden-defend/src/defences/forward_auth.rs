@@ -121,7 +121,8 @@ impl Guard for ForwardAuth {
             Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

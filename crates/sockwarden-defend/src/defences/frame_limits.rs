@@ -8,7 +8,7 @@ use sockwarden_config::ByteSize;
 use sockwarden_model::{Direction, Mode, Rule, rule};
 use sockwarden_proto::{CloseCode, FrameHeader, Opcode};
 
-use crate::{Closure, Defence, Fact, Guard, Verdict};
+use crate::{Closure, Defence, Fact, Guard, Hears, Verdict};
 
 rule! {
     /// # What it does
@@ -198,8 +198,8 @@ impl Defence for FrameLimits {
         &RULE
     }
 
-    fn judges_messages(&self) -> bool {
-        true
+    fn hears(&self) -> Hears {
+        Hears::FRAMES
     }
 
     fn guard(&self) -> Box<dyn Guard> {
@@ -216,7 +216,8 @@ impl Guard for FrameLimits {
             | Fact::Request(_)
             | Fact::Answer(_)
             | Fact::Upstream(_)
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -2,6 +2,7 @@
 
 mod forward_auth;
 mod frame_limits;
+mod message_format;
 mod origin_policy;
 mod protocol_rules;
 mod strict_handshake;
@@ -10,6 +11,7 @@ mod upstream_tls;
 
 pub use forward_auth::{ForwardAuth, ForwardAuthConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
+pub use message_format::{AnswerKind, MessageFormat, MessageFormatConfig};
 pub use origin_policy::{OriginPattern, OriginPolicy, OriginPolicyConfig};
 pub use protocol_rules::ProtocolRules;
 pub use strict_handshake::{StrictHandshake, StrictHandshakeConfig};
@@ -26,7 +28,7 @@ use crate::{Configured, Switch};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 7] = [
+pub static ORDER: [&Rule; 8] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -34,6 +36,7 @@ pub static ORDER: [&Rule; 7] = [
     &upstream_tls::RULE,
     &protocol_rules::RULE,
     &frame_limits::RULE,
+    &message_format::RULE,
 ];
 
 /// The defences of one route, as configured.
@@ -53,6 +56,8 @@ pub struct Defences {
     pub cleartext_upstream: bool,
     /// Closes on frames and messages beyond the limits.
     pub frame_limits: FrameLimitsConfig,
+    /// Stops messages that readers understand differently.
+    pub message_format: MessageFormatConfig,
 }
 
 impl Defences {
@@ -69,24 +74,35 @@ impl Defences {
         links.extend([
             configured(UpstreamTls::new(self.cleartext_upstream), self.upstream_tls.mode),
             // Bytes that are no legal frame cannot be passed on, whatever one would like.
-            Configured { defence: Box::new(ProtocolRules), switch: Switch::fixed(Mode::Block) },
+            Configured::new(ProtocolRules, Switch::fixed(Mode::Block)),
             configured(FrameLimits::new(&self.frame_limits), self.frame_limits.mode),
+            configured(MessageFormat::new(&self.message_format), self.message_format.mode),
         ]);
         links.into()
     }
 }
 
 fn configured(defence: impl crate::Defence + 'static, mode: Mode) -> Configured {
-    Configured { defence: Box::new(defence), switch: Switch::new(mode) }
+    Configured::new(defence, Switch::new(mode))
 }
 
 #[cfg(test)]
 pub(crate) mod samples {
-    //! Handshakes for the defences' tables.
+    //! Handshakes and messages for the defences' tables.
 
-    use sockwarden_proto::handshake::{HeadLimits, RequestHead, UpgradeRequest};
+    use std::time::Duration;
 
-    use crate::HandshakeFact;
+    use sockwarden_inspect::{
+        Anomaly, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Sink,
+        Value,
+    };
+    use sockwarden_model::Direction;
+    use sockwarden_proto::{
+        MessageKind,
+        handshake::{HeadLimits, RequestHead, UpgradeRequest},
+    };
+
+    use crate::{Content, Defence, Fact, Guard, HandshakeFact, OpenFact, Verdict};
 
     const GOOD: &str = "GET /x HTTP/1.1\r\nHost: app.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -104,6 +120,70 @@ pub(crate) mod samples {
     /// A good handshake in which `from` stands as `to`.
     pub(crate) fn altered(from: &str, to: &str) -> UpgradeRequest {
         judge(&format!("{}\r\n", GOOD.replacen(from, to, 1)))
+    }
+
+    /// Opens a connection of the user `ann` and gives what the defence says of its text messages, passes left out: of each message the
+    /// first verdict.
+    pub(crate) fn judge_texts(
+        defence: &dyn Defence,
+        protocol: Option<Protocol>,
+        texts: &[(Direction, &str)],
+    ) -> Vec<Verdict> {
+        let messages: Vec<_> =
+            texts.iter().map(|(from, text)| (*from, MessageKind::Text, text.as_bytes())).collect();
+        judge_messages(defence, protocol, &messages)
+    }
+
+    /// The same of messages of either kind.
+    pub(crate) fn judge_messages(
+        defence: &dyn Defence,
+        protocol: Option<Protocol>,
+        messages: &[(Direction, MessageKind, &[u8])],
+    ) -> Vec<Verdict> {
+        let mut guard = defence.guard();
+        let open = OpenFact { user: Some("ann"), protocol, target: "/" };
+        let mut verdicts = vec![guard.observe(&Fact::Open(open), Duration::ZERO)];
+        let mut conversation = Conversation::new(protocol, &Opening::default());
+        let mut reader = Reader::default();
+        for &(direction, kind, bytes) in messages {
+            let mut asked = Asked { guard: &mut *guard, direction, said: Verdict::Pass };
+            let message = Message { direction, kind, bytes };
+            conversation.message(&mut reader, &InspectLimits::default(), &message, &mut asked);
+            asked.ask(Content::Whole { kind, bytes });
+            verdicts.push(asked.said);
+        }
+        verdicts.retain(|verdict| *verdict != Verdict::Pass);
+        verdicts
+    }
+
+    struct Asked<'a> {
+        guard: &'a mut dyn Guard,
+        direction: Direction,
+        said: Verdict,
+    }
+
+    impl Asked<'_> {
+        fn ask(&mut self, content: Content<'_>) {
+            let said =
+                self.guard.observe(&Fact::Content { direction: self.direction, content }, Duration::ZERO);
+            if self.said == Verdict::Pass {
+                self.said = said;
+            }
+        }
+    }
+
+    impl Sink for Asked<'_> {
+        fn value(&mut self, value: &Value<'_>) {
+            self.ask(Content::Value(value));
+        }
+
+        fn operation(&mut self, operation: &Operation<'_>) {
+            self.ask(Content::Operation(operation));
+        }
+
+        fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+            self.ask(Content::Anomaly(anomaly, place));
+        }
     }
 
     fn judge(text: &str) -> UpgradeRequest {

@@ -184,7 +184,8 @@ impl Guard for OriginPolicy {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sockwarden_model::{Rule, rule};
 use sockwarden_proto::CloseCode;
 
-use crate::{Closure, Defence, Fact, Guard, Verdict};
+use crate::{Closure, Defence, Fact, Guard, Hears, Verdict};
 
 rule! {
     /// # What it does
@@ -53,8 +53,8 @@ impl Defence for ProtocolRules {
         &RULE
     }
 
-    fn judges_messages(&self) -> bool {
-        true
+    fn hears(&self) -> Hears {
+        Hears::FRAMES
     }
 
     fn guard(&self) -> Box<dyn Guard> {
@@ -80,7 +80,8 @@ impl Guard for ProtocolRules {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. } => Verdict::Pass,
+            | Fact::Open(_)
+            | Fact::Content { .. } => Verdict::Pass,
         }
     }
 }

@@ -87,7 +87,8 @@ impl Guard for StrictHandshake {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

@@ -93,7 +93,8 @@ impl Guard for TlsRequired {
             | Fact::Upstream(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => Verdict::Pass,
         }
     }

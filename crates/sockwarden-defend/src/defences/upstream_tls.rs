@@ -93,7 +93,8 @@ impl Guard for UpstreamTls {
             | Fact::Answer(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
-            | Fact::Message { .. }
+            | Fact::Open(_)
+            | Fact::Content { .. }
             | Fact::Violation { .. } => return Verdict::Pass,
         };
         Verdict::Refuse(Refusal { status: 502, reason, told: "the application cannot be reached safely" })

@@ -1,5 +1,6 @@
 //! The message of one peer that is under way: held until it is complete, then sent on in the form that suits the other side.
 
+use sockwarden_defend::{Decided, Hears};
 use sockwarden_model::{Direction, MessageClass, Treatment};
 use sockwarden_net::SystemMaskKeys;
 use sockwarden_proto::{
@@ -7,7 +8,7 @@ use sockwarden_proto::{
     deflate::{Agreement, Deflater},
 };
 
-use crate::{hold::Hold, outgoing::Outgoing};
+use crate::{hold::Hold, inspection::Read, outgoing::Outgoing, verdicts::Judged};
 
 /// The most that compressing one direction keeps between two messages (see `deflate`, where it is measured).
 const DEFLATER: usize = 266 * 1024;
@@ -20,8 +21,10 @@ pub(super) struct UnderWay {
     pub(super) noted: bool,
     /// Whether it is not to be forwarded.
     pub(super) dropped: bool,
-    /// Whether a defence wants to see the whole of it.
-    pub(super) read: bool,
+    /// Whether a part of it was not looked at.
+    pub(super) partial: bool,
+    /// What defences want to know of the whole of it.
+    pub(super) reads: Hears,
     /// The pieces that have come, as they will leave.
     pub(super) held: Hold,
     /// What they hold, where a defence wants to see it and they leave as they were compressed.
@@ -34,14 +37,15 @@ impl UnderWay {
             class: MessageClass::Invalid,
             noted: false,
             dropped: false,
-            read: false,
+            partial: false,
+            reads: Hears::NOTHING,
             held: Hold::default(),
             content: None,
         }
     }
 
     /// Takes note of what message begins with a frame, if one does.
-    pub(super) fn begin(&mut self, header: &FrameHeader, reads: impl FnOnce() -> bool) {
+    pub(super) fn begin(&mut self, header: &FrameHeader, reads: impl FnOnce() -> Hears) {
         self.class = match header.opcode {
             Opcode::Text => MessageClass::Text,
             Opcode::Binary => MessageClass::Binary,
@@ -49,7 +53,25 @@ impl UnderWay {
                 return;
             }
         };
-        (self.noted, self.dropped, self.read) = (false, false, reads());
+        (self.noted, self.dropped, self.partial, self.reads) = (false, false, false, reads());
+    }
+
+    /// Tells whether the whole of it is wanted.
+    pub(super) fn is_read(&self) -> bool {
+        self.reads != Hears::NOTHING
+    }
+
+    /// Takes note of what is said of it, and gives what ends the connection.
+    pub(super) fn heed(&mut self, judged: Judged) -> Option<Decided> {
+        self.noted |= judged.noted;
+        self.dropped |= judged.dropped;
+        judged.stopped
+    }
+
+    /// The same of what was said when it was read.
+    pub(super) fn heed_reading(&mut self, read: Read) -> Option<Decided> {
+        self.partial |= read.is_partial;
+        self.heed(read.judged)
     }
 
     /// Holds a piece until the message is complete: one that is the whole of it is not copied aside. What lies `in_place` is
@@ -61,7 +83,7 @@ impl UnderWay {
         if !in_place {
             self.held.add(form.piece(data));
         }
-        if self.read && form == Form::Original {
+        if self.is_read() && form == Form::Original {
             self.content.get_or_insert_default().add(data.bytes);
         }
     }
@@ -216,6 +238,9 @@ pub(super) struct Passed {
     /// Text and binary, each passed and observed.
     counts: [[u64; 2]; 2],
     pub(super) bytes: u64,
+    /// Those of which a part was not looked at.
+    pub(super) partial: u64,
+    pub(super) partial_bytes: u64,
 }
 
 impl Passed {
@@ -226,6 +251,10 @@ impl Passed {
         let class = usize::from(message.class == MessageClass::Binary);
         self.counts[class][usize::from(message.noted)] += 1;
         self.bytes += bytes;
+        if message.partial {
+            self.partial += 1;
+            self.partial_bytes += bytes;
+        }
     }
 
     pub(super) fn messages(&self) -> u64 {

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
-use sockwarden_defend::{Configured, Defence, Fact as Told, Guard, Switch};
+use sockwarden_defend::{Configured, Content, Defence, Fact as Told, Guard, Hears, Switch};
+use sockwarden_inspect::Opening;
 use sockwarden_model::{Decision, Event, EventId, EventReceiver, Mode, Rule, event_channel, rule};
 use sockwarden_net::SystemMaskKeys;
 use sockwarden_proto::{
@@ -14,6 +15,7 @@ use sockwarden_proto::{
 use super::*;
 use crate::{
     counters::RouteTally,
+    inspection::InspectConfig,
     liveness::TimeoutsConfig,
     registry::{About, Registry},
 };
@@ -51,8 +53,8 @@ impl Defence for ForbiddenWord {
         &RULE
     }
 
-    fn reads_messages(&self) -> bool {
-        true
+    fn hears(&self) -> Hears {
+        Hears::MESSAGES
     }
 
     fn guard(&self) -> Box<dyn Guard> {
@@ -63,10 +65,11 @@ impl Defence for ForbiddenWord {
 impl Guard for ForbiddenWord {
     fn observe(&mut self, fact: &Told<'_>, _now: Duration) -> Verdict {
         match fact {
-            Told::Message { bytes, .. } if is_forbidden(bytes) => {
+            Told::Content { content: Content::Whole { bytes, .. }, .. } if is_forbidden(bytes) => {
                 Verdict::Drop { reason: "the word is forbidden".into() }
             }
-            Told::Message { .. }
+            Told::Content { .. }
+            | Told::Open(_)
             | Told::Handshake(_)
             | Told::Request(_)
             | Told::Answer(_)
@@ -134,7 +137,7 @@ impl Agreed {
 
 fn relay(agreed: Agreed, mode: Mode) -> (Relay, EventReceiver) {
     let (events, receiver) = event_channel(1000);
-    let link = Configured { defence: Box::new(ForbiddenWord), switch: Switch::new(mode) };
+    let link = Configured::new(ForbiddenWord, Switch::new(mode));
     let chain = Chain::new(&Arc::from([link]));
     let about = About {
         route: "app".into(),
@@ -149,7 +152,8 @@ fn relay(agreed: Agreed, mode: Mode) -> (Relay, EventReceiver) {
         Arc::new(Registry::default()).seat(EventId::from_random(1), about, &Arc::<RouteTally>::default());
     let liveness = Liveness::new(&TimeoutsConfig::default());
     let journal = Journal::of_nobody(events);
-    (Relay::new(chain, journal, seat, agreed.ends(), Duration::from_secs(1), liveness), receiver)
+    let inspector = InspectConfig::default().build().unwrap().begin(&Opening::default());
+    (Relay::new(chain, inspector, journal, seat, agreed.ends(), Duration::from_secs(1), liveness), receiver)
 }
 
 /// A peer at the far end: it compresses what it says, in fragments, and hears what the relay writes.

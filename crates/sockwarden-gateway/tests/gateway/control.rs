@@ -234,7 +234,8 @@ async fn refusals_are_counted_by_rule_and_what_is_overlooked_by_its_reason() {
     assert_eq!(counters.refused_without_route, [("strict-handshake".to_owned(), 1)]);
     let route = &counters.routes[0];
     assert_eq!(route.refused, [("origin-policy".to_owned(), 1)]);
-    assert_eq!(route.uninspected, [(sockwarden_model::Uninspected::DefenceOff, 3)]);
+    use sockwarden_model::Uninspected::DefenceOff;
+    assert_eq!(route.uninspected, [(Direction::Client, DefenceOff, 1), (Direction::Server, DefenceOff, 2)]);
     assert_eq!(route.opened, 1);
 }
 

@@ -11,6 +11,7 @@ mod defences;
 mod handshake;
 mod http;
 mod liveness;
+mod messages;
 mod patience;
 mod proxies;
 mod relay;

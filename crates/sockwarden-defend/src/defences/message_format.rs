@@ -1,0 +1,236 @@
+//! `message-format`: what every reader understands alike.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sockwarden_inspect::{Anomaly, Place, Step};
+use sockwarden_model::{Direction, Mode, Rule, printable, rule};
+use sockwarden_proto::CloseCode;
+
+use crate::{Closure, Content, Defence, Fact, Guard, Hears, Verdict};
+
+rule! {
+    /// # What it does
+    /// Reads every message as its receiver will and stops those that two readers understand differently or that cannot be read to
+    /// their end: JSON, MessagePack, CBOR or XML that is not well-formed, a name that stands twice in one object, half of a surrogate
+    /// pair, text that is not UTF-8, a declared document type or entity, a message that breaks the rules of its sub-protocol.
+    /// Of the application's messages it stops those alone that exceed a bound of `inspect` (depth, values, encodings inside one another), unless
+    /// `server` is set.
+    ///
+    /// What is neither JSON nor anything else that is known is text or bytes, and passes.
+    ///
+    /// # Why is this bad
+    /// Who inspects and who acts must see the same message. `{"role":"user","role":"admin"}` is `user` to a reader that takes the first member
+    /// and `admin` to one that takes the last; a filter and an application that differ in this let through what the filter was
+    /// made to stop. A thousand objects inside one another exhaust a recursive reader.
+    ///
+    /// # How to fix
+    /// Use one strict reader for a message, and act on what it gives:
+    ///
+    /// ```js
+    /// const message = JSON.parse(text); // strict, but takes the last of two members: check with a schema that forbids more
+    /// ```
+    ///
+    /// ```python
+    /// def once(pairs):
+    ///     names = [name for name, _ in pairs]
+    ///     if len(names) != len(set(names)):
+    ///         raise ValueError("a name stands twice")
+    ///     return dict(pairs)
+    ///
+    /// json.loads(text, object_pairs_hook=once)
+    /// ```
+    ///
+    /// ```java
+    /// mapper.enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION.mappedFeature()); // Jackson
+    /// ```
+    ///
+    /// ```go
+    /// decoder.DisallowUnknownFields() // encoding/json takes the last of two members; encoding/json/v2 refuses them
+    /// ```
+    pub static RULE = Defence {
+        id: "message-format",
+        summary: "a message that readers understand differently, or that cannot be read to its end, is not forwarded",
+        severity: Medium,
+        threats: [T6],
+        cwe: [436, 20],
+        references: ["RFC 8259 §4", "RFC 8259 §8.2", "CWE-436"],
+        lifecycle: Stable,
+        counterparts: [],
+        profile: Passive,
+        may_change: "clients that send what is not well-formed, or names twice, are closed",
+    }
+}
+
+/// `message-format`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageFormatConfig {
+    /// off, observe or block.
+    pub mode: Mode,
+    /// Whether the application's messages are judged as strictly as the client's.
+    pub server: bool,
+    /// What becomes of the connection.
+    pub answer: AnswerKind,
+}
+
+impl Default for MessageFormatConfig {
+    fn default() -> Self {
+        Self { mode: Mode::Block, server: false, answer: AnswerKind::Close }
+    }
+}
+
+/// What becomes of a connection whose message is not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerKind {
+    /// Both sides are closed.
+    Close,
+    /// It lives on without the message.
+    Drop,
+}
+
+/// Stops what readers understand differently.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageFormat {
+    server: bool,
+    answer: AnswerKind,
+}
+
+impl MessageFormat {
+    /// Takes what is configured.
+    pub const fn new(config: &MessageFormatConfig) -> Self {
+        Self { server: config.server, answer: config.answer }
+    }
+
+    fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
+        let strict = direction == Direction::Client || self.server;
+        let code = match anomaly {
+            Anomaly::Bound(_) => CloseCode::TOO_BIG,
+            // What stands in a value is only taken for an encoding; if it is none, nobody reads it so.
+            Anomaly::Malformed { .. }
+            | Anomaly::TrailingData(_)
+            | Anomaly::LoneSurrogate
+            | Anomaly::InvalidUtf8
+            | Anomaly::KeyOfOtherKind
+            | Anomaly::Reserved(_)
+            | Anomaly::NotCanonical(_)
+                if !strict || is_guessed(place) =>
+            {
+                return Verdict::Pass;
+            }
+            Anomaly::DuplicateKey | Anomaly::XmlDeclaration | Anomaly::Breach(..) if !strict => {
+                return Verdict::Pass;
+            }
+            // Readers agree on what it is; whether they can hold it is theirs to say.
+            Anomaly::BigNumber | Anomaly::NulCharacter => return Verdict::Pass,
+            Anomaly::Malformed { .. }
+            | Anomaly::TrailingData(_)
+            | Anomaly::LoneSurrogate
+            | Anomaly::InvalidUtf8
+            | Anomaly::KeyOfOtherKind
+            | Anomaly::Reserved(_)
+            | Anomaly::NotCanonical(_)
+            | Anomaly::DuplicateKey
+            | Anomaly::XmlDeclaration
+            | Anomaly::Breach(..) => CloseCode::INVALID_DATA,
+        };
+        let place = printable(place.to_string().as_bytes(), 100);
+        let reason = if place.is_empty() { anomaly.to_string() } else { format!("{anomaly}, at {place}") };
+        match self.answer {
+            AnswerKind::Close => Verdict::Close(Closure { code, reason, told: "the message cannot be read" }),
+            AnswerKind::Drop => Verdict::Drop { reason },
+        }
+    }
+}
+
+/// Tells whether a place lies in what a value was taken to encode.
+fn is_guessed(place: Place<'_>) -> bool {
+    place.steps().any(|step| matches!(step, Step::Inside(_)))
+}
+
+impl Defence for MessageFormat {
+    fn rule(&self) -> &'static Rule {
+        &RULE
+    }
+
+    fn hears(&self) -> Hears {
+        Hears::ANOMALIES
+    }
+
+    fn guard(&self) -> Box<dyn Guard> {
+        Box::new(*self)
+    }
+}
+
+impl Guard for MessageFormat {
+    fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
+        match fact {
+            Fact::Content { direction, content: Content::Anomaly(anomaly, place) } => {
+                self.judge(*direction, *anomaly, *place)
+            }
+            Fact::Handshake(_)
+            | Fact::Request(_)
+            | Fact::Answer(_)
+            | Fact::Upstream(_)
+            | Fact::Open(_)
+            | Fact::Frame { .. }
+            | Fact::Inflated { .. }
+            | Fact::Content { .. }
+            | Fact::Violation { .. } => Verdict::Pass,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::defences::samples::judge_texts;
+
+    use super::*;
+
+    #[test]
+    fn what_readers_understand_differently_is_stopped() {
+        let check = |direction, text: &str, expected: Option<&str>| {
+            let defence = MessageFormat::new(&MessageFormatConfig::default());
+            let verdict = judge_texts(&defence, None, &[(direction, text)]).pop();
+            let said = verdict.map(|verdict| match verdict {
+                Verdict::Close(closure) => format!("{}: {}", closure.code.0, closure.reason),
+                other @ (Verdict::Pass
+                | Verdict::Identified { .. }
+                | Verdict::Refuse(_)
+                | Verdict::Drop { .. }
+                | Verdict::Ask(_)) => format!("{other:?}"),
+            });
+            assert_eq!(said.as_deref(), expected, "{text}");
+        };
+        let client = Direction::Client;
+        let twice = "1007: a name stands twice in one object, at /a";
+        check(client, r#"{"a":1,"a":2}"#, Some(twice));
+        check(client, r#"{"a":1"#, Some("1007: no well-formed json from byte 6 on"));
+        check(client, r#"{"a":"\ud800"}"#, Some("1007: half of a surrogate pair, at /a"));
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+        check(client, &deep, Some("1009: beyond the bound `depth`"));
+        check(Direction::Server, &deep, Some("1009: beyond the bound `depth`"));
+        check(Direction::Server, r#"{"a":1,"a":2}"#, None);
+        for harmless in [
+            "hello",
+            "",
+            "[12:01] hello {there}",
+            r#"{"a":"{not json}","b":"[1, 2"}"#,
+            r#"{"id":12345678901234567890}"#,
+            "<b>bold</b>",
+            "a=1&a=2",
+        ] {
+            check(client, harmless, None);
+        }
+    }
+
+    #[test]
+    fn it_can_be_told_to_drop_and_to_judge_the_application() {
+        let config = MessageFormatConfig { server: true, answer: AnswerKind::Drop, ..Default::default() };
+        let twice = [(Direction::Server, r#"{"a":1,"a":2}"#)];
+        let verdicts = judge_texts(&MessageFormat::new(&config), None, &twice);
+        assert_eq!(verdicts, [Verdict::Drop { reason: "a name stands twice in one object, at /a".into() }]);
+    }
+}
