@@ -1,5 +1,7 @@
 //! Which kinds of bytes a value holds: found in one pass, so that what looks for attacks starts only where their bytes are.
 
+mod wide;
+
 use std::ops::{BitOr, BitOrAssign};
 
 /// A set of kinds of bytes. Harmless text holds few of them.
@@ -20,64 +22,64 @@ macro_rules! marks {
 marks! {
     /// `A`–`Z`, `a`–`z`.
     LETTER = 0, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    /// A control character, DEL among them, that is neither a tab nor ends a line.
+    CONTROL = 1, b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
     /// `0`–`9`.
-    DIGIT = 1, b"0123456789";
+    DIGIT = 2, b"0123456789";
     /// A space.
-    SPACE = 2, b" ";
+    SPACE = 3, b" ";
     /// A tab, line feed or carriage return.
-    LINE = 3, b"\t\n\r";
-    /// Any other control character, DEL among them.
-    CONTROL = 4, b"\0\x01\x02\x03\x04\x05\x06\x07\x08\x0b\x0c\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f";
-    /// A byte that is not ASCII.
-    HIGH = 5, b"";
+    LINE = 4, b"\t\n\r";
     /// `"` and `'`.
-    QUOTE = 6, b"\"'";
+    QUOTE = 5, b"\"'";
     /// A backtick.
-    BACKTICK = 7, b"`";
+    BACKTICK = 6, b"`";
     /// `<` and `>`.
-    ANGLE = 8, b"<>";
+    ANGLE = 7, b"<>";
     /// `(` and `)`.
-    PAREN = 9, b"()";
+    PAREN = 8, b"()";
     /// `[` and `]`.
-    BRACKET = 10, b"[]";
+    BRACKET = 9, b"[]";
     /// `{` and `}`.
-    BRACE = 11, b"{}";
+    BRACE = 10, b"{}";
     /// `;`.
-    SEMICOLON = 12, b";";
+    SEMICOLON = 11, b";";
     /// `|`.
-    PIPE = 13, b"|";
+    PIPE = 12, b"|";
     /// `&`.
-    AMPERSAND = 14, b"&";
+    AMPERSAND = 13, b"&";
     /// `/`.
-    SLASH = 15, b"/";
+    SLASH = 14, b"/";
     /// `\`.
-    BACKSLASH = 16, b"\\";
+    BACKSLASH = 15, b"\\";
     /// `$`.
-    DOLLAR = 17, b"$";
+    DOLLAR = 16, b"$";
     /// `%`.
-    PERCENT = 18, b"%";
+    PERCENT = 17, b"%";
     /// `#`.
-    HASH = 19, b"#";
+    HASH = 18, b"#";
     /// `=` and `?`.
-    QUERY = 20, b"=?";
+    QUERY = 19, b"=?";
     /// `*`.
-    STAR = 21, b"*";
+    STAR = 20, b"*";
     /// `@`.
-    AT = 22, b"@";
+    AT = 21, b"@";
     /// `:`.
-    COLON = 23, b":";
+    COLON = 22, b":";
     /// `.`.
-    DOT = 24, b".";
+    DOT = 23, b".";
     /// `-`.
-    DASH = 25, b"-";
+    DASH = 24, b"-";
     /// `_`.
-    UNDERSCORE = 26, b"_";
+    UNDERSCORE = 25, b"_";
     /// `+`.
-    PLUS = 27, b"+";
+    PLUS = 26, b"+";
     /// `,` and `!`.
-    COMMA = 28, b",!";
+    COMMA = 27, b",!";
     /// `^` and `~`.
-    OTHER = 29, b"^~";
+    OTHER = 28, b"^~";
+    /// A byte that is not ASCII.
+    HIGH = 29, b"";
 }
 
 /// The mark of each byte.
@@ -106,7 +108,18 @@ impl Marks {
 
     /// Finds the marks of all `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
+        if bytes.len() >= wide::WIDTH
+            && let Some(marks) = wide::of(bytes)
+        {
+            return marks;
+        }
         bytes.iter().fold(Self::NONE, |marks, byte| marks | Self::of_byte(*byte))
+    }
+
+    /// Finds the marks of what comes before the first `"`, `\` or control character, or a little less of it; tells how many bytes that are.
+    #[inline]
+    pub(crate) fn of_plain(bytes: &[u8]) -> (Self, usize) {
+        if bytes.len() < wide::WIDTH { (Self::NONE, 0) } else { wide::of_plain(bytes) }
     }
 
     /// Gives the mark of one byte.
@@ -175,6 +188,33 @@ mod tests {
             assert_eq!(named, usize::from(byte.is_ascii()), "{byte:#x}");
             assert_eq!(Marks::of_byte(byte).0.count_ones(), 1, "{byte:#x}");
             assert_eq!(Marks::of_byte(byte) == Marks::HIGH, !byte.is_ascii(), "{byte:#x}");
+        }
+    }
+
+    fn one_by_one(bytes: &[u8]) -> Marks {
+        bytes.iter().fold(Marks::NONE, |marks, byte| marks | Marks::of_byte(*byte))
+    }
+
+    #[test]
+    fn every_byte_has_the_same_mark_among_others() {
+        for byte in 0..=u8::MAX {
+            for place in [0, 31, 32, 40] {
+                let mut bytes = [b'a'; 41];
+                bytes[place] = byte;
+                assert_eq!(Marks::of(&bytes), Marks::LETTER | Marks::of_byte(byte), "{byte:#x} at {place}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn many_bytes_have_the_marks_of_each(bytes: Vec<u8>, text in "[ -~]{0,200}") {
+            proptest::prop_assert_eq!(Marks::of(&bytes), one_by_one(&bytes));
+            proptest::prop_assert_eq!(Marks::of(text.as_bytes()), one_by_one(text.as_bytes()));
+            let (marks, length) = Marks::of_plain(text.as_bytes());
+            proptest::prop_assert_eq!(marks, one_by_one(&text.as_bytes()[..length]));
+            let stop = text.find(['"', '\\']).unwrap_or(text.len());
+            proptest::prop_assert!(length <= stop && (length + wide::WIDTH > stop || length == 0 ));
         }
     }
 

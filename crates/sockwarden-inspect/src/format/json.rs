@@ -8,6 +8,9 @@ use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
 /// A byte in a string that must be looked at.
 const STOP: Marks = Marks::QUOTE.and(Marks::BACKSLASH).and(Marks::CONTROL).and(Marks::LINE);
 
+/// From which length on a string is looked at many bytes at a time.
+const LONG: usize = 64;
+
 /// How many names of one object are compared as they come; of more, all are sorted at its end.
 const COMPARED: usize = 16;
 
@@ -190,15 +193,36 @@ fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize, role: Role) -> Result
 /// Passes over bytes that stand for themselves; gives the one that does not.
 #[inline]
 fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    while let Some(&byte) = bytes.get(*at) {
-        let mark = Marks::of_byte(byte);
-        if mark.any(STOP) && byte != b'\'' && byte != 0x7f {
-            return Some(byte);
-        }
-        *marks |= mark;
-        *at += 1;
+    let rest = bytes.get(*at..).unwrap_or_default();
+    let (short, long) = rest.split_at(rest.len().min(LONG));
+    if let Some(stop) = scan_each(short, at, marks) {
+        return Some(stop);
     }
-    None
+    if long.is_empty() { None } else { scan_long(long, at, marks) }
+}
+
+#[inline]
+fn scan_each(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    let mut found = Marks::NONE;
+    let stop = bytes.iter().position(|byte| {
+        let mark = Marks::of_byte(*byte);
+        let stops = mark.any(STOP) && !matches!(byte, b'\'' | 0x7f);
+        if !stops {
+            found |= mark;
+        }
+        stops
+    });
+    *marks |= found;
+    *at += stop.unwrap_or(bytes.len());
+    stop.map(|stop| bytes[stop])
+}
+
+#[cold]
+fn scan_long(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    let (found, length) = Marks::of_plain(bytes);
+    *marks |= found;
+    *at += length;
+    scan_each(&bytes[length..], at, marks)
 }
 
 /// Reads a string with escapes in it: from `start` to `at` it stands for itself.
@@ -320,48 +344,63 @@ fn hash(name: &[u8]) -> u64 {
 
 /// Reads a number, and tells where it ends.
 fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
-    let digits = |at: usize| at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let whole = start + usize::from(bytes[start] == b'-');
-    let mut at = digits(whole);
+    let mut marks = Marks::DIGIT;
+    let mut whole = start;
+    if bytes[start] == b'-' {
+        marks |= Marks::DASH;
+        whole += 1;
+    }
+    let mut at = digits(bytes, whole);
     if at == whole || at - whole > 1 && bytes[whole] == b'0' {
         return Err(malformed(start));
     }
+    let length = at - whole;
     let mut integer = true;
     if bytes.get(at) == Some(&b'.') {
-        let end = digits(at + 1);
+        marks |= Marks::DOT;
+        let end = digits(bytes, at + 1);
         if end == at + 1 {
             return Err(malformed(start));
         }
         (at, integer) = (end, false);
     }
     if let Some(b'e' | b'E') = bytes.get(at) {
-        let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-        let end = digits(at + 1 + sign);
-        if end == at + 1 + sign {
+        let sign = bytes.get(at + 1).filter(|sign| matches!(sign, b'+' | b'-'));
+        marks |= Marks::LETTER | sign.map_or(Marks::NONE, |sign| Marks::of_byte(*sign));
+        let first = at + 1 + usize::from(sign.is_some());
+        let end = digits(bytes, first);
+        if end == first {
             return Err(malformed(start));
         }
         (at, integer) = (end, false);
     }
     let text = &bytes[start..at];
-    if is_big(text, integer, at - whole) {
+    if (!integer || length > 15) && is_big(text, integer) {
         walk.anomaly(Anomaly::BigNumber);
     }
-    walk.value(Role::Value, Shape::Number, text, Marks::of(text));
+    walk.value(Role::Value, Shape::Number, text, marks);
     Ok(at)
 }
 
-/// Tells whether a number is one that many readers change.
-fn is_big(text: &[u8], integer: bool, digits: usize) -> bool {
-    const EXACT: i64 = 1 << 53;
-    if integer && digits < 16 {
-        return false;
+/// Tells where digits end that begin at `at`.
+#[inline]
+fn digits(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
     }
+    at
+}
+
+/// Tells whether a number is one that many readers change.
+fn is_big(text: &[u8], integer: bool) -> bool {
+    const EXACT: i64 = 1 << 53;
     let Ok(text) = std::str::from_utf8(text) else { return false };
     if integer {
         return text.parse::<i64>().map_or(true, |number| !(-EXACT..=EXACT).contains(&number));
     }
-    // Only what is written long can be out of range.
-    text.len() > 4 && text.parse::<f64>().is_ok_and(f64::is_infinite)
+    // Without an exponent it takes hundreds of digits to be out of range.
+    let may_be = text.len() > 300 || text.contains(['e', 'E']);
+    may_be && text.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn word(walk: &mut Walk<'_>, bytes: &[u8], at: usize, word: &[u8], shape: Shape) -> Result<usize, Stopped> {
