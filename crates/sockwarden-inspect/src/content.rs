@@ -1,8 +1,23 @@
-//! What stands in a message or a value whose format no one named: found out by its first bytes.
+//! What stands in a message or a value whose format no one named: found out by its first bytes and its marks.
+//!
+//! A text that is followed was told as it is before. Bytes that nobody can read are told as a whole, so that what looks at bytes
+//! sees all of them, and each run of text in them of at least [`RUN`] bytes once more by itself, at `|text/0` and so on: what looks
+//! at texts sees them, and what is encoded in them is followed as everywhere.
 
 use sockwarden_proto::MessageKind;
 
-use crate::{Format, Marks, Message, Role, Shape, format::json, walk::Walk};
+use crate::{
+    Format, Marks, Message, Role, Shape,
+    format::{Read, base64, cbor, form, hex, json, message_pack, percent, xml},
+    walk::Walk,
+};
+
+/// The shortest run of text in bytes that is told by itself.
+pub(crate) const RUN: usize = 8;
+
+/// Where none of these is, only base64 and hexadecimal digits can be.
+const STRUCTURE: Marks =
+    Marks::BRACE.and(Marks::BRACKET).and(Marks::ANGLE).and(Marks::QUERY).and(Marks::PERCENT);
 
 /// Reads a whole message that no protocol has taken apart.
 pub(crate) fn message(walk: &mut Walk<'_>, message: &Message<'_>) {
@@ -17,28 +32,130 @@ pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
     if json::begins(bytes) && (bytes.trim_ascii_start().starts_with(b"{") || json::is_likely(bytes)) {
         return json::whole(walk, bytes);
     }
+    if let Some(claim) = xml::begins(bytes) {
+        return xml::whole(walk, bytes, claim);
+    }
     let marks = Marks::of(bytes);
     walk.value(Role::Value, Shape::String, bytes, marks);
     follow(walk, bytes, marks);
 }
 
-/// Reads bytes.
+/// Reads bytes: as a text where they are one, as MessagePack or CBOR where they can hardly be anything else.
 pub(crate) fn bytes(walk: &mut Walk<'_>, bytes: &[u8]) {
-    walk.value(Role::Value, Shape::Bytes, bytes, Marks::of(bytes));
+    if is_text(bytes) {
+        text(walk, bytes);
+    } else if message_pack::begins(bytes) {
+        message_pack::whole(walk, bytes);
+    } else if cbor::begins(bytes) {
+        cbor::whole(walk, bytes);
+    } else {
+        opaque(walk, bytes);
+    }
 }
 
 /// Reads what is left of something that is not well-formed: it is seen, whatever it is.
 pub(crate) fn rest(walk: &mut Walk<'_>, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        walk.value(Role::Value, Shape::String, bytes, Marks::of(bytes));
+    match std::str::from_utf8(bytes) {
+        Ok("") => {}
+        Ok(_) => walk.value(Role::Value, Shape::String, bytes, Marks::of(bytes)),
+        Err(_) => opaque(walk, bytes),
     }
+}
+
+/// Tells of what decoding gave, and reads on in it.
+pub(crate) fn decoded(walk: &mut Walk<'_>, bytes: &[u8]) {
+    let marks = Marks::of(bytes);
+    if marks.any(Marks::HIGH) && std::str::from_utf8(bytes).is_err() {
+        return follow_bytes(walk, bytes);
+    }
+    walk.value(Role::Value, Shape::String, bytes, marks);
+    follow(walk, bytes, marks);
 }
 
 /// Reads on in a text that was told as a value, where it is an encoding of something else.
 #[inline]
 pub(crate) fn follow(walk: &mut Walk<'_>, bytes: &[u8], marks: Marks) {
     // What a name, a number or a sentence is made of encodes nothing.
-    if bytes.len() > 1 && marks.any(Marks::BRACE | Marks::BRACKET) && json::is_likely(bytes) {
-        walk.inside(Format::Json, |walk| json::whole(walk, bytes));
+    if bytes.len() > 1 && (marks.any(STRUCTURE) || bytes.len() >= base64::SHORTEST) {
+        encoded(walk, bytes, marks);
     }
+}
+
+/// Finds the one encoding that a text is in. What several are in shows when the first is followed.
+fn encoded(walk: &mut Walk<'_>, bytes: &[u8], marks: Marks) {
+    if marks.any(Marks::BRACE | Marks::BRACKET) && json::is_likely(bytes) {
+        walk.inside(Format::Json, |walk| json::whole(walk, bytes));
+        return;
+    }
+    if marks.any(Marks::ANGLE) && xml::is_likely(bytes) {
+        walk.inside(Format::Xml, |walk| xml::whole(walk, bytes, xml::Claim::Guessed));
+        return;
+    }
+    if hex::whole(walk, bytes, marks) || base64::whole(walk, bytes, marks) {
+        return;
+    }
+    let form = if marks.any(Marks::QUERY) { form::find(bytes) } else { None };
+    let unnamed = form.map_or(bytes, |form| form.before);
+    if marks.any(Marks::PERCENT) && percent::is_likely(unnamed) {
+        percent::whole(walk, unnamed);
+    }
+    if let Some(form) = form {
+        form::whole(walk, form);
+    }
+}
+
+/// Tells of bytes that stand as a value in a message, and reads on in them.
+pub(crate) fn follow_bytes(walk: &mut Walk<'_>, bytes: &[u8]) {
+    let marks = Marks::of(bytes);
+    if is_text(bytes) {
+        walk.value(Role::Value, Shape::Bytes, bytes, marks);
+        return follow(walk, bytes, marks);
+    }
+    let known: Option<(Format, Read)> = if message_pack::begins(bytes) {
+        Some((Format::MessagePack, message_pack::whole))
+    } else if cbor::begins(bytes) {
+        Some((Format::Cbor, cbor::whole))
+    } else {
+        None
+    };
+    let Some((format, read)) = known else { return opaque(walk, bytes) };
+    walk.value(Role::Value, Shape::Bytes, bytes, marks);
+    walk.inside(format, |walk| read(walk, bytes));
+}
+
+/// Tells of bytes that are no text and no format that is known, then of the texts in them.
+pub(crate) fn opaque(walk: &mut Walk<'_>, bytes: &[u8]) {
+    walk.value(Role::Value, Shape::Bytes, bytes, Marks::of(bytes));
+    let mut runs = runs(bytes).peekable();
+    if runs.peek().is_none() {
+        return;
+    }
+    walk.inside(Format::Text, |walk| {
+        for (number, run) in (0..).zip(runs) {
+            walk.at_index(number, |walk| {
+                let marks = Marks::of(run);
+                walk.value(Role::Value, Shape::String, run, marks);
+                follow(walk, run, marks);
+            });
+        }
+    });
+}
+
+/// Gives the runs of text in bytes.
+fn runs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes
+        .utf8_chunks()
+        .flat_map(|chunk| chunk.valid().as_bytes().split(|byte| !is_readable(*byte)))
+        .filter(|run| run.len() >= RUN)
+}
+
+/// Tells whether bytes are a text: UTF-8 without control characters.
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| is_readable(*byte)) && std::str::from_utf8(bytes).is_ok()
+}
+
+/// Tells whether a byte can stand in a text.
+#[inline]
+pub(crate) fn is_readable(byte: u8) -> bool {
+    !Marks::of_byte(byte).any(Marks::CONTROL)
 }
