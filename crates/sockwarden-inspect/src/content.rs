@@ -7,7 +7,7 @@
 use sockwarden_proto::MessageKind;
 
 use crate::{
-    Format, Marks, Message, Role, Shape,
+    Anomaly, Format, Marks, Message, Role, Shape,
     format::{Read, base64, cbor, form, hex, json, message_pack, percent, xml},
     walk::Walk,
 };
@@ -38,6 +38,24 @@ pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
     let marks = Marks::of(bytes);
     walk.value(Role::Value, Shape::String, bytes, marks);
     follow(walk, bytes, marks);
+}
+
+/// Reads bytes that are said to be of this format.
+pub(crate) fn declared(walk: &mut Walk<'_>, format: Format, bytes: &[u8]) {
+    let read: Read = match format {
+        Format::MessagePack => return message_pack::whole(walk, bytes),
+        Format::Cbor => return cbor::whole(walk, bytes),
+        Format::Bytes => return self::bytes(walk, bytes),
+        Format::Json => json::whole,
+        Format::Xml => |walk, bytes| xml::whole(walk, bytes, xml::Claim::Declared),
+        Format::Form => form::declared,
+        Format::Percent | Format::Base64 | Format::Hex | Format::GraphQl | Format::Text => text,
+    };
+    if std::str::from_utf8(bytes).is_err() {
+        walk.anomaly(Anomaly::InvalidUtf8);
+        return opaque(walk, bytes);
+    }
+    read(walk, bytes);
 }
 
 /// Reads bytes: as a text where they are one, as MessagePack or CBOR where they can hardly be anything else.

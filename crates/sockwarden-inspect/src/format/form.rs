@@ -42,43 +42,60 @@ pub(crate) fn find(bytes: &[u8]) -> Option<Found<'_>> {
     is_form.then_some(Found { before, form })
 }
 
-/// Reads the names and values of a form.
+/// Reads the names and values of a form that was found.
 pub(crate) fn whole(walk: &mut Walk<'_>, found: Found<'_>) {
-    walk.inside(Format::Form, |walk| {
-        // Where several members were escaped, a `%` that begins no escape is one that readers differ on; elsewhere it is a `%`.
-        let escaped = found.form.contains(&b'&') && percent::is_likely(found.form);
-        let mut at = 0;
-        for pair in found.form.split(|byte| *byte == b'&') {
-            if !pair.is_empty() {
-                member(walk, pair, at, escaped);
-            }
-            at += pair.len() + 1;
+    // Where several members were escaped, a `%` that begins no escape is one that readers differ on; elsewhere it is a `%`.
+    let escaped = found.form.contains(&b'&') && percent::is_likely(found.form);
+    walk.inside(Format::Form, |walk| members(walk, found.form, escaped));
+}
+
+/// Reads bytes that are said to be a form.
+pub(crate) fn declared(walk: &mut Walk<'_>, bytes: &[u8]) {
+    members(walk, bytes, true);
+}
+
+fn members(walk: &mut Walk<'_>, form: &[u8], escaped: bool) {
+    let mut at = 0;
+    for pair in form.split(|byte| *byte == b'&') {
+        if !pair.is_empty() {
+            member(walk, pair, at, escaped);
         }
-    });
+        at += pair.len() + 1;
+    }
 }
 
 /// Reads one name and its value.
 fn member(walk: &mut Walk<'_>, pair: &[u8], at: usize, escaped: bool) {
-    let equals = pair.iter().position(|byte| *byte == b'=');
-    let (name, value) = pair.split_at(equals.unwrap_or(pair.len()));
+    let equals = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at(equals);
     resolved(walk, name, |walk, name, bad| {
         walk.at_key(name, |walk| {
-            let bad = bad.filter(|_| escaped).map(|bad| at + bad);
             let marks = Marks::of(name);
-            if let Some(at) = bad {
-                walk.anomaly(Anomaly::Malformed { format: Format::Form, at });
-            }
-            walk.value(Role::Key, shape(name, marks), name, marks);
+            let valid = judge(walk, name, marks, bad.map(|bad| at + bad), escaped);
+            walk.value(Role::Key, if valid { Shape::String } else { Shape::Bytes }, name, marks);
             let Some(value) = value.strip_prefix(b"=") else { return };
             resolved(walk, value, |walk, value, bad| {
-                if let Some(bad) = bad.filter(|_| escaped) {
-                    let at = at + equals.unwrap_or(0) + 1 + bad;
-                    walk.anomaly(Anomaly::Malformed { format: Format::Form, at });
-                }
+                let bad = bad.map(|bad| at + equals + 1 + bad);
+                judge(walk, value, Marks::of(value), bad, escaped);
                 content::decoded(walk, value);
             });
         });
     });
+}
+
+/// Tells what is wrong with a part of what is a form for certain; gives whether it is a text.
+fn judge(walk: &mut Walk<'_>, part: &[u8], marks: Marks, bad: Option<usize>, escaped: bool) -> bool {
+    let valid = !marks.any(Marks::HIGH) || std::str::from_utf8(part).is_ok();
+    if let Some(at) = bad.filter(|_| escaped) {
+        walk.anomaly(Anomaly::Malformed { format: Format::Form, at });
+    }
+    if !valid && escaped {
+        walk.anomaly(Anomaly::InvalidUtf8);
+    }
+    if escaped && marks.any(Marks::CONTROL) && part.contains(&0) {
+        walk.anomaly(Anomaly::NulCharacter);
+    }
+    valid
 }
 
 /// Hands on a part with its escapes resolved, and where one of them is none.
@@ -94,12 +111,9 @@ fn resolved(walk: &mut Walk<'_>, part: &[u8], read: impl FnOnce(&mut Walk<'_>, &
     walk.give(plain);
 }
 
-fn shape(bytes: &[u8], marks: Marks) -> Shape {
-    if marks.any(Marks::HIGH) && std::str::from_utf8(bytes).is_err() { Shape::Bytes } else { Shape::String }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::testing::check_values;
 
     #[test]
@@ -152,6 +166,22 @@ mod tests {
         said("%z=%3Cb%3E&z=1", &["! no well-formed form from byte 0 on"]);
         said("q=100%&z=1", &[]);
         said("rate=100%", &[]);
+    }
+
+    #[test]
+    fn a_declared_form_has_its_members_at_the_top() {
+        let check = |form: &str, values: &[&str], anomalies: &[Anomaly]| {
+            let flat = crate::testing::flat(declared, form.as_bytes());
+            let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+            assert_eq!((flat.values, flat.anomalies), (values, anomalies.to_vec()), "{form}");
+        };
+        let bad = |at| Anomaly::Malformed { format: Format::Form, at };
+        check("a=1+2&b", &["/a key a", "/a String 1 2", "/b key b"], &[]);
+        check("a=%", &["/a key a", "/a String %"], &[bad(2)]);
+        check("a=%00", &["/a key a", "/a String \\x00"], &[Anomaly::NulCharacter]);
+        check("a=%ff", &["/a key a", "/a Bytes \\xff"], &[Anomaly::InvalidUtf8]);
+        check("%ff=1", &["/\u{fffd} key \\xff", "/\u{fffd} String 1"], &[Anomaly::InvalidUtf8]);
+        check("", &[], &[]);
     }
 
     #[test]
