@@ -2,7 +2,8 @@
 //!
 //! A text that is followed was told as it is before. Bytes that nobody can read are told as a whole, so that what looks at bytes
 //! sees all of them, and each run of text in them of at least [`RUN`] bytes once more by itself, at `|text/0` and so on: what looks
-//! at texts sees them, and what is encoded in them is followed as everywhere.
+//! at texts sees them, and what is encoded in them is followed as everywhere. Of many runs all but the first [`RUNS`] are one value,
+//! a line each: a file that is uploaded has more of them than a message may have values.
 
 use sockwarden_proto::MessageKind;
 
@@ -13,7 +14,10 @@ use crate::{
 };
 
 /// The shortest run of text in bytes that is told by itself.
-pub(crate) const RUN: usize = 8;
+const RUN: usize = 8;
+
+/// How many of them are.
+const RUNS: usize = 256;
 
 /// Where none of these is, only base64 and hexadecimal digits can be.
 const STRUCTURE: Marks =
@@ -35,9 +39,7 @@ pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
     if let Some(claim) = xml::begins(bytes) {
         return xml::whole(walk, bytes, claim);
     }
-    let marks = Marks::of(bytes);
-    walk.value(Role::Value, Shape::String, bytes, marks);
-    follow(walk, bytes, marks);
+    told(walk, bytes);
 }
 
 /// Reads bytes that are said to be of this format.
@@ -82,12 +84,10 @@ pub(crate) fn rest(walk: &mut Walk<'_>, bytes: &[u8]) {
 
 /// Tells of what decoding gave, and reads on in it.
 pub(crate) fn decoded(walk: &mut Walk<'_>, bytes: &[u8]) {
-    let marks = Marks::of(bytes);
-    if marks.any(Marks::HIGH) && std::str::from_utf8(bytes).is_err() {
+    if std::str::from_utf8(bytes).is_err() {
         return follow_bytes(walk, bytes);
     }
-    walk.value(Role::Value, Shape::String, bytes, marks);
-    follow(walk, bytes, marks);
+    told(walk, bytes);
 }
 
 /// Reads on in a text that was told as a value, where it is an encoding of something else.
@@ -144,19 +144,31 @@ pub(crate) fn follow_bytes(walk: &mut Walk<'_>, bytes: &[u8]) {
 /// Tells of bytes that are no text and no format that is known, then of the texts in them.
 pub(crate) fn opaque(walk: &mut Walk<'_>, bytes: &[u8]) {
     walk.value(Role::Value, Shape::Bytes, bytes, Marks::of(bytes));
-    let mut runs = runs(bytes).peekable();
+    let mut runs = (0..).zip(runs(bytes)).peekable();
     if runs.peek().is_none() {
         return;
     }
     walk.inside(Format::Text, |walk| {
-        for (number, run) in (0..).zip(runs) {
-            walk.at_index(number, |walk| {
-                let marks = Marks::of(run);
-                walk.value(Role::Value, Shape::String, run, marks);
-                follow(walk, run, marks);
-            });
+        for (number, run) in runs.by_ref().take(RUNS) {
+            walk.at_index(number, |walk| told(walk, run));
         }
+        let Some((number, first)) = runs.next() else { return };
+        let mut joined = walk.buffer();
+        joined.extend_from_slice(first);
+        for (_, run) in runs {
+            joined.push(b'\n');
+            joined.extend_from_slice(run);
+        }
+        walk.at_index(number, |walk| told(walk, &joined));
+        walk.give(joined);
     });
+}
+
+/// Tells of a text and reads on in it.
+fn told(walk: &mut Walk<'_>, bytes: &[u8]) {
+    let marks = Marks::of(bytes);
+    walk.value(Role::Value, Shape::String, bytes, marks);
+    follow(walk, bytes, marks);
 }
 
 /// Gives the runs of text in bytes.
@@ -176,4 +188,79 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
 #[inline]
 pub(crate) fn is_readable(byte: u8) -> bool {
     !Marks::of_byte(byte).any(Marks::CONTROL)
+}
+
+#[cfg(test)]
+mod tests {
+    use sockwarden_model::Direction;
+
+    use super::*;
+    use crate::testing::read;
+
+    fn check(bytes: &[u8], values: &[&str]) {
+        let notes = read(None, &[(Direction::Client, MessageKind::Binary, bytes)]);
+        assert_eq!(notes.values, values, "{}", bytes.escape_ascii());
+        assert_eq!(notes.said, Vec::<String>::new(), "{}", bytes.escape_ascii());
+    }
+
+    #[test]
+    fn bytes_are_read_as_what_they_can_only_be() {
+        check(b"", &[" empty "]);
+        check(b"hello there", &[" text hello there"]);
+        check(br#"{"a":1}"#, &["/a key a", "/a number 1"]);
+        check(b"\x81\xa1a\xa3x y", &["/a key a", "/a text x y"]);
+        check(b"\xa1\x61a\x63x y", &["/a key a", "/a text x y"]);
+        check(b"\xd9\xd9\xf7\xa1\x61a\x63x y", &["/a key a", "/a text x y"]);
+        check(b"\x00\x01\x02", &[" binary \\x00\\x01\\x02"]);
+    }
+
+    #[test]
+    fn texts_in_bytes_are_told_and_followed() {
+        check(
+            b"\0\0\0\x0f{\"a\":\"x y\"} \0\0short\0\x01' or 1=1\xff",
+            &[
+                " binary \\x00\\x00\\x00\\x0f{\\\"a\\\":\\\"x y\\\"} \\x00\\x00short\\x00\\x01\\' or 1=1\\xff",
+                "|text/0 json {\\\"a\\\":\\\"x y\\\"} ",
+                "|text/0|json/a key a",
+                "|text/0|json/a text x y",
+                "|text/1 text \\' or 1=1",
+            ],
+        );
+    }
+
+    #[test]
+    fn very_many_texts_in_bytes_hit_no_bound() {
+        let bytes = b"one text\0".repeat(30_000);
+        let notes = read(None, &[(Direction::Client, MessageKind::Binary, &bytes)]);
+        assert_eq!((notes.values.len(), notes.said.len()), (1 + RUNS + 1, 0));
+        let joined = notes.values.last().expect("there is one");
+        assert_eq!(joined.matches("one text").count(), 30_000 - RUNS);
+    }
+
+    #[test]
+    fn what_people_and_programs_say_every_day_is_followed_nowhere() {
+        for text in [
+            "hello world, how are you?",
+            "the quick brown fox jumps over the lazy dog",
+            "room:lobby/42",
+            "user@example.com",
+            "2024-05-17T10:00:00.000Z",
+            "1,234.56",
+            "C# is > Java < Rust",
+            "5 > 3 and 2 < 4",
+            "50% off!",
+            "a/b/c",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
+            "42[\"event\",1",
+            "[INFO] started",
+            "{not json}",
+            "heartbeat",
+            "SUBSCRIBE\nid:0\ndestination:/topic/x\n\n\0",
+        ] {
+            let notes = read(None, &[(Direction::Client, MessageKind::Text, text.as_bytes())]);
+            if !text.starts_with('{') {
+                assert_eq!((notes.values.len(), notes.said), (1, Vec::new()), "{text}");
+            }
+        }
+    }
 }
