@@ -4,7 +4,7 @@ use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
 
 use crate::{
-    InspectLimits, Protocol, Sink, content,
+    Format, InspectLimits, Protocol, Sink, content,
     protocol::{self, Speaker},
     walk::{State, Walk},
 };
@@ -61,6 +61,22 @@ impl Chosen {
 #[derive(Debug, Default)]
 pub struct Reader {
     state: State,
+}
+
+impl Reader {
+    /// Reads something whose format is known, as a `Content-Type` says it, and tells `sink` what it holds: what is not well-formed
+    /// then is an anomaly from the first byte on. Texts in an encoding, such as base64, are read as texts that may be in one.
+    pub fn read_as(
+        &mut self,
+        format: Format,
+        limits: &InspectLimits,
+        direction: Direction,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) {
+        self.state.begin();
+        content::declared(&mut Walk::new(&mut self.state, limits, direction, sink), format, bytes);
+    }
 }
 
 /// What is known of what is spoken on one connection.

@@ -4,8 +4,9 @@ use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
 
 use crate::{
-    Anomaly, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Role, Sink,
-    Value,
+    Anomaly, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Role, Shape,
+    Sink, Step, Value,
+    walk::{State, Walk},
 };
 
 /// Writes down all that it is told.
@@ -71,4 +72,47 @@ pub(crate) fn check_values(text: &str, expected: &[&str]) -> Notes {
     let notes = read(None, &[(Direction::Client, MessageKind::Text, text.as_bytes())]);
     assert_eq!(notes.values, expected, "{text}");
     notes
+}
+
+/// The values of one format and its anomalies; what is encoded inside the values is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Flat {
+    /// `place shape bytes` of each.
+    pub(crate) values: Vec<String>,
+    pub(crate) anomalies: Vec<Anomaly>,
+}
+
+impl Sink for Flat {
+    fn value(&mut self, value: &Value<'_>) {
+        assert!(value.shape == Shape::Bytes || value.text().is_some(), "a text is UTF-8");
+        if !is_inside(value.place) {
+            let shape = if value.role == Role::Key { "key".to_owned() } else { format!("{:?}", value.shape) };
+            self.values.push(format!("{} {shape} {}", value.place, value.bytes.escape_ascii()));
+        }
+    }
+
+    fn operation(&mut self, _: &Operation<'_>) {}
+
+    fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+        if !is_inside(place) {
+            self.anomalies.push(anomaly);
+        }
+    }
+}
+
+fn is_inside(place: Place<'_>) -> bool {
+    place.steps().any(|step| matches!(step, Step::Inside(_)))
+}
+
+/// Lets one format read bytes, whatever they look like.
+pub(crate) fn flat(read: fn(&mut Walk<'_>, &[u8]), bytes: &[u8]) -> Flat {
+    let (mut flat, mut state) = (Flat::default(), State::default());
+    let limits = InspectLimits { depth: 200, ..InspectLimits::default() };
+    read(&mut Walk::new(&mut state, &limits, Direction::Client, &mut flat), bytes);
+    flat
+}
+
+/// A name as a place writes it.
+pub(crate) fn step(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1").replace('|', "~2")
 }

@@ -3,7 +3,8 @@
 use sockwarden_model::Direction;
 
 use crate::{
-    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Value, format::json,
+    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Value,
+    format::{items::Open, json},
     place::Path,
 };
 
@@ -15,6 +16,8 @@ pub(crate) struct State {
     pub(crate) names: Vec<u64>,
     /// Where the names of each open object begin there.
     pub(crate) objects: Vec<usize>,
+    /// The containers of binary formats that are open.
+    pub(crate) open: Vec<Open>,
     /// Buffers that are not in use.
     spare: Vec<Vec<u8>>,
     values: u32,
@@ -32,6 +35,7 @@ impl State {
         self.path.clear();
         self.names.clear();
         self.objects.clear();
+        self.open.clear();
         (self.values, self.layers, self.decoded, self.full) = (0, 0, 0, false);
     }
 }

@@ -12,24 +12,35 @@ use sockwarden_proto::{
 
 use crate::{Cuts, Random, Transcript, listen};
 
+mod formats;
+
+pub use formats::{binary_message, cbor, form, json, message_pack, text_message, xml};
+
 /// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 13] = [
+pub const ALL: [Parser; 20] = [
+    ("binary_message", binary_message),
+    ("cbor", cbor),
     ("chunked_body", chunked_body),
     ("close_payload", close),
     ("extensions", extension_header),
+    ("form", form),
     ("frame_header", frame_header),
     ("inflater", inflater),
+    ("json", json),
+    ("message_pack", message_pack),
     ("origin", origin),
     ("receiver_client", receiver_client),
     ("receiver_deflate", receiver_deflate),
     ("receiver_server", receiver_server),
     ("request_head", request_head),
     ("response_head", response_head),
+    ("text_message", text_message),
     ("url", url),
     ("utf8", utf8),
+    ("xml", xml),
 ];
 
 /// A chunked body is the same from any cuts, ends in the same place, and is the same again once it is written anew.

@@ -3,6 +3,7 @@
 //! What strict readers refuse is told and, where it is clear what was meant, read on: an escape that does not exist stands for its
 //! letter, a control character for itself, half a surrogate pair for U+FFFD. Where the structure breaks, the rest is read as text.
 
+use super::names;
 use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
 
 /// A byte in a string that must be looked at.
@@ -10,9 +11,6 @@ const STOP: Marks = Marks::QUOTE.and(Marks::BACKSLASH).and(Marks::CONTROL).and(M
 
 /// From which length on a string is looked at many bytes at a time.
 const LONG: usize = 64;
-
-/// How many names of one object are compared as they come; of more, all are sorted at its end.
-const COMPARED: usize = 16;
 
 /// Tells whether a text may be JSON that is worth reading: an object or an array.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
@@ -82,10 +80,10 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
         match bytes.get(at) {
             Some(b'{') => {
                 open(walk, at)?;
-                walk.state.objects.push(walk.state.names.len());
+                names::open(walk);
                 at = blank(bytes, at + 1);
                 if bytes.get(at) == Some(&b'}') {
-                    walk.state.objects.pop();
+                    names::close(walk);
                     at += 1;
                 } else {
                     at = name(walk, bytes, at)?;
@@ -129,7 +127,7 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
                 (Some(b']'), true) => walk.state.path.pop(),
                 (Some(b'}'), false) => {
                     walk.state.path.pop();
-                    close(walk);
+                    names::close(walk);
                 }
                 _ => return Err(malformed(at)),
             }
@@ -144,19 +142,6 @@ fn open(walk: &mut Walk<'_>, at: usize) -> Result<(), Stopped> {
         return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
     }
     Ok(())
-}
-
-/// Leaves an object: of many names those that stand twice are found now.
-fn close(walk: &mut Walk<'_>) {
-    let start = walk.state.objects.pop().unwrap_or(0);
-    let names = &mut walk.state.names[start..];
-    if names.len() > COMPARED {
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            walk.anomaly(Anomaly::DuplicateKey);
-        }
-    }
-    walk.state.names.truncate(start);
 }
 
 /// Reads a member's name and the colon after it, and steps to the member.
@@ -311,7 +296,7 @@ fn found(walk: &mut Walk<'_>, role: Role, text: &[u8], marks: Marks) {
     match role {
         Role::Key => {
             walk.state.path.push_key(text);
-            remember(walk, text);
+            names::remember(walk, text);
             walk.value(role, Shape::String, text, marks);
         }
         Role::Value => {
@@ -319,27 +304,6 @@ fn found(walk: &mut Walk<'_>, role: Role, text: &[u8], marks: Marks) {
             content::follow(walk, text, marks);
         }
     }
-}
-
-/// Takes note of a name, and tells if it stands in the object already.
-fn remember(walk: &mut Walk<'_>, name: &[u8]) {
-    let hash = hash(name);
-    let start = walk.state.objects.last().copied().unwrap_or(0);
-    let names = &walk.state.names[start..];
-    if names.len() < COMPARED && names.contains(&hash) {
-        walk.anomaly(Anomaly::DuplicateKey);
-    }
-    walk.state.names.push(hash);
-}
-
-/// A hash of a name. Equal names have equal ones; who finds two names with the same is told of a name that stands twice, no more.
-fn hash(name: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let (words, rest) = name.as_chunks::<8>();
-    let hash = words.iter().fold(name.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let last = rest.iter().fold(0, |last, byte| last << 8 | u64::from(*byte));
-    mix(hash, last)
 }
 
 /// Reads a number, and tells where it ends.
@@ -459,9 +423,9 @@ mod tests {
             r#"{"d":"{\"u\":\"[1]\"}"}"#,
             &[
                 "/d key d",
-                r#"/d text {\"u\":\"[1]\"}"#,
+                r#"/d json {\"u\":\"[1]\"}"#,
                 "/d|json/u key u",
-                "/d|json/u text [1]",
+                "/d|json/u json [1]",
                 "/d|json/u|json/0 number 1",
             ],
         );
@@ -491,8 +455,8 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_where_reading_stops() {
-        check_values(r#"{"a":1 <script>"#, &["/a key a", "/a number 1", " text <script>"]);
-        check_values(r#"{"a":1} <b>"#, &["/a key a", "/a number 1", " text <b>"]);
+        check_values(r#"{"a":1 <script>"#, &["/a key a", "/a number 1", " markup <script>"]);
+        check_values(r#"{"a":1} <b>"#, &["/a key a", "/a number 1", " markup <b>"]);
         check_values("[12:01] hello", &[" text [12:01] hello"]);
     }
 

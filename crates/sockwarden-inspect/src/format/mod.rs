@@ -1,6 +1,19 @@
 //! The formats that values are read from: one file each, pure, bounded, and never less strict than the format.
 
+pub(crate) mod base64;
+pub(crate) mod cbor;
+mod entities;
+pub(crate) mod form;
+pub(crate) mod hex;
+pub(crate) mod items;
 pub(crate) mod json;
+pub(crate) mod message_pack;
+mod names;
+pub(crate) mod percent;
+pub(crate) mod xml;
+
+/// What reads bytes that are said to be of one format.
+pub(crate) type Read = fn(&mut crate::walk::Walk<'_>, &[u8]);
 
 /// A format or an encoding that values stand in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,396 @@
+//! What MessagePack and CBOR share: items one behind the other, in containers that announce how many they hold.
+//!
+//! One decoder per format says what comes; who listens is [`Told`], which tells it to a walk, or [`Plausible`], which only finds
+//! out whether bytes of unknown origin are that format.
+
+use std::fmt::Write as _;
+
+use super::{Read, names};
+use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
+
+/// Why reading had to stop, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped {
+    pub(super) at: usize,
+    pub(super) why: Anomaly,
+}
+
+impl Stopped {
+    pub(super) fn malformed(format: Format, at: usize) -> Self {
+        Self { at, why: Anomaly::Malformed { format, at } }
+    }
+}
+
+/// A number, as an item holds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    /// This one, or the one that is as far below zero.
+    Integer {
+        below: bool,
+        size: u128,
+    },
+    Float(f64),
+}
+
+impl From<u64> for Number {
+    fn from(size: u64) -> Self {
+        Self::Integer { below: false, size: size.into() }
+    }
+}
+
+impl From<i64> for Number {
+    fn from(number: i64) -> Self {
+        Self::Integer { below: number < 0, size: number.unsigned_abs().into() }
+    }
+}
+
+/// Is told what items come.
+pub(super) trait Listener {
+    /// A text, not yet known to be UTF-8.
+    fn text(&mut self, bytes: &[u8]);
+    /// Bytes; `inside` says what they are said to hold.
+    fn bytes(&mut self, bytes: &[u8], inside: Option<Read>);
+    /// A number.
+    fn number(&mut self, number: Number);
+    /// `true`, `false`, `null` and the like.
+    fn word(&mut self, shape: Shape, word: &'static [u8]);
+    /// An array or a map of so many elements or members; of `None` its end is told.
+    fn open(&mut self, map: bool, count: Option<u64>, at: usize) -> Result<(), Stopped>;
+    /// The end of a container whose count was not announced; `false` where none can end here.
+    fn end(&mut self) -> bool;
+    /// Something is wrong with what comes.
+    fn anomaly(&mut self, anomaly: Anomaly);
+    /// Tells whether the outermost item is complete.
+    fn is_done(&self) -> bool;
+}
+
+/// A container that is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// How many elements or members are still to come; `None`: until an end is told.
+    left: Option<u64>,
+    map: bool,
+    /// Whether a member's name comes next.
+    name: bool,
+}
+
+impl Open {
+    fn new(map: bool, count: Option<u64>) -> Self {
+        Self { left: count, map, name: map }
+    }
+
+    /// Takes note that an item in it is complete; `true` where that was the name or value that ends nothing.
+    fn completed(&mut self) {
+        if self.map {
+            self.name = !self.name;
+        }
+        if !self.map || self.name {
+            self.left = self.left.map(|left| left.saturating_sub(1));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.left == Some(0) && (!self.map || self.name)
+    }
+}
+
+/// Tells items to a walk.
+pub(super) struct Told<'w, 's> {
+    walk: &'w mut Walk<'s>,
+    format: Format,
+    /// How many steps, names and containers there were before.
+    base: (usize, usize, usize, usize),
+    done: bool,
+}
+
+impl<'w, 's> Told<'w, 's> {
+    /// Begins at the place where the walk is.
+    pub(super) fn at(walk: &'w mut Walk<'s>, format: Format) -> Self {
+        let state = &walk.state;
+        let base = (state.path.len(), state.names.len(), state.objects.len(), state.open.len());
+        Self { walk, format, base, done: false }
+    }
+
+    /// Leaves everything that is still open.
+    pub(super) fn leave(self) {
+        let (path, names, objects, open) = self.base;
+        self.walk.state.path.truncate(path);
+        self.walk.state.names.truncate(names);
+        self.walk.state.objects.truncate(objects);
+        self.walk.state.open.truncate(open);
+    }
+
+    /// Gives the container that the next item stands in.
+    fn top(&mut self) -> Option<&mut Open> {
+        let base = self.base.3;
+        self.walk.state.open.get_mut(base..).and_then(<[Open]>::last_mut)
+    }
+
+    /// Steps to the member whose name this is, where a name comes next.
+    fn named(&mut self, name: &[u8], ordinary: bool) -> Role {
+        if !self.top().is_some_and(|open| open.name) {
+            return Role::Value;
+        }
+        self.walk.state.path.push_key(name);
+        names::remember(self.walk, name);
+        if !ordinary {
+            self.walk.anomaly(Anomaly::KeyOfOtherKind);
+        }
+        Role::Key
+    }
+
+    /// Goes on to the next item, and closes what ends with this one.
+    fn completed(&mut self) {
+        loop {
+            let Some(open) = self.top() else {
+                self.done = true;
+                return;
+            };
+            open.completed();
+            let open = *open;
+            if !open.map {
+                self.walk.state.path.next_index();
+            } else if open.name {
+                self.walk.state.path.pop();
+            }
+            if !open.is_full() {
+                return;
+            }
+            self.close(open);
+        }
+    }
+
+    fn close(&mut self, open: Open) {
+        self.walk.state.open.pop();
+        if open.map {
+            names::close(self.walk);
+        } else {
+            self.walk.state.path.pop();
+        }
+    }
+}
+
+impl Listener for Told<'_, '_> {
+    fn text(&mut self, bytes: &[u8]) {
+        let role = self.named(bytes, true);
+        let marks = Marks::of(bytes);
+        let valid = !marks.any(Marks::HIGH) || std::str::from_utf8(bytes).is_ok();
+        if !valid {
+            self.walk.anomaly(Anomaly::InvalidUtf8);
+        }
+        if marks.any(Marks::CONTROL) && bytes.contains(&0) {
+            self.walk.anomaly(Anomaly::NulCharacter);
+        }
+        match (role, valid) {
+            (Role::Key, _) => {
+                self.walk.value(role, if valid { Shape::String } else { Shape::Bytes }, bytes, marks);
+            }
+            (Role::Value, true) => {
+                self.walk.value(role, Shape::String, bytes, marks);
+                content::follow(self.walk, bytes, marks);
+            }
+            (Role::Value, false) => content::opaque(self.walk, bytes),
+        }
+        self.completed();
+    }
+
+    fn bytes(&mut self, bytes: &[u8], inside: Option<Read>) {
+        match (self.named(bytes, false), inside) {
+            (Role::Key, _) => self.walk.value(Role::Key, Shape::Bytes, bytes, Marks::of(bytes)),
+            (Role::Value, None) => content::follow_bytes(self.walk, bytes),
+            (Role::Value, Some(read)) => {
+                self.walk.value(Role::Value, Shape::Bytes, bytes, Marks::of(bytes));
+                self.walk.inside(self.format, |walk| read(walk, bytes));
+            }
+        }
+        self.completed();
+    }
+
+    fn number(&mut self, number: Number) {
+        let text = Digits::of(number);
+        let text = text.as_bytes();
+        // A whole number is a common name, and as good as its digits: a text of the same digits stands for the same member.
+        let role = self.named(text, matches!(number, Number::Integer { .. }));
+        if matches!(number, Number::Integer { size, .. } if size > 1 << 53) {
+            self.walk.anomaly(Anomaly::BigNumber);
+        }
+        self.walk.value(role, Shape::Number, text, Marks::of(text));
+        self.completed();
+    }
+
+    fn word(&mut self, shape: Shape, word: &'static [u8]) {
+        let role = self.named(word, false);
+        self.walk.value(role, shape, word, Marks::LETTER);
+        self.completed();
+    }
+
+    fn open(&mut self, map: bool, count: Option<u64>, at: usize) -> Result<(), Stopped> {
+        self.named(b"", false);
+        if count == Some(0) {
+            self.completed();
+            return Ok(());
+        }
+        if self.walk.state.path.len() >= usize::from(self.walk.limits.depth) {
+            return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
+        }
+        self.walk.state.open.push(Open::new(map, count));
+        if map {
+            names::open(self.walk);
+        } else {
+            self.walk.state.path.push_index(0);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> bool {
+        let Some(&mut open) = self.top() else { return false };
+        if open.left.is_some() || open.map && !open.name {
+            return false;
+        }
+        self.close(open);
+        self.completed();
+        true
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.walk.anomaly(anomaly);
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+/// Finds out whether bytes that no one has named are items of a format: nothing in them is unusual, and there is a text.
+///
+/// Any bytes can be taken for items with some luck, few for such.
+pub(super) struct Plausible {
+    open: [Open; Self::DEPTH],
+    depth: usize,
+    done: bool,
+    unusual: bool,
+    texts: bool,
+}
+
+impl Plausible {
+    const DEPTH: usize = 64;
+
+    /// Lets `read` tell it everything, and judges where that ended.
+    pub(super) fn judge(bytes: &[u8], read: fn(&mut Self, &[u8], usize) -> Result<usize, Stopped>) -> bool {
+        let mut judge = Self {
+            open: [Open::new(false, None); Self::DEPTH],
+            depth: 0,
+            done: false,
+            unusual: false,
+            texts: false,
+        };
+        read(&mut judge, bytes, 0).is_ok_and(|end| end == bytes.len()) && judge.texts && !judge.unusual
+    }
+
+    fn top(&mut self) -> Option<&mut Open> {
+        self.open.get_mut(self.depth.checked_sub(1)?)
+    }
+
+    fn item(&mut self, may_name: bool) {
+        self.unusual |= !may_name && self.top().is_some_and(|open| open.name);
+        self.completed();
+    }
+
+    fn completed(&mut self) {
+        while let Some(open) = self.top() {
+            open.completed();
+            if !open.is_full() {
+                return;
+            }
+            self.depth -= 1;
+        }
+        self.done = true;
+    }
+}
+
+impl Listener for Plausible {
+    fn text(&mut self, bytes: &[u8]) {
+        self.texts |= !bytes.is_empty();
+        self.unusual |= std::str::from_utf8(bytes).is_err() || bytes.contains(&0);
+        self.item(true);
+    }
+
+    fn bytes(&mut self, _: &[u8], _: Option<Read>) {
+        self.item(false);
+    }
+
+    fn number(&mut self, number: Number) {
+        self.item(matches!(number, Number::Integer { .. }));
+    }
+
+    fn word(&mut self, _: Shape, _: &'static [u8]) {
+        self.item(false);
+    }
+
+    fn open(&mut self, map: bool, count: Option<u64>, at: usize) -> Result<(), Stopped> {
+        self.unusual |= self.top().is_some_and(|open| open.name);
+        if count == Some(0) {
+            self.completed();
+            return Ok(());
+        }
+        let depth = self.depth;
+        let Some(open) = self.open.get_mut(depth) else {
+            return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
+        };
+        *open = Open::new(map, count);
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn end(&mut self) -> bool {
+        if !self.top().is_some_and(|open| open.left.is_none() && (!open.map || open.name)) {
+            return false;
+        }
+        self.depth -= 1;
+        self.completed();
+        true
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.unusual |= anomaly != Anomaly::BigNumber;
+    }
+
+    fn is_done(&self) -> bool {
+        // What is unusual already needs no further reading.
+        self.done || self.unusual
+    }
+}
+
+/// A number in decimal digits.
+struct Digits {
+    text: [u8; Self::MOST],
+    length: usize,
+}
+
+impl Digits {
+    /// A sign and the 39 digits of 2^128; a double has fewer.
+    const MOST: usize = 40;
+
+    fn of(number: Number) -> Self {
+        let mut digits = Self { text: [0; Self::MOST], length: 0 };
+        let written = match number {
+            Number::Integer { below, size } => write!(digits, "{}{size}", if below { "-" } else { "" }),
+            Number::Float(number) => write!(digits, "{number:?}"),
+        };
+        debug_assert!(written.is_ok(), "{number:?}");
+        digits
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Write for Digits {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = self.text.get_mut(self.length..self.length + text.len()).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
+}
