@@ -1,9 +1,12 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
 mod envelope;
+mod hint;
 mod json_rpc;
+#[cfg(test)]
+mod samples;
 
-use crate::{Chosen, Message, Opening, walk::Walk};
+use crate::{Chosen, Message, Opening, content, walk::Walk};
 
 /// What one file says of its protocol.
 pub(crate) struct Declaration {
@@ -25,6 +28,19 @@ pub(crate) struct Declaration {
 pub(crate) trait Speaker: Send {
     /// Reads a message: tells its values, then its operations.
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>);
+
+    /// Is told of the handshake, where the protocol was known from the beginning.
+    fn opened(&mut self, _opening: &Opening<'_>) {}
+
+    /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket.
+    fn body(&mut self, body: &[u8], walk: &mut Walk<'_>) {
+        content::body(walk, body);
+    }
+
+    /// Gives the protocol that is spoken inside of this one.
+    fn inner(&self) -> Option<(Protocol, Chosen)> {
+        None
+    }
 }
 
 /// A sub-protocol whose messages are understood.

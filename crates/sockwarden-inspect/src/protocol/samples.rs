@@ -1,0 +1,109 @@
+//! What real clients and servers say, per protocol: they are never accused, and no one takes them for speakers of another.
+
+use sockwarden_model::Direction::{self, Client, Server};
+use sockwarden_proto::MessageKind::{self, Binary, Text};
+
+use super::{ALL, Protocol, of_message, of_opening};
+use crate::{Chosen, Conversation, InspectLimits, Message, Opening, Reader, testing::Notes};
+
+/// One connection of a real library.
+pub(super) struct Exchange {
+    pub(super) protocol: Protocol,
+    pub(super) subprotocol: Option<&'static str>,
+    pub(super) target: &'static str,
+    /// Whether the protocol is recognised where the handshake says nothing.
+    pub(super) recognised: bool,
+    pub(super) messages: &'static [Said],
+}
+
+/// Who said what.
+pub(super) type Said = (Direction, MessageKind, &'static [u8]);
+
+const fn client(text: &'static str) -> Said {
+    (Client, Text, text.as_bytes())
+}
+
+const fn server(text: &'static str) -> Said {
+    (Server, Text, text.as_bytes())
+}
+
+/// Every exchange.
+pub(super) static EXCHANGES: &[Exchange] = &[
+    // JSON-RPC 2.0, the examples of its specification and what Ethereum's nodes say.
+    Exchange {
+        protocol: Protocol::JsonRpc,
+        subprotocol: None,
+        target: "/",
+        recognised: true,
+        messages: &[
+            client(r#"{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}"#),
+            server(r#"{"jsonrpc": "2.0", "result": 19, "id": 1}"#),
+            client(r#"{"id":1,"jsonrpc":"2.0","method":"eth_subscribe","params":["newHeads"]}"#),
+            server(
+                r#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x9c","result":{"number":"0x1b4"}}}"#,
+            ),
+        ],
+    },
+];
+
+fn message(said: &Said) -> Message<'static> {
+    let &(direction, kind, bytes) = said;
+    Message { direction, kind, bytes }
+}
+
+/// Reads an exchange as its connection.
+fn read(exchange: &Exchange, opening: &Opening<'_>) -> (Conversation, Notes) {
+    let (mut notes, mut reader) = (Notes::default(), Reader::default());
+    let mut conversation = Conversation::new(None, opening);
+    for said in exchange.messages {
+        conversation.message(&mut reader, &InspectLimits::default(), &message(said), &mut notes);
+    }
+    (conversation, notes)
+}
+
+#[test]
+fn every_protocol_has_an_exchange() {
+    for declared in ALL {
+        assert!(EXCHANGES.iter().any(|exchange| exchange.protocol == declared.protocol), "{}", declared.name);
+    }
+}
+
+#[test]
+fn what_real_libraries_say_is_no_anomaly() {
+    for exchange in EXCHANGES {
+        let opening = Opening { subprotocol: exchange.subprotocol, target: exchange.target };
+        let named = of_opening(&opening);
+        if let Some((protocol, _)) = named {
+            assert_eq!(protocol, exchange.protocol, "{} {:?}", exchange.target, exchange.subprotocol);
+        }
+        assert!(named.is_some() || exchange.recognised, "{} is known in some way", exchange.protocol);
+        let (conversation, notes) = read(exchange, &opening);
+        assert_eq!(conversation.protocol().map(|(protocol, _)| protocol), Some(exchange.protocol));
+        assert_eq!(notes.anomalies, [], "{}", exchange.protocol);
+    }
+}
+
+#[test]
+fn what_can_be_recognised_is() {
+    for exchange in EXCHANGES.iter().filter(|exchange| exchange.recognised) {
+        let (conversation, notes) = read(exchange, &Opening::default());
+        let expected = (exchange.protocol, Chosen::FirstMessages);
+        assert_eq!(conversation.protocol(), Some(expected), "{}", exchange.protocol);
+        assert_eq!(notes.anomalies, [], "{}", exchange.protocol);
+    }
+}
+
+#[test]
+fn no_message_is_taken_for_another_protocol() {
+    for exchange in EXCHANGES {
+        for said in exchange.messages {
+            let found = of_message(&message(said));
+            assert!(
+                found.is_none_or(|found| found == exchange.protocol),
+                "{} is taken for {found:?}: {}",
+                exchange.protocol,
+                said.2.escape_ascii()
+            );
+        }
+    }
+}
