@@ -1,10 +1,13 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
+mod engine_io;
 mod envelope;
 mod hint;
 mod json_rpc;
+mod payload;
 #[cfg(test)]
 mod samples;
+mod socket_io;
 
 use crate::{Chosen, Message, Opening, content, walk::Walk};
 
@@ -48,10 +51,14 @@ pub(crate) trait Speaker: Send {
 pub enum Protocol {
     /// JSON-RPC 2.0.
     JsonRpc,
+    /// Engine.IO with anything but Socket.IO on it.
+    EngineIo,
+    /// Socket.IO, on Engine.IO.
+    SocketIo,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 1] = [&json_rpc::DECLARATION];
+static ALL: [&Declaration; 3] = [&json_rpc::DECLARATION, &engine_io::DECLARATION, &socket_io::DECLARATION];
 
 impl Protocol {
     /// Gives every protocol.

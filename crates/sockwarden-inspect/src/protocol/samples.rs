@@ -44,6 +44,77 @@ pub(super) static EXCHANGES: &[Exchange] = &[
             ),
         ],
     },
+    // Engine.IO alone, over a transport that was probed.
+    Exchange {
+        protocol: Protocol::EngineIo,
+        subprotocol: None,
+        target: "/engine.io/?EIO=4&transport=websocket&sid=lv_VI97HAXpY6yYWAAAC",
+        recognised: false,
+        messages: &[
+            client("2probe"),
+            server("3probe"),
+            client("5"),
+            client("4hello"),
+            server("4{\"echo\":true}"),
+            (Client, Binary, b"\x01\x02\x03\x04"),
+            server("2"),
+            client("3"),
+            client("1"),
+        ],
+    },
+    // socket.io 4: a chat with acknowledgements, a namespace and attachments.
+    Exchange {
+        protocol: Protocol::SocketIo,
+        subprotocol: None,
+        target: "/socket.io/?EIO=4&transport=websocket",
+        recognised: true,
+        messages: &[
+            server(
+                r#"0{"sid":"lv_VI97HAXpY6yYWAAAB","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+            ),
+            client("40"),
+            server(r#"40{"sid":"wZX3oN0bSVIhsaknAAAI"}"#),
+            client(r#"40/admin,{"token":"123"}"#),
+            server(
+                r#"44/admin,{"message":"Not authorized","data":{"code":"E001","label":"Invalid credentials"}}"#,
+            ),
+            client(r#"420["chat message","hi <3"]"#),
+            server(r#"430["ok"]"#),
+            server(r#"42["chat message",{"from":"a","text":"hi"},[1,2]]"#),
+            client(r#"451-["baz",{"_placeholder":true,"num":0}]"#),
+            (Client, Binary, b"\x01\x02\x03\x04"),
+            server(r#"452-["two",{"a":{"_placeholder":true,"num":0},"b":[{"_placeholder":true,"num":1}]}]"#),
+            (Server, Binary, b"\x04"),
+            (Server, Binary, b""),
+            server("2"),
+            client("3"),
+            client("41"),
+            client("1"),
+        ],
+    },
+    // socket.io 2: the client pings, the server connects it.
+    Exchange {
+        protocol: Protocol::SocketIo,
+        subprotocol: None,
+        target: "/socket.io/?EIO=3&transport=websocket",
+        recognised: false,
+        messages: &[
+            server(
+                r#"0{"sid":"Lbo5JLzTotvW3g2LAAAA","upgrades":[],"pingInterval":25000,"pingTimeout":5000}"#,
+            ),
+            server("40"),
+            client("40/chat?room=1,"),
+            server("40/chat,"),
+            server(r#"44/x,"Invalid namespace""#),
+            client(r#"42/chat,0["join",{"name":"x"}]"#),
+            server(r#"43/chat,0[]"#),
+            client(r#"451-["file",{"_placeholder":true,"num":0}]"#),
+            (Client, Binary, b"\x04\x89PNG"),
+            client("2"),
+            server("3"),
+            client("41/chat,"),
+        ],
+    },
 ];
 
 fn message(said: &Said) -> Message<'static> {
