@@ -42,7 +42,8 @@ pub(super) struct EngineIo<C> {
     protocol: Protocol,
     carried: C,
     revision: Option<Revision>,
-    closed: bool,
+    /// Who closed it: what the other side had sent by then still comes.
+    closed: Option<Direction>,
 }
 
 /// Which revision is spoken. They differ in who sends pings, and in how packets stand in a body.
@@ -88,7 +89,7 @@ pub(super) fn opens(message: &Message<'_>) -> bool {
 
 impl<C: Carried> EngineIo<C> {
     pub(super) fn new(protocol: Protocol, carried: C) -> Self {
-        Self { protocol, carried, revision: None, closed: false }
+        Self { protocol, carried, revision: None, closed: None }
     }
 
     fn breach(&self, walk: &mut Walk<'_>, breach: Breach) {
@@ -114,7 +115,7 @@ impl<C: Carried> EngineIo<C> {
     }
 
     fn carried(&mut self, kind: MessageKind, bytes: &[u8], walk: &mut Walk<'_>) {
-        if self.closed {
+        if self.closed == Some(walk.direction) {
             self.breach(walk, Breach::OutOfOrder);
         }
         self.carried.message(&Message { direction: walk.direction, kind, bytes }, walk);
@@ -161,7 +162,9 @@ impl<C: Carried> EngineIo<C> {
         if !fits {
             self.breach(walk, Breach::WrongDirection);
         }
-        self.closed = letter == b'1';
+        if letter == b'1' {
+            self.closed = Some(walk.direction);
+        }
         if letter == b'0' && json::begins(data) {
             walk.json(data);
         } else if !data.is_empty() {

@@ -1,6 +1,9 @@
 //! The members of an envelope, caught while its values go by: nothing is read twice and no tree is built.
 
-use crate::{Role, Shape, Step, Value, walk::Walk};
+use sockwarden_proto::MessageKind;
+
+use super::Protocol;
+use crate::{Anomaly, Breach, Message, Role, Shape, Step, Value, content, format::json, walk::Walk};
 
 /// The members with these names, or the first elements, of the objects or arrays that a message consists of.
 pub(super) struct Envelope<const N: usize> {
@@ -11,6 +14,20 @@ pub(super) struct Envelope<const N: usize> {
     members: [Member; N],
     /// How many elements the array has, as far as they have told of themselves: an empty container does not.
     elements: u32,
+}
+
+/// Tells whether a message can be read as an envelope: a text that begins like JSON. What is none is told, and read as what it is.
+pub(super) fn is_json(walk: &mut Walk<'_>, protocol: Protocol, message: &Message<'_>) -> bool {
+    // Many servers take bytes for the text that they hold.
+    if message.kind == MessageKind::Binary {
+        walk.anomaly(Anomaly::Breach(protocol, Breach::WrongKind));
+    }
+    let is_json = json::begins(message.bytes);
+    if !is_json {
+        walk.anomaly(Anomaly::Breach(protocol, Breach::NotOfTheProtocol));
+        content::message(walk, message);
+    }
+    is_json
 }
 
 /// One member.

@@ -2,6 +2,9 @@
 
 mod engine_io;
 mod envelope;
+mod graphql_socket;
+mod graphql_transport_ws;
+mod graphql_ws;
 mod hint;
 mod json_rpc;
 mod payload;
@@ -55,10 +58,20 @@ pub enum Protocol {
     EngineIo,
     /// Socket.IO, on Engine.IO.
     SocketIo,
+    /// GraphQL over WebSocket, the protocol of the library graphql-ws.
+    GraphQlTransportWs,
+    /// GraphQL over WebSocket, the older protocol of the library subscriptions-transport-ws.
+    GraphQlWs,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 3] = [&json_rpc::DECLARATION, &engine_io::DECLARATION, &socket_io::DECLARATION];
+static ALL: [&Declaration; 5] = [
+    &json_rpc::DECLARATION,
+    &engine_io::DECLARATION,
+    &socket_io::DECLARATION,
+    &graphql_transport_ws::DECLARATION,
+    &graphql_ws::DECLARATION,
+];
 
 impl Protocol {
     /// Gives every protocol.

@@ -115,6 +115,55 @@ pub(super) static EXCHANGES: &[Exchange] = &[
             client("41/chat,"),
         ],
     },
+    // graphql-ws.
+    Exchange {
+        protocol: Protocol::GraphQlTransportWs,
+        subprotocol: Some("graphql-transport-ws"),
+        target: "/graphql",
+        recognised: true,
+        messages: &[
+            client(r#"{"type":"connection_init"}"#),
+            server(r#"{"type":"connection_ack"}"#),
+            client(
+                r#"{"id":"ed5a8d7f-4ae7","type":"subscribe","payload":{"operationName":"OnMessage","query":"subscription OnMessage($room: ID!) {\n  messageAdded(room: $room) {\n    ...M\n  }\n}\n\nfragment M on Message {\n  id\n  text\n}","variables":{"room":"1"}}}"#,
+            ),
+            server(
+                r#"{"id":"ed5a8d7f-4ae7","type":"next","payload":{"data":{"messageAdded":{"id":"1","text":"hi"}}}}"#,
+            ),
+            client(r#"{"type":"ping"}"#),
+            server(r#"{"type":"pong"}"#),
+            server(r#"{"type":"ping","payload":{}}"#),
+            client(r#"{"type":"pong","payload":{}}"#),
+            client(r#"{"id":"b","type":"subscribe","payload":{"query":"{ hello }"}}"#),
+            server(r#"{"id":"b","type":"next","payload":{"data":{"hello":"world"}}}"#),
+            server(r#"{"id":"b","type":"complete"}"#),
+            client(r#"{"id":"c","type":"subscribe","payload":{"query":"{ nope }"}}"#),
+            server(
+                r#"{"id":"c","type":"error","payload":[{"message":"Cannot query field","locations":[{"line":1,"column":3}]}]}"#,
+            ),
+            client(r#"{"id":"ed5a8d7f-4ae7","type":"complete"}"#),
+        ],
+    },
+    // subscriptions-transport-ws: operations follow the beginning without waiting for its answer.
+    Exchange {
+        protocol: Protocol::GraphQlWs,
+        subprotocol: Some("graphql-ws"),
+        target: "/subscriptions",
+        recognised: true,
+        messages: &[
+            client(r#"{"type":"connection_init","payload":{"authToken":"abc"}}"#),
+            client(
+                r#"{"id":"1","type":"start","payload":{"variables":{},"extensions":{},"operationName":null,"query":"subscription {\n  commentAdded(repoFullName: \"a/b\") {\n    id\n    __typename\n  }\n}\n"}}"#,
+            ),
+            server(r#"{"type":"connection_ack"}"#),
+            server(r#"{"type":"ka"}"#),
+            server(r#"{"id":"1","type":"data","payload":{"data":{"commentAdded":{"id":"7"}}}}"#),
+            client(r#"{"id":"1","type":"stop"}"#),
+            server(r#"{"id":"1","type":"complete","payload":null}"#),
+            server(r#"{"id":"2","type":"error","payload":{"message":"bad"}}"#),
+            client(r#"{"type":"connection_terminate","payload":null}"#),
+        ],
+    },
 ];
 
 fn message(said: &Said) -> Message<'static> {
