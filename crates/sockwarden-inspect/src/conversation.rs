@@ -75,7 +75,7 @@ impl Conversation {
         if let Some((protocol, chosen)) = known.or_else(|| protocol::of_opening(opening)) {
             spoken.choose(protocol, chosen);
             if let Some(speaker) = &mut spoken.speaker {
-                speaker.opened(opening);
+                speaker.open(opening);
             }
         }
         Self(spoken)

@@ -221,10 +221,11 @@ mod tests {
         let mut lexer = Lexer::new(text);
         let mut tokens = Vec::new();
         loop {
-            match lexer.next()?.1 {
-                Token::End => return Ok(tokens),
-                token => tokens.push(token),
+            let (_, token) = lexer.next()?;
+            if token == Token::End {
+                return Ok(tokens);
             }
+            tokens.push(token);
         }
     }
 

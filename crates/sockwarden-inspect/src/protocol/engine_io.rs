@@ -197,7 +197,7 @@ impl<C: Carried> Speaker for EngineIo<C> {
         self.packet(message.kind, message.bytes, walk);
     }
 
-    fn opened(&mut self, opening: &Opening<'_>) {
+    fn open(&mut self, opening: &Opening<'_>) {
         if is_target(opening.target) {
             self.revision = Some(revision(opening.target));
         }

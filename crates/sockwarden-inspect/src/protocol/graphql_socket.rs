@@ -190,7 +190,7 @@ impl Session {
 }
 
 impl Speaker for Session {
-    fn opened(&mut self, _opening: &Opening<'_>) {
+    fn open(&mut self, _opening: &Opening<'_>) {
         self.from_the_start = true;
     }
 

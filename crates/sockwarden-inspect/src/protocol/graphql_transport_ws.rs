@@ -145,6 +145,10 @@ mod tests {
             r#"{"query":"query A { a }","operationName":"C"}"#,
             "! a field has a value that it cannot have; call query.a on A id 1",
         );
+        asks(
+            r#"{"query":"{ a ...F } fragment F on Q { b ...F }"}"#,
+            "! a field has a value that it cannot have; call query.a id 1; call query.b id 1",
+        );
         asks(r#"{"query":"nonsense"}"#, "! no well-formed graphql from byte 0 on; call id 1");
         asks(r#"{"query":{"kind":"Document"}}"#, "! a field has a value that it cannot have; call id 1");
         asks("7", "! a field has a value that it cannot have; call id 1");

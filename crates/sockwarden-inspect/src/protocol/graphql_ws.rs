@@ -66,18 +66,12 @@ mod tests {
     fn messages_are_told_as_what_they_do() {
         let check = |text: &str, expected: &str| check_protocol(Protocol::GraphQlWs, text, expected);
         check(r#"{"type":"connection_init","payload":{}}"#, "connect connection_init");
-        let start = |query: &str| {
-            format!(r#"{{"type":"connection_init","id":"1","type":"start","payload":{{"query":"{query}"}}}}"#)
-                .replace(r#""type":"connection_init","#, "")
-        };
+        let order = "! sent before the session began or after it ended";
         check(
-            &start("subscription S { s }"),
-            "! sent before the session began or after it ended; subscribe subscription.s on S id 1",
+            r#"{"id":"1","type":"start","payload":{"query":"subscription S { s }"}}"#,
+            &format!("{order}; subscribe subscription.s on S id 1"),
         );
-        check(
-            r#"{"id":"1","type":"stop"}"#,
-            "! sent before the session began or after it ended; unsubscribe stop id 1",
-        );
+        check(r#"{"id":"1","type":"stop"}"#, &format!("{order}; unsubscribe stop id 1"));
         check(r#"{"type":"connection_terminate"}"#, "disconnect connection_terminate");
         check(r#"{"type":"ka"}"#, "! sent by the side that must not send it; keep-alive ka");
         check(r#"{"type":"subscribe"}"#, "! a type that the protocol does not have");

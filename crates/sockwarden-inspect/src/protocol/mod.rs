@@ -1,5 +1,6 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
+mod action_cable;
 mod engine_io;
 mod envelope;
 mod graphql_socket;
@@ -8,9 +9,13 @@ mod graphql_ws;
 mod hint;
 mod json_rpc;
 mod payload;
+mod phoenix;
 #[cfg(test)]
 mod samples;
+mod signalr;
+mod signalr_pack;
 mod socket_io;
+mod sockjs;
 
 use crate::{Chosen, Message, Opening, content, walk::Walk};
 
@@ -35,8 +40,8 @@ pub(crate) trait Speaker: Send {
     /// Reads a message: tells its values, then its operations.
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>);
 
-    /// Is told of the handshake, where the protocol was known from the beginning.
-    fn opened(&mut self, _opening: &Opening<'_>) {}
+    /// Takes note of what the handshake said, before the first message, where the protocol was known from it.
+    fn open(&mut self, _opening: &Opening<'_>) {}
 
     /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket.
     fn body(&mut self, body: &[u8], walk: &mut Walk<'_>) {
@@ -62,15 +67,27 @@ pub enum Protocol {
     GraphQlTransportWs,
     /// GraphQL over WebSocket, the older protocol of the library subscriptions-transport-ws.
     GraphQlWs,
+    /// The hubs of ASP.NET Core SignalR.
+    SignalR,
+    /// Phoenix channels.
+    Phoenix,
+    /// Action Cable of Rails.
+    ActionCable,
+    /// SockJS, with whatever is spoken inside of it.
+    SockJs,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 5] = [
+static ALL: [&Declaration; 9] = [
     &json_rpc::DECLARATION,
     &engine_io::DECLARATION,
     &socket_io::DECLARATION,
     &graphql_transport_ws::DECLARATION,
     &graphql_ws::DECLARATION,
+    &signalr::DECLARATION,
+    &phoenix::DECLARATION,
+    &action_cable::DECLARATION,
+    &sockjs::DECLARATION,
 ];
 
 impl Protocol {

@@ -164,6 +164,124 @@ pub(super) static EXCHANGES: &[Exchange] = &[
             client(r#"{"type":"connection_terminate","payload":null}"#),
         ],
     },
+    // @microsoft/signalr with JSON.
+    Exchange {
+        protocol: Protocol::SignalR,
+        subprotocol: None,
+        target: "/chatHub?id=0YvE5Gq2wMR9Ztl7fHpRCQ",
+        recognised: true,
+        messages: &[
+            client("{\"protocol\":\"json\",\"version\":1}\x1e"),
+            server("{}\x1e"),
+            client(
+                "{\"arguments\":[\"user\",\"hello\"],\"invocationId\":\"0\",\"target\":\"SendMessage\",\"type\":1}\x1e",
+            ),
+            server(
+                "{\"type\":1,\"target\":\"ReceiveMessage\",\"arguments\":[\"user\",\"hello\"]}\x1e{\"type\":3,\"invocationId\":\"0\",\"result\":null}\x1e",
+            ),
+            client("{\"arguments\":[10,500],\"invocationId\":\"1\",\"target\":\"Counter\",\"type\":4}\x1e"),
+            server("{\"type\":2,\"invocationId\":\"1\",\"item\":0}\x1e"),
+            client("{\"invocationId\":\"1\",\"type\":5}\x1e"),
+            server("{\"type\":3,\"invocationId\":\"1\"}\x1e"),
+            client("{\"arguments\":[],\"streamIds\":[\"2\"],\"target\":\"Upload\",\"type\":1}\x1e"),
+            client("{\"invocationId\":\"2\",\"item\":\"x\",\"type\":2}\x1e"),
+            client("{\"type\":6}\x1e"),
+            server("{\"type\":6}\x1e"),
+            server("{\"type\":7,\"error\":\"Connection closed with an error.\",\"allowReconnect\":true}\x1e"),
+        ],
+    },
+    // The same with MessagePack.
+    Exchange {
+        protocol: Protocol::SignalR,
+        subprotocol: None,
+        target: "/chatHub?id=x",
+        recognised: true,
+        messages: &[
+            (Client, Binary, b"{\"protocol\":\"messagepack\",\"version\":1}\x1e"),
+            (Server, Binary, b"{}\x1e"),
+            (Client, Binary, b"\x12\x96\x01\x80\xa10\xabSendMessage\x90"),
+            (Server, Binary, b"\x06\x94\x03\x80\xa10\x02\x02\x91\x06"),
+            (Client, Binary, b"\x02\x91\x06"),
+        ],
+    },
+    // phoenix.js with serializer 2.
+    Exchange {
+        protocol: Protocol::Phoenix,
+        subprotocol: None,
+        target: "/socket/websocket?token=undefined&vsn=2.0.0",
+        recognised: true,
+        messages: &[
+            client(r#"["3","3","room:lobby","phx_join",{}]"#),
+            server(r#"["3","3","room:lobby","phx_reply",{"status":"ok","response":{}}]"#),
+            server(r#"["3",null,"room:lobby","presence_state",{}]"#),
+            client(r#"["3","4","room:lobby","shout",{"body":"[hi]"}]"#),
+            server(r#"[null,null,"room:lobby","shout",{"body":"[hi]"}]"#),
+            client(r#"[null,"5","phoenix","heartbeat",{}]"#),
+            server(r#"[null,"5","phoenix","phx_reply",{"status":"ok","response":{}}]"#),
+            (Client, Binary, b"\x00\x01\x01\x0a\x0636room:lobbyupload\x01\x02\x03"),
+            (Server, Binary, b"\x01\x01\x01\x0a\x0236room:lobbyok\x01"),
+            (Server, Binary, b"\x02\x0a\x05room:lobbyimage\x89PNG"),
+            client(r#"["3","7","room:lobby","phx_leave",{}]"#),
+            server(r#"["3","3","room:lobby","phx_close",{}]"#),
+        ],
+    },
+    // phoenix.js with serializer 1.
+    Exchange {
+        protocol: Protocol::Phoenix,
+        subprotocol: None,
+        target: "/socket/websocket?vsn=1.0.0",
+        recognised: true,
+        messages: &[
+            client(r#"{"topic":"room:1","event":"phx_join","payload":{},"ref":"1","join_ref":"1"}"#),
+            server(
+                r#"{"topic":"room:1","ref":"1","payload":{"status":"ok","response":{}},"event":"phx_reply"}"#,
+            ),
+            client(r#"{"topic":"phoenix","event":"heartbeat","payload":{},"ref":"2"}"#),
+            server(r#"{"topic":"room:1","ref":null,"payload":{"a":1},"event":"new_msg"}"#),
+        ],
+    },
+    // @rails/actioncable.
+    Exchange {
+        protocol: Protocol::ActionCable,
+        subprotocol: Some("actioncable-v1-json"),
+        target: "/cable",
+        recognised: true,
+        messages: &[
+            server(r#"{"type":"welcome"}"#),
+            client(
+                r#"{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\",\"room\":\"Best Room\"}"}"#,
+            ),
+            server(
+                r#"{"identifier":"{\"channel\":\"ChatChannel\",\"room\":\"Best Room\"}","type":"confirm_subscription"}"#,
+            ),
+            server(r#"{"type":"ping","message":1548000000}"#),
+            client(
+                r#"{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":\"Best Room\"}","data":"{\"body\":\"hi\",\"action\":\"speak\"}"}"#,
+            ),
+            server(
+                r#"{"identifier":"{\"channel\":\"ChatChannel\",\"room\":\"Best Room\"}","message":{"body":"hi"}}"#,
+            ),
+            client(
+                r#"{"command":"unsubscribe","identifier":"{\"channel\":\"ChatChannel\",\"room\":\"Best Room\"}"}"#,
+            ),
+            server(r#"{"type":"disconnect","reason":"server_restart","reconnect":true}"#),
+        ],
+    },
+    // sockjs-client with an echo server of sockjs-node.
+    Exchange {
+        protocol: Protocol::SockJs,
+        subprotocol: None,
+        target: "/echo/412/k2jf8sd9/websocket",
+        recognised: true,
+        messages: &[
+            server("o"),
+            client(r#"["hello","{\"a\":1}"]"#),
+            server(r#"a["hello"]"#),
+            server("h"),
+            server(r#"a["{\"a\":1}"]"#),
+            server(r#"c[3000,"Go away!"]"#),
+        ],
+    },
 ];
 
 fn message(said: &Said) -> Message<'static> {
