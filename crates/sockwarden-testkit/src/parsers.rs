@@ -12,17 +12,23 @@ use sockwarden_proto::{
 
 use crate::{Cuts, Random, Transcript, listen};
 
+mod protocols;
+
+pub use protocols::{graphql, protocols};
+
 /// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 13] = [
+pub const ALL: [Parser; 15] = [
     ("chunked_body", chunked_body),
     ("close_payload", close),
     ("extensions", extension_header),
     ("frame_header", frame_header),
+    ("graphql", graphql),
     ("inflater", inflater),
     ("origin", origin),
+    ("protocols", protocols),
     ("receiver_client", receiver_client),
     ("receiver_deflate", receiver_deflate),
     ("receiver_server", receiver_server),

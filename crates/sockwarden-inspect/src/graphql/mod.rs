@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::{Anomaly, Bound, Format, InspectLimits, Marks, Role, Shape, content, walk::Walk};
 use parser::{Definition, Document, Listener};
 
-/// The most root fields that are gathered for all operations of one document.
-const ROOTS: usize = 10_000;
+/// The most bytes of the names of root fields that are gathered for all operations of one document.
+const ROOTS: usize = 256 * 1024;
 
 /// How large a GraphQL document is (October 2021 specification; only what can be executed).
 ///
@@ -263,7 +263,7 @@ impl<'a> Roots<'_, 'a> {
             let definition = &self.document.definitions[number];
             let spreads = &self.document.spreads[definition.spreads.clone()];
             let fields = &self.document.roots[definition.roots.clone()];
-            let work = fields.len() + spreads.len() + 1;
+            let work = fields.iter().map(|name| name.len() + 1).sum::<usize>() + spreads.len() + 1;
             if self.room < work {
                 self.room = 0;
                 break;
@@ -451,7 +451,7 @@ mod tests {
     fn roots_of_many_operations_are_bounded() {
         let mut text = format!("fragment F on Q {{ {} }}", "a ".repeat(1000));
         for number in 0..1000 {
-            text += &format!("query Q{number} {{ ...F }}");
+            text += &format!("query Q{number} {{ ...F }} ");
         }
         let measure = Measure::of(&text, &InspectLimits::default());
         assert_eq!(measure.flaws, [Flaw::Bound(Bound::Values)]);

@@ -22,7 +22,8 @@ pub(super) fn is_json(walk: &mut Walk<'_>, protocol: Protocol, message: &Message
     if message.kind == MessageKind::Binary {
         walk.anomaly(Anomaly::Breach(protocol, Breach::WrongKind));
     }
-    let is_json = json::begins(message.bytes);
+    let is_text = message.kind == MessageKind::Text || std::str::from_utf8(message.bytes).is_ok();
+    let is_json = is_text && json::begins(message.bytes);
     if !is_json {
         walk.anomaly(Anomaly::Breach(protocol, Breach::NotOfTheProtocol));
         content::message(walk, message);

@@ -90,7 +90,7 @@ impl SignalR {
 
     /// Reads a record of JSON.
     fn record(&mut self, record: &[u8], walk: &mut Walk<'_>) {
-        if !json::begins(record) {
+        if !json::begins(record) || std::str::from_utf8(record).is_err() {
             breach(walk, Breach::NotOfTheProtocol);
             return content::body(walk, record);
         }

@@ -45,6 +45,9 @@ impl Speaker for SockJs {
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if message.kind == MessageKind::Binary {
             breach(walk, Breach::WrongKind);
+            if std::str::from_utf8(message.bytes).is_err() {
+                return content::bytes(walk, message.bytes);
+            }
         }
         match walk.direction {
             // Servers pass over a message that holds nothing.
