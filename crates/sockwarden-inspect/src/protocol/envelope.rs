@@ -22,13 +22,17 @@ pub(super) fn is_json(walk: &mut Walk<'_>, protocol: Protocol, message: &Message
     if message.kind == MessageKind::Binary {
         walk.anomaly(Anomaly::Breach(protocol, Breach::WrongKind));
     }
-    let is_text = message.kind == MessageKind::Text || std::str::from_utf8(message.bytes).is_ok();
-    let is_json = is_text && json::begins(message.bytes);
+    let is_json = json::begins(message.bytes) && is_text(message);
     if !is_json {
         walk.anomaly(Anomaly::Breach(protocol, Breach::NotOfTheProtocol));
         content::message(walk, message);
     }
     is_json
+}
+
+/// Tells whether a message is a text, or bytes that could be one.
+pub(super) fn is_text(message: &Message<'_>) -> bool {
+    message.kind == MessageKind::Text || std::str::from_utf8(message.bytes).is_ok()
 }
 
 /// One member.

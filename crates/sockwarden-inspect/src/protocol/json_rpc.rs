@@ -1,6 +1,10 @@
 //! JSON-RPC 2.0: calls, notifications and their answers, alone or in batches.
 
-use super::{Declaration, Protocol, Speaker, envelope::Envelope, hint, no_target};
+use super::{
+    Declaration, Protocol, Speaker,
+    envelope::{self, Envelope},
+    hint, no_target,
+};
 use crate::{
     Action, Anomaly, Breach, Message, Operation, Sink, Step, Value, content, format::json, walk::Walk,
 };
@@ -26,7 +30,7 @@ struct JsonRpc;
 
 impl Speaker for JsonRpc {
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        if !json::begins(message.bytes) {
+        if !json::begins(message.bytes) || !envelope::is_text(message) {
             walk.anomaly(Anomaly::Breach(Protocol::JsonRpc, Breach::NotOfTheProtocol));
             return content::message(walk, message);
         }

@@ -82,7 +82,9 @@ pub(super) fn unwrapped<'a>(body: &'a [u8], out: &'a mut Vec<u8>, walk: &mut Wal
     let Some(script) = body.strip_prefix(b"___eio[") else { return (body, true) };
     let digits = script.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let call = script[digits..].strip_prefix(b"](").map(<[u8]>::trim_ascii_end);
-    let Some(json) = call.and_then(|call| call.strip_suffix(b");")) else { return (body, false) };
+    let json =
+        call.and_then(|call| call.strip_suffix(b");")).filter(|json| std::str::from_utf8(json).is_ok());
+    let Some(json) = json else { return (body, false) };
     let mut plain = false;
     let mut tap = |value: &Value<'_>, _: &mut dyn Sink| {
         if value.shape == Shape::String && value.place.is_empty() && !plain {

@@ -6,7 +6,7 @@
 use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
 
-use super::{Declaration, Protocol, Speaker};
+use super::{Declaration, Protocol, Speaker, envelope};
 use crate::{
     Action, Anomaly, Breach, Chosen, Format, Message, Operation, Role, Shape, Sink, Step, Value, content,
     conversation::Spoken, format::json, walk::Walk,
@@ -45,7 +45,7 @@ impl Speaker for SockJs {
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if message.kind == MessageKind::Binary {
             breach(walk, Breach::WrongKind);
-            if std::str::from_utf8(message.bytes).is_err() {
+            if !envelope::is_text(message) {
                 return content::bytes(walk, message.bytes);
             }
         }
