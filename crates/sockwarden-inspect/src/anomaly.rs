@@ -88,6 +88,8 @@ pub enum Breach {
     TrailingData,
     /// The length that it states is not the length that it has.
     BadLength,
+    /// It is not whole: its end is missing.
+    Incomplete,
     /// More attachments or parts than it announced, or none where one was announced.
     BadAttachments,
 }
@@ -105,6 +107,7 @@ impl Breach {
             Self::OutOfOrder => "sent before the session began or after it ended",
             Self::TrailingData => "something follows its end",
             Self::BadLength => "its length is not what it states",
+            Self::Incomplete => "its end is missing",
             Self::BadAttachments => "its attachments are not those that it announced",
         }
     }

@@ -31,6 +31,11 @@ pub(crate) fn message(walk: &mut Walk<'_>, message: &Message<'_>) {
     }
 }
 
+/// Reads the body of an HTTP message that no protocol has taken apart.
+pub(crate) fn body(walk: &mut Walk<'_>, body: &[u8]) {
+    if std::str::from_utf8(body).is_ok() { text(walk, body) } else { bytes(walk, body) }
+}
+
 /// Reads a text.
 pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
     if json::begins(bytes) && (bytes.trim_ascii_start().starts_with(b"{") || json::is_likely(bytes)) {

@@ -80,33 +80,36 @@ impl Reader {
 }
 
 /// What is known of what is spoken on one connection.
-#[derive(Default)]
-pub struct Conversation {
-    protocol: Option<(Protocol, Chosen)>,
-    speaker: Option<Box<dyn Speaker>>,
-    /// How many messages were heard before the protocol was known.
-    heard: u8,
-}
+#[derive(Debug, Default)]
+pub struct Conversation(Spoken);
 
 impl Conversation {
     /// Begins a conversation. What is configured is not looked for.
     pub fn new(configured: Option<Protocol>, opening: &Opening<'_>) -> Self {
-        let mut conversation = Self::default();
+        let mut spoken = Spoken::default();
         let known = configured.map(|protocol| (protocol, Chosen::Configured));
         if let Some((protocol, chosen)) = known.or_else(|| protocol::of_opening(opening)) {
-            conversation.choose(protocol, chosen);
+            spoken.choose(protocol, chosen);
+            if let Some(speaker) = &mut spoken.speaker {
+                speaker.open(opening);
+            }
         }
-        conversation
+        Self(spoken)
     }
 
     /// Begins a conversation in which no protocol is looked for.
     pub fn of_no_protocol() -> Self {
-        Self { heard: FIRST, ..Self::default() }
+        Self(Spoken { heard: FIRST, ..Spoken::default() })
     }
 
     /// Gives the protocol that is spoken, and how that became known.
     pub fn protocol(&self) -> Option<(Protocol, Chosen)> {
-        self.protocol
+        self.0.protocol
+    }
+
+    /// Gives the protocol that is spoken inside the other one, where that one carries messages of another, and how it became known.
+    pub fn inner(&self) -> Option<(Protocol, Chosen)> {
+        self.0.speaker.as_ref().and_then(|speaker| speaker.inner())
     }
 
     /// Reads a message and tells `sink` what it holds.
@@ -117,17 +120,65 @@ impl Conversation {
         message: &Message<'_>,
         sink: &mut dyn Sink,
     ) {
+        reader.state.begin();
+        let mut walk = Walk::new(&mut reader.state, limits, message.direction, sink);
+        self.0.message(message, &mut walk);
+    }
+
+    /// Reads the body of an HTTP request (`Direction::Client`) or response by which the protocol goes where there is no WebSocket, and
+    /// tells `sink` what its messages hold. Places are those in each message.
+    ///
+    /// Long polling of Engine.IO and Socket.IO is known; any other body is read as one message.
+    pub fn body(
+        &mut self,
+        reader: &mut Reader,
+        limits: &InspectLimits,
+        direction: Direction,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) {
+        reader.state.begin();
+        let mut walk = Walk::new(&mut reader.state, limits, direction, sink);
+        match &mut self.0.speaker {
+            Some(speaker) => speaker.body(bytes, &mut walk),
+            None => content::body(&mut walk, bytes),
+        }
+    }
+}
+
+/// What is known of what is spoken, on a connection or inside of another protocol.
+#[derive(Default)]
+pub(crate) struct Spoken {
+    protocol: Option<(Protocol, Chosen)>,
+    speaker: Option<Box<dyn Speaker>>,
+    /// How many messages were heard before the protocol was known.
+    heard: u8,
+    /// The protocol that it is spoken inside of.
+    outer: Option<Protocol>,
+}
+
+impl Spoken {
+    /// Begins what is spoken inside of `outer`.
+    pub(crate) fn inside(outer: Protocol) -> Self {
+        Self { outer: Some(outer), ..Self::default() }
+    }
+
+    /// Gives the protocol, and how it became known.
+    pub(crate) fn protocol(&self) -> Option<(Protocol, Chosen)> {
+        self.protocol
+    }
+
+    /// Reads a message.
+    pub(crate) fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if self.protocol.is_none() && self.heard < FIRST {
             self.heard += 1;
-            if let Some(protocol) = protocol::of_message(message) {
+            if let Some(protocol) = protocol::of_message(message).filter(|found| Some(*found) != self.outer) {
                 self.choose(protocol, Chosen::FirstMessages);
             }
         }
-        reader.state.begin();
-        let mut walk = Walk::new(&mut reader.state, limits, message.direction, sink);
         match &mut self.speaker {
-            Some(speaker) => speaker.message(message, &mut walk),
-            None => content::message(&mut walk, message),
+            Some(speaker) => speaker.message(message, walk),
+            None => content::message(walk, message),
         }
     }
 
@@ -137,8 +188,8 @@ impl Conversation {
     }
 }
 
-impl std::fmt::Debug for Conversation {
+impl std::fmt::Debug for Spoken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conversation").field("protocol", &self.protocol).finish_non_exhaustive()
+        f.debug_struct("Spoken").field("protocol", &self.protocol).finish_non_exhaustive()
     }
 }

@@ -14,6 +14,7 @@ mod anomaly;
 mod content;
 mod conversation;
 mod format;
+pub mod graphql;
 mod kind;
 mod limits;
 mod marks;

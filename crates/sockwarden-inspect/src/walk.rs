@@ -25,6 +25,8 @@ pub(crate) struct State {
     decoded: usize,
     /// Whether a value was left out because there are too many.
     full: bool,
+    /// Whether nothing is looked into: what takes the values does so.
+    opaque: bool,
 }
 
 impl State {
@@ -36,7 +38,8 @@ impl State {
         self.names.clear();
         self.objects.clear();
         self.open.clear();
-        (self.values, self.layers, self.decoded, self.full) = (0, 0, 0, false);
+        (self.values, self.layers, self.decoded) = (0, 0, 0);
+        (self.full, self.opaque) = (false, false);
     }
 }
 
@@ -101,6 +104,9 @@ impl<'s> Walk<'s> {
 
     /// Walks on in what is encoded where the walk is; `None` (and an anomaly) where that is one encoding too deep.
     pub(crate) fn inside<T>(&mut self, format: Format, inner: impl FnOnce(&mut Walk<'_>) -> T) -> Option<T> {
+        if self.state.opaque {
+            return None;
+        }
         if self.state.layers >= self.limits.layers {
             self.anomaly(Anomaly::Bound(Bound::Layers));
             return None;
@@ -112,6 +118,19 @@ impl<'s> Walk<'s> {
         self.state.path.truncate(before);
         self.state.layers -= 1;
         Some(out)
+    }
+
+    /// Hands every value to `tap` instead of telling it, as long as `inner` runs, and looks into none; anomalies are told.
+    pub(crate) fn caught<T>(
+        &mut self,
+        tap: &mut dyn FnMut(&Value<'_>, &mut dyn Sink),
+        inner: impl FnOnce(&mut Walk<'_>) -> T,
+    ) -> T {
+        let followed = std::mem::replace(&mut self.state.opaque, true);
+        let mut caught = Caught { sink: &mut *self.sink, tap };
+        let out = inner(&mut Walk::new(self.state, self.limits, self.direction, &mut caught));
+        self.state.opaque = followed;
+        out
     }
 
     /// Tells of every value also to `tap`, as long as `inner` runs; what `tap` has to say comes after the value.
@@ -162,6 +181,25 @@ struct Tapped<'a> {
 impl Sink for Tapped<'_> {
     fn value(&mut self, value: &Value<'_>) {
         self.sink.value(value);
+        (self.tap)(value, self.sink);
+    }
+
+    fn operation(&mut self, operation: &Operation<'_>) {
+        self.sink.operation(operation);
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+        self.sink.anomaly(anomaly, place);
+    }
+}
+
+struct Caught<'a> {
+    sink: &'a mut dyn Sink,
+    tap: &'a mut dyn FnMut(&Value<'_>, &mut dyn Sink),
+}
+
+impl Sink for Caught<'_> {
+    fn value(&mut self, value: &Value<'_>) {
         (self.tap)(value, self.sink);
     }
 

@@ -13,14 +13,16 @@ use sockwarden_proto::{
 use crate::{Cuts, Random, Transcript, listen};
 
 mod formats;
+mod protocols;
 
 pub use formats::{binary_message, cbor, form, json, message_pack, text_message, xml};
+pub use protocols::{graphql, protocols};
 
 /// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 20] = [
+pub const ALL: [Parser; 22] = [
     ("binary_message", binary_message),
     ("cbor", cbor),
     ("chunked_body", chunked_body),
@@ -28,10 +30,12 @@ pub const ALL: [Parser; 20] = [
     ("extensions", extension_header),
     ("form", form),
     ("frame_header", frame_header),
+    ("graphql", graphql),
     ("inflater", inflater),
     ("json", json),
     ("message_pack", message_pack),
     ("origin", origin),
+    ("protocols", protocols),
     ("receiver_client", receiver_client),
     ("receiver_deflate", receiver_deflate),
     ("receiver_server", receiver_server),

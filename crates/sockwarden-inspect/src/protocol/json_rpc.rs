@@ -1,6 +1,10 @@
 //! JSON-RPC 2.0: calls, notifications and their answers, alone or in batches.
 
-use super::{Declaration, Protocol, Speaker, envelope::Envelope, no_target};
+use super::{
+    Declaration, Protocol, Speaker,
+    envelope::{self, Envelope},
+    hint, no_target,
+};
 use crate::{
     Action, Anomaly, Breach, Message, Operation, Sink, Step, Value, content, format::json, walk::Walk,
 };
@@ -26,15 +30,16 @@ struct JsonRpc;
 
 impl Speaker for JsonRpc {
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        if !json::begins(message.bytes) {
+        if !json::begins(message.bytes) || !envelope::is_text(message) {
             walk.anomaly(Anomaly::Breach(Protocol::JsonRpc, Breach::NotOfTheProtocol));
             return content::message(walk, message);
         }
         let mut envelope = Envelope::at(walk, MEMBERS);
+        let base = walk.state.path.len();
         let mut element = None;
         // Of a batch each element is a message; it is complete when the next one begins.
         let mut tap = |value: &Value<'_>, sink: &mut dyn Sink| {
-            let current = match value.place.step(0) {
+            let current = match value.place.step(base) {
                 Some(Step::Index(number)) => Some(number),
                 Some(Step::Key(_) | Step::Inside(_)) | None => None,
             };
@@ -45,7 +50,7 @@ impl Speaker for JsonRpc {
                         Err(breach) => sink.anomaly(breach, value.place),
                     }
                 }
-                envelope.begin(1);
+                envelope.begin(base + 1);
                 element = current;
             }
             envelope.tap(value);
@@ -82,14 +87,7 @@ fn operation<const N: usize>(envelope: &Envelope<N>) -> Result<Operation<'_>, An
 
 /// Tells whether a message is JSON-RPC: nothing else says so in this member.
 fn is_one(message: &Message<'_>) -> bool {
-    let Some(at) = find(message.bytes, b"\"jsonrpc\"") else { return false };
-    let rest = message.bytes[at..].trim_ascii_start().strip_prefix(b":").unwrap_or_default();
-    json::begins(message.bytes) && rest.trim_ascii_start().starts_with(b"\"2.0\"")
-}
-
-/// Finds what follows `wanted`.
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted).map(|at| at + wanted.len())
+    json::begins(message.bytes) && hint::says(message.bytes, "jsonrpc", "\"2.0\"")
 }
 
 #[cfg(test)]

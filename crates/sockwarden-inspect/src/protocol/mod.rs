@@ -1,9 +1,23 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
+mod action_cable;
+mod engine_io;
 mod envelope;
+mod graphql_socket;
+mod graphql_transport_ws;
+mod graphql_ws;
+mod hint;
 mod json_rpc;
+mod payload;
+mod phoenix;
+#[cfg(test)]
+mod samples;
+mod signalr;
+mod signalr_pack;
+mod socket_io;
+mod sockjs;
 
-use crate::{Chosen, Message, Opening, walk::Walk};
+use crate::{Chosen, Message, Opening, content, walk::Walk};
 
 /// What one file says of its protocol.
 pub(crate) struct Declaration {
@@ -25,6 +39,19 @@ pub(crate) struct Declaration {
 pub(crate) trait Speaker: Send {
     /// Reads a message: tells its values, then its operations.
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>);
+
+    /// Takes note of what the handshake said, before the first message, where the protocol was known from it.
+    fn open(&mut self, _opening: &Opening<'_>) {}
+
+    /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket.
+    fn body(&mut self, body: &[u8], walk: &mut Walk<'_>) {
+        content::body(walk, body);
+    }
+
+    /// Gives the protocol that is spoken inside of this one.
+    fn inner(&self) -> Option<(Protocol, Chosen)> {
+        None
+    }
 }
 
 /// A sub-protocol whose messages are understood.
@@ -32,10 +59,36 @@ pub(crate) trait Speaker: Send {
 pub enum Protocol {
     /// JSON-RPC 2.0.
     JsonRpc,
+    /// Engine.IO with anything but Socket.IO on it.
+    EngineIo,
+    /// Socket.IO, on Engine.IO.
+    SocketIo,
+    /// GraphQL over WebSocket, the protocol of the library graphql-ws.
+    GraphQlTransportWs,
+    /// GraphQL over WebSocket, the older protocol of the library subscriptions-transport-ws.
+    GraphQlWs,
+    /// The hubs of ASP.NET Core SignalR.
+    SignalR,
+    /// Phoenix channels.
+    Phoenix,
+    /// Action Cable of Rails.
+    ActionCable,
+    /// SockJS, with whatever is spoken inside of it.
+    SockJs,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 1] = [&json_rpc::DECLARATION];
+static ALL: [&Declaration; 9] = [
+    &json_rpc::DECLARATION,
+    &engine_io::DECLARATION,
+    &socket_io::DECLARATION,
+    &graphql_transport_ws::DECLARATION,
+    &graphql_ws::DECLARATION,
+    &signalr::DECLARATION,
+    &phoenix::DECLARATION,
+    &action_cable::DECLARATION,
+    &sockjs::DECLARATION,
+];
 
 impl Protocol {
     /// Gives every protocol.
@@ -95,7 +148,12 @@ fn no_target(_: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use sockwarden_model::Direction::{self, Client, Server};
+    use sockwarden_proto::MessageKind;
+
     use super::*;
+    use crate::testing::read;
 
     #[test]
     fn every_protocol_is_listed_once_with_a_name_of_its_own() {
@@ -112,5 +170,83 @@ mod tests {
         let all = tokens.len();
         tokens.dedup();
         assert_eq!(tokens.len(), all);
+    }
+
+    /// What each protocol says around a piece of JSON, and where that stands then.
+    const ENVELOPES: &[(Protocol, Direction, &str, &str)] = &[
+        (Protocol::JsonRpc, Client, r#"{"jsonrpc":"2.0","method":"m","params":$}"#, "/params"),
+        (Protocol::EngineIo, Client, "4$", ""),
+        (Protocol::SocketIo, Client, r#"42/n,7["e",$]"#, "/1"),
+        (Protocol::GraphQlTransportWs, Server, r#"{"id":"1","type":"next","payload":$}"#, "/payload"),
+        (Protocol::GraphQlWs, Server, r#"{"id":"1","type":"data","payload":$}"#, "/payload"),
+        (Protocol::SignalR, Client, "{\"type\":1,\"target\":\"t\",\"arguments\":[$]}\x1e", "/arguments/0"),
+        (Protocol::Phoenix, Client, r#"["1","2","t","e",$]"#, "/4"),
+        (Protocol::Phoenix, Client, r#"{"topic":"t","event":"e","payload":$,"ref":"1"}"#, "/payload"),
+        (Protocol::ActionCable, Server, r#"{"identifier":"{\"channel\":\"C\"}","message":$}"#, "/message"),
+        (Protocol::SockJs, Client, "[$]", "/0|text"),
+    ];
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let text = || "[ -~]{0,12}";
+        let leaf = prop_oneof![
+            any::<i32>().prop_map(Into::into),
+            any::<bool>().prop_map(Into::into),
+            text().prop_map(Into::into)
+        ];
+        let inner = leaf.prop_recursive(4, 20, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::vec((text(), inner), 0..4)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        });
+        inner.prop_map(|inner| serde_json::json!({ "v": inner }))
+    }
+
+    fn said() -> impl Strategy<Value = (Direction, MessageKind, Vec<u8>)> {
+        let text = prop_oneof![
+            any::<String>(),
+            "[0-9]{0,2}[0-9\\-/,{}\\[\\]\":a-z\u{1e}]{0,30}",
+            prop::sample::select(
+                samples::EXCHANGES.iter().flat_map(|exchange| exchange.messages).collect::<Vec<_>>()
+            )
+            .prop_map(|said| String::from_utf8_lossy(said.2).into_owned()),
+        ];
+        let content = prop_oneof![
+            text.prop_map(|text| (MessageKind::Text, text.into_bytes())),
+            any::<Vec<u8>>().prop_map(|bytes| (MessageKind::Binary, bytes)),
+        ];
+        (any::<bool>(), content)
+            .prop_map(|(client, (kind, bytes))| (if client { Client } else { Server }, kind, bytes))
+    }
+
+    proptest! {
+        #[test]
+        fn any_messages_are_read_by_every_protocol(messages in prop::collection::vec(said(), 0..6)) {
+            let messages: Vec<_> =
+                messages.iter().map(|(direction, kind, bytes)| (*direction, *kind, bytes.as_slice())).collect();
+            for protocol in Protocol::all().map(Some).chain([None]) {
+                read(protocol, &messages);
+            }
+        }
+
+        #[test]
+        fn an_envelope_changes_no_value_inside(inner in json()) {
+            let inner = inner.to_string();
+            let alone = read(None, &[(Client, MessageKind::Text, inner.as_bytes())]).values;
+            let quoted = serde_json::to_string(&inner).unwrap();
+            for (protocol, direction, envelope, place) in ENVELOPES {
+                // SockJS carries texts.
+                let piece = if *protocol == Protocol::SockJs { &quoted } else { &inner };
+                let text = envelope.replace('$', piece);
+                let values = read(Some(*protocol), &[(*direction, MessageKind::Text, text.as_bytes())]).values;
+                let inside: Vec<&str> = values
+                    .iter()
+                    .filter_map(|value| value.strip_prefix(place))
+                    .filter(|value| value.starts_with("/v"))
+                    .collect();
+                prop_assert_eq!(&inside, &alone, "{}", text);
+            }
+        }
     }
 }
