@@ -303,7 +303,6 @@ mod tests {
         let mut conversation = Conversation::new(None, &Opening { subprotocol: None, target: FOUR });
         let message = Message { direction: Client, kind: MessageKind::Text, bytes: b"bPGI+" };
         conversation.message(&mut reader, &InspectLimits::default(), &message, &mut notes);
-        assert_eq!(notes.values.len(), 1);
         assert!(notes.values[0].ends_with(" <b>"), "{:?}", notes.values);
     }
 }

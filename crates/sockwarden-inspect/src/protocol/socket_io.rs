@@ -395,7 +395,7 @@ mod tests {
         };
         assert_eq!(
             of(r#"42/n,["e",{"a":"b c"}]"#),
-            ["/namespace text /n", "/0 identifier e", "/1/a key a", "/1/a text b c"]
+            ["/namespace path /n", "/0 identifier e", "/1/a key a", "/1/a text b c"]
         );
         assert_eq!(of(r#"42garbage"#), [" identifier garbage"]);
     }
