@@ -138,19 +138,13 @@ fn input(random: &mut Random, seeds: &[Vec<u8>], text: bool) -> Vec<u8> {
     if text { String::from_utf8_lossy(&input).into_owned().into_bytes() } else { input }
 }
 
+/// More of them: `SOCKWARDEN_INPUTS=1500000 SOCKWARDEN_SEED=7 cargo test --release -p sockwarden-inspect --test hostile`
 #[test]
 fn no_input_breaks_a_promise() {
-    run(2000, 1);
-}
-
-/// `SOCKWARDEN_INPUTS=1500000 SOCKWARDEN_SEED=7 cargo test --release -p sockwarden-inspect --test hostile -- --ignored`
-#[test]
-#[ignore = "runs as long as the number of inputs that it is given"]
-fn no_input_of_very_many_breaks_a_promise() {
     let number = |name: &str, else_it_is| {
         std::env::var(name).map_or(else_it_is, |value| value.parse().expect("it is a number"))
     };
-    run(number("SOCKWARDEN_INPUTS", 100_000), number("SOCKWARDEN_SEED", 2) as u64);
+    run(number("SOCKWARDEN_INPUTS", 2000), number("SOCKWARDEN_SEED", 1) as u64);
 }
 
 /// Counts what it is told.
