@@ -80,6 +80,9 @@ impl Conversation {
         if let Some((protocol, chosen)) = known.or_else(|| protocol::of_opening(opening)) {
             conversation.choose(protocol, chosen);
         }
+        if let Some(speaker) = &mut conversation.speaker {
+            speaker.open(opening);
+        }
         conversation
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct Declaration {
 
 /// Reads the messages of one connection, in both directions.
 pub(crate) trait Speaker: Send {
+    /// Takes note of what the handshake said, before the first message; for protocols with variants.
+    fn open(&mut self, _opening: &Opening<'_>) {}
+
     /// Reads a message: tells its values, then its operations.
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>);
 }
