@@ -2,6 +2,8 @@
 
 mod envelope;
 mod json_rpc;
+mod memory;
+mod stomp;
 
 use crate::{Chosen, Message, Opening, walk::Walk};
 
@@ -35,10 +37,12 @@ pub(crate) trait Speaker: Send {
 pub enum Protocol {
     /// JSON-RPC 2.0.
     JsonRpc,
+    /// STOMP 1.0 to 1.2.
+    Stomp,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 1] = [&json_rpc::DECLARATION];
+static ALL: [&Declaration; 2] = [&json_rpc::DECLARATION, &stomp::DECLARATION];
 
 impl Protocol {
     /// Gives every protocol.
