@@ -1,8 +1,10 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
+mod body;
 mod envelope;
 mod json_rpc;
 mod memory;
+mod mqtt;
 mod stomp;
 
 use crate::{Chosen, Message, Opening, walk::Walk};
@@ -37,12 +39,14 @@ pub(crate) trait Speaker: Send {
 pub enum Protocol {
     /// JSON-RPC 2.0.
     JsonRpc,
+    /// MQTT 3.1, 3.1.1 and 5.
+    Mqtt,
     /// STOMP 1.0 to 1.2.
     Stomp,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 2] = [&json_rpc::DECLARATION, &stomp::DECLARATION];
+static ALL: [&Declaration; 3] = [&json_rpc::DECLARATION, &mqtt::DECLARATION, &stomp::DECLARATION];
 
 impl Protocol {
     /// Gives every protocol.

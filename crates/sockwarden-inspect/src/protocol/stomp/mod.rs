@@ -13,7 +13,7 @@ use self::{
     frame::{Extent, Seen, cut_short, line_ends, lines, may_be_frame, number},
     headers::{Header, Headers},
 };
-use super::{Declaration, Protocol, Speaker, memory::Memory, no_target};
+use super::{Declaration, Protocol, Speaker, body, memory::Memory, no_target};
 use crate::{Action, Anomaly, Bound, Breach, Message, Opening, Operation, content, walk::Walk};
 
 pub(super) static DECLARATION: Declaration = Declaration {
@@ -170,7 +170,7 @@ impl Stomp {
         if pending.len() > most {
             stream.lost = true;
             walk.anomaly(Anomaly::Bound(Bound::Pending));
-            return read(walk, &pending);
+            return body::of_any(walk, &pending);
         }
         (stream.pending, stream.seen) = (pending, seen);
     }
@@ -188,7 +188,7 @@ impl Stomp {
             }
             if !may_be_frame(rest) {
                 broken(walk, Breach::NotOfTheProtocol);
-                read(walk, rest);
+                body::of_any(walk, rest);
                 *seen = Seen::default();
                 return bytes.len();
             }
@@ -213,7 +213,7 @@ impl Stomp {
         let headers = walk.at_key(b"headers", |walk| headers::read(walk, lines, plain));
         if !body.is_empty() {
             let kind = headers.get(Header::ContentType).unwrap_or_default();
-            walk.at_key(b"body", |walk| if is_json(kind) { walk.json(body) } else { read(walk, body) });
+            walk.at_key(b"body", |walk| body::of_type(walk, body, kind));
         }
         let Some(command) = command else { return broken(walk, Breach::UnknownType) };
         self.judge(walk, command, &headers, body);
@@ -319,19 +319,6 @@ fn is_first(message: &Message<'_>) -> bool {
     message.direction == Direction::Client
         && matches!(command, b"CONNECT" | b"STOMP")
         && lines.next().is_some_and(|line| line.is_empty() || line.contains(&b':'))
-}
-
-/// Reads what no one says the kind of.
-fn read(walk: &mut Walk<'_>, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => content::text(walk, bytes),
-        Err(_) => content::bytes(walk, bytes),
-    }
-}
-
-fn is_json(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    kind == "application/json" || kind.ends_with("+json")
 }
 
 fn operation<'a>(
