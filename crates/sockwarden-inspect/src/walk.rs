@@ -3,8 +3,8 @@
 use sockwarden_model::Direction;
 
 use crate::{
-    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Value, format::json,
-    place::Path,
+    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Step, Value,
+    format::json, place::Path,
 };
 
 /// Buffers and counts of the message that is being read; the buffers serve the next one too.
@@ -15,6 +15,10 @@ pub(crate) struct State {
     pub(crate) names: Vec<u64>,
     /// Where the names of each open object begin there.
     pub(crate) objects: Vec<usize>,
+    /// How many steps lead to the elements whose containers are noted, if any are.
+    watched: usize,
+    /// Which of them were objects and which arrays, a bit each.
+    containers: (u32, u32),
     /// Buffers that are not in use.
     spare: Vec<Vec<u8>>,
     values: u32,
@@ -33,6 +37,31 @@ impl State {
         self.names.clear();
         self.objects.clear();
         (self.values, self.layers, self.decoded, self.full) = (0, 0, 0, false);
+        self.watched = 0;
+    }
+
+    /// Notes from now on which elements of the array to which so many steps lead are objects or arrays: an empty one has no value
+    /// that would tell.
+    pub(crate) fn watch(&mut self, steps: usize) {
+        (self.watched, self.containers) = (steps + 1, (0, 0));
+    }
+
+    /// Gives which of the first 32 elements were objects, and which were arrays, and notes no more.
+    pub(crate) fn watched(&mut self) -> (u32, u32) {
+        self.watched = 0;
+        self.containers
+    }
+
+    /// Takes note that an object or an array begins.
+    #[inline]
+    pub(crate) fn opened(&mut self, object: bool) {
+        if self.path.len() != self.watched {
+            return;
+        }
+        if let Some(Step::Index(number @ 0..32)) = self.path.place().last() {
+            let (objects, arrays) = &mut self.containers;
+            *(if object { objects } else { arrays }) |= 1 << number;
+        }
     }
 }
 

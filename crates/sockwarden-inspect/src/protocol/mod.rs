@@ -1,10 +1,12 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
 mod body;
+mod elements;
 mod envelope;
 mod json_rpc;
 mod memory;
 mod mqtt;
+mod ocpp;
 mod stomp;
 
 use crate::{Chosen, Message, Opening, walk::Walk};
@@ -41,12 +43,15 @@ pub enum Protocol {
     JsonRpc,
     /// MQTT 3.1, 3.1.1 and 5.
     Mqtt,
+    /// OCPP-J 1.6, 2.0.1 and 2.1.
+    Ocpp,
     /// STOMP 1.0 to 1.2.
     Stomp,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 3] = [&json_rpc::DECLARATION, &mqtt::DECLARATION, &stomp::DECLARATION];
+static ALL: [&Declaration; 4] =
+    [&json_rpc::DECLARATION, &mqtt::DECLARATION, &ocpp::DECLARATION, &stomp::DECLARATION];
 
 impl Protocol {
     /// Gives every protocol.
