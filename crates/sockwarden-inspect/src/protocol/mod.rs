@@ -8,6 +8,7 @@ mod memory;
 mod mqtt;
 mod ocpp;
 mod stomp;
+mod wamp;
 
 use crate::{Chosen, Message, Opening, walk::Walk};
 
@@ -47,11 +48,13 @@ pub enum Protocol {
     Ocpp,
     /// STOMP 1.0 to 1.2.
     Stomp,
+    /// WAMP 2.
+    Wamp,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 4] =
-    [&json_rpc::DECLARATION, &mqtt::DECLARATION, &ocpp::DECLARATION, &stomp::DECLARATION];
+static ALL: [&Declaration; 5] =
+    [&json_rpc::DECLARATION, &mqtt::DECLARATION, &ocpp::DECLARATION, &stomp::DECLARATION, &wamp::DECLARATION];
 
 impl Protocol {
     /// Gives every protocol.
