@@ -1,9 +1,11 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
 mod body;
+mod cdp;
 mod elements;
 mod envelope;
 mod json_rpc;
+mod kubernetes;
 mod memory;
 mod mqtt;
 mod ocpp;
@@ -46,6 +48,10 @@ pub enum Protocol {
     Mqtt,
     /// OCPP-J 1.6, 2.0.1 and 2.1.
     Ocpp,
+    /// The channels of Kubernetes.
+    Kubernetes,
+    /// The Chrome DevTools Protocol.
+    Cdp,
     /// STOMP 1.0 to 1.2.
     Stomp,
     /// WAMP 2.
@@ -53,8 +59,15 @@ pub enum Protocol {
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 5] =
-    [&json_rpc::DECLARATION, &mqtt::DECLARATION, &ocpp::DECLARATION, &stomp::DECLARATION, &wamp::DECLARATION];
+static ALL: [&Declaration; 7] = [
+    &json_rpc::DECLARATION,
+    &mqtt::DECLARATION,
+    &ocpp::DECLARATION,
+    &stomp::DECLARATION,
+    &wamp::DECLARATION,
+    &kubernetes::DECLARATION,
+    &cdp::DECLARATION,
+];
 
 impl Protocol {
     /// Gives every protocol.
