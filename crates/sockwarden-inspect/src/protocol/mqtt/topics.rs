@@ -1,25 +1,10 @@
 //! Which names of topics and which filters MQTT allows (5 §4.7, §4.8.2).
 
+pub(super) use crate::subject::{is_mqtt_filter as is_filter, shared};
+
 /// Tells whether a topic can be published to.
 pub(super) fn is_name(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains(['+', '#', '\0'])
-}
-
-/// Tells whether a filter can be subscribed to.
-pub(super) fn is_filter(filter: &str) -> bool {
-    let mut levels = filter.split('/').peekable();
-    let mut well_placed = !filter.is_empty() && !filter.contains('\0');
-    while let Some(level) = levels.next() {
-        let last = levels.peek().is_none();
-        well_placed &= !level.contains(['+', '#']) || level == "+" || level == "#" && last;
-    }
-    well_placed
-}
-
-/// Gives the group and the filter of a shared subscription; `None` where it is none. The filter is empty where it is missing.
-pub(super) fn shared(filter: &str) -> Option<(&str, &str)> {
-    let rest = filter.strip_prefix("$share/")?;
-    Some(rest.split_once('/').unwrap_or((rest, "")))
 }
 
 #[cfg(test)]
