@@ -81,7 +81,7 @@ impl Conversation {
             conversation.choose(protocol, chosen);
         }
         if let Some(speaker) = &mut conversation.speaker {
-            speaker.open(opening);
+            speaker.opened(opening);
         }
         conversation
     }

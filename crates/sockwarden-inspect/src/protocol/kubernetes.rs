@@ -67,7 +67,7 @@ enum Carries {
 }
 
 impl Speaker for Kubernetes {
-    fn open(&mut self, opening: &Opening<'_>) {
+    fn opened(&mut self, opening: &Opening<'_>) {
         let token = opening.subprotocol.unwrap_or_default().to_ascii_lowercase();
         self.base64 = token.contains("base64.");
         self.closes = token.starts_with("v5.");

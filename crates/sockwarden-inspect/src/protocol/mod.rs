@@ -1,6 +1,8 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
 mod body;
+#[cfg(test)]
+mod broker_samples;
 mod cdp;
 mod elements;
 mod envelope;
@@ -32,8 +34,8 @@ pub(crate) struct Declaration {
 
 /// Reads the messages of one connection, in both directions.
 pub(crate) trait Speaker: Send {
-    /// Takes note of what the handshake said, before the first message; for protocols with variants.
-    fn open(&mut self, _opening: &Opening<'_>) {}
+    /// Is told of the handshake, where the protocol was known from the beginning.
+    fn opened(&mut self, _opening: &Opening<'_>) {}
 
     /// Reads a message: tells its values, then its operations.
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>);

@@ -118,7 +118,7 @@ struct Stream {
 }
 
 impl Speaker for Stomp {
-    fn open(&mut self, opening: &Opening<'_>) {
+    fn opened(&mut self, opening: &Opening<'_>) {
         let version = match opening.subprotocol.unwrap_or_default() {
             token if token.eq_ignore_ascii_case("v10.stomp") => Version::V10,
             token if token.eq_ignore_ascii_case("v11.stomp") => Version::V11,

@@ -62,7 +62,7 @@ struct Wamp {
 }
 
 impl Speaker for Wamp {
-    fn open(&mut self, opening: &Opening<'_>) {
+    fn opened(&mut self, opening: &Opening<'_>) {
         self.binary = opening.subprotocol.is_some_and(|token| token.to_ascii_lowercase().contains("msgpack"));
     }
 
