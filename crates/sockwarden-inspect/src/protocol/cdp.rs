@@ -27,6 +27,63 @@ const RESULT: usize = 2;
 const ERROR: usize = 3;
 const SESSION: usize = 4;
 
+/// The domains that a browser or a runtime has; others' protocols have methods with a dot too.
+static DOMAINS: [&str; 53] = [
+    "Accessibility",
+    "Animation",
+    "Audits",
+    "Autofill",
+    "BackgroundService",
+    "BluetoothEmulation",
+    "Browser",
+    "CSS",
+    "CacheStorage",
+    "Cast",
+    "Console",
+    "DOM",
+    "DOMDebugger",
+    "DOMSnapshot",
+    "DOMStorage",
+    "Database",
+    "Debugger",
+    "DeviceAccess",
+    "DeviceOrientation",
+    "Emulation",
+    "EventBreakpoints",
+    "Extensions",
+    "FedCm",
+    "Fetch",
+    "FileSystem",
+    "HeadlessExperimental",
+    "HeapProfiler",
+    "IO",
+    "IndexedDB",
+    "Input",
+    "Inspector",
+    "LayerTree",
+    "Log",
+    "Media",
+    "Memory",
+    "Network",
+    "NodeRuntime",
+    "NodeTracing",
+    "NodeWorker",
+    "Overlay",
+    "Page",
+    "Performance",
+    "PerformanceTimeline",
+    "Profiler",
+    "Runtime",
+    "Schema",
+    "Security",
+    "ServiceWorker",
+    "Storage",
+    "SystemInfo",
+    "Target",
+    "Tracing",
+    "WebAuthn",
+];
+
 #[derive(Default)]
 struct Cdp {
     /// Methods by session and id of the commands that have no answer yet.
@@ -155,7 +212,13 @@ fn is_first(message: &Message<'_>) -> bool {
         std::str::from_utf8(&name[..end]).ok()
     });
     let id = find(bytes, b"\"id\"").and_then(<[u8]>::first);
-    method.is_some_and(is_method) && id.is_some_and(u8::is_ascii_digit)
+    let known = |name: &str| {
+        let parts = name.split_once('.');
+        parts.is_some_and(|(domain, method)| {
+            DOMAINS.contains(&domain) && method.starts_with(|c: char| c.is_ascii_lowercase())
+        })
+    };
+    method.is_some_and(known) && id.is_some_and(u8::is_ascii_digit)
 }
 
 /// Finds a member, and gives what follows its colon.
@@ -248,6 +311,8 @@ mod tests {
         check(r#"{"id":"1","method":"Page.enable"}"#, false);
         check(r#"{"id":1,"method":"login"}"#, false);
         check(r#"{"id":1,"method":"user.login"}"#, false);
+        check(r#"{"id":1,"src":"me","method":"Shelly.GetStatus"}"#, false);
+        check(r#"{"id":1,"method":"Input.GetStatus"}"#, false);
         check("[]", false);
     }
 }
