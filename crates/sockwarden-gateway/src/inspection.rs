@@ -36,13 +36,16 @@ pub struct InspectConfig {
     pub layers: u8,
     /// Bytes that decoding what one message holds may give, all layers together.
     pub decoded: ByteSize,
+    /// Bytes kept until the rest of a packet comes, and bytes of what later messages refer back to.
+    pub pending: ByteSize,
 }
 
 impl Default for InspectConfig {
     fn default() -> Self {
-        let InspectLimits { depth, values, layers, decoded } = InspectLimits::default();
-        let decoded = ByteSize::bytes(decoded as u64);
-        Self { protocol: "auto".to_owned(), depth, values, layers, decoded }
+        let InspectLimits { depth, values, layers, decoded, pending } = InspectLimits::default();
+        let bytes = |size: usize| ByteSize::bytes(size as u64);
+        let (decoded, pending) = (bytes(decoded), bytes(pending));
+        Self { protocol: "auto".to_owned(), depth, values, layers, decoded, pending }
     }
 }
 
@@ -83,6 +86,7 @@ impl InspectConfig {
             values: self.values,
             layers: self.layers,
             decoded: self.decoded.as_usize(),
+            pending: self.pending.as_usize(),
         };
         Ok(Inspection { spoken, limits })
     }

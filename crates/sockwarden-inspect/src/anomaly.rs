@@ -50,7 +50,7 @@ pub enum Bound {
     Layers,
     /// Bytes that decoding gives.
     Decoded,
-    /// Bytes kept until the rest of a packet comes.
+    /// Bytes kept until the rest of a packet comes, or because later messages refer back to them.
     Pending,
 }
 

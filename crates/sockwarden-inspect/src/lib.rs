@@ -22,6 +22,7 @@ mod operation;
 mod place;
 mod protocol;
 mod sink;
+mod subject;
 #[cfg(test)]
 mod testing;
 mod value;
@@ -37,4 +38,5 @@ pub use operation::{Action, Operation};
 pub use place::{Place, Step};
 pub use protocol::Protocol;
 pub use sink::Sink;
+pub use subject::{Pattern, PatternError, Style};
 pub use value::{Role, Shape, Value};

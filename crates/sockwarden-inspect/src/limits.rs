@@ -11,10 +11,12 @@ pub struct InspectLimits {
     pub layers: u8,
     /// Bytes that decoding one message gives, all layers together.
     pub decoded: usize,
+    /// Bytes kept of each direction until the rest of a packet comes, and of what a sub-protocol refers back to.
+    pub pending: usize,
 }
 
 impl Default for InspectLimits {
     fn default() -> Self {
-        Self { depth: 64, values: 20_000, layers: 4, decoded: 4 << 20 }
+        Self { depth: 64, values: 20_000, layers: 4, decoded: 4 << 20, pending: 1 << 20 }
     }
 }

@@ -116,3 +116,19 @@ pub(crate) fn flat(read: fn(&mut Walk<'_>, &[u8]), bytes: &[u8]) -> Flat {
 pub(crate) fn step(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1").replace('|', "~2")
 }
+
+/// Reads texts of a conversation, `>` in front of the client's and `<` in front of the server's, and compares operations and anomalies.
+#[track_caller]
+pub(crate) fn check_talk(protocol: Protocol, texts: &[&str], expected: &[&str]) -> Notes {
+    let messages: Vec<_> = texts
+        .iter()
+        .map(|text| {
+            let (side, text) = text.split_at(1);
+            let direction = if side == ">" { Direction::Client } else { Direction::Server };
+            (direction, MessageKind::Text, text.as_bytes())
+        })
+        .collect();
+    let notes = read(Some(protocol), &messages);
+    assert_eq!(notes.said, expected, "{texts:?}");
+    notes
+}

@@ -3,7 +3,7 @@
 use sockwarden_model::Direction;
 
 use crate::{
-    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Value,
+    Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Step, Value,
     format::{items::Open, json},
     place::Path,
 };
@@ -18,6 +18,10 @@ pub(crate) struct State {
     pub(crate) objects: Vec<usize>,
     /// The containers of binary formats that are open.
     pub(crate) open: Vec<Open>,
+    /// How many steps lead to the elements whose containers are noted, if any are.
+    watched: usize,
+    /// Which of them were objects and which arrays, a bit each.
+    containers: (u32, u32),
     /// Buffers that are not in use.
     spare: Vec<Vec<u8>>,
     values: u32,
@@ -40,6 +44,31 @@ impl State {
         self.open.clear();
         (self.values, self.layers, self.decoded) = (0, 0, 0);
         (self.full, self.opaque) = (false, false);
+        self.watched = 0;
+    }
+
+    /// Notes from now on which elements of the array to which so many steps lead are objects or arrays: an empty one has no value
+    /// that would tell.
+    pub(crate) fn watch(&mut self, steps: usize) {
+        (self.watched, self.containers) = (steps + 1, (0, 0));
+    }
+
+    /// Gives which of the first 32 elements were objects, and which were arrays, and notes no more.
+    pub(crate) fn watched(&mut self) -> (u32, u32) {
+        self.watched = 0;
+        self.containers
+    }
+
+    /// Takes note that an object or an array begins.
+    #[inline]
+    pub(crate) fn opened(&mut self, object: bool) {
+        if self.path.len() != self.watched {
+            return;
+        }
+        if let Some(Step::Index(number @ 0..32)) = self.path.place().last() {
+            let (objects, arrays) = &mut self.containers;
+            *(if object { objects } else { arrays }) |= 1 << number;
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
             "with 0 no short message could pass",
         );
         refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
-        let InspectConfig { protocol: _, depth, values, layers: _, decoded: _ } = &route.inspect;
+        let InspectConfig { protocol: _, depth, values, layers: _, decoded: _, pending: _ } = &route.inspect;
         refuse(&key("inspect.depth"), *depth == 0, "with 0 no object could pass");
         refuse(&key("inspect.values"), *values == 0, "with 0 no message could pass");
         if let Some(forward) = &route.forward_auth {

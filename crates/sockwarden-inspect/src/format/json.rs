@@ -79,7 +79,7 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
         at = blank(bytes, at);
         match bytes.get(at) {
             Some(b'{') => {
-                open(walk, at)?;
+                open(walk, bytes, at)?;
                 names::open(walk);
                 at = blank(bytes, at + 1);
                 if bytes.get(at) == Some(&b'}') {
@@ -91,7 +91,7 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
                 }
             }
             Some(b'[') => {
-                open(walk, at)?;
+                open(walk, bytes, at)?;
                 at = blank(bytes, at + 1);
                 if bytes.get(at) == Some(&b']') {
                     at += 1;
@@ -137,7 +137,8 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
 }
 
 /// Enters a container.
-fn open(walk: &mut Walk<'_>, at: usize) -> Result<(), Stopped> {
+fn open(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<(), Stopped> {
+    walk.state.opened(bytes[at] == b'{');
     if walk.state.path.len() >= usize::from(walk.limits.depth) {
         return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
     }

@@ -8,7 +8,7 @@ pub(crate) mod hex;
 pub(crate) mod items;
 pub(crate) mod json;
 pub(crate) mod message_pack;
-mod names;
+pub(crate) mod names;
 pub(crate) mod percent;
 pub(crate) mod xml;
 

@@ -35,7 +35,7 @@ pub(super) fn close(walk: &mut Walk<'_>) {
 }
 
 /// A hash of a name. Equal names have equal ones; who finds two names with the same is told of a name that stands twice, no more.
-fn hash(name: &[u8]) -> u64 {
+pub(crate) fn hash(name: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
     let (words, rest) = name.as_chunks::<8>();

@@ -1,6 +1,11 @@
 //! The sub-protocols: one file each, parser pure, table-tested. [`ALL`] is the one list of them.
 
 mod action_cable;
+mod body;
+#[cfg(test)]
+mod broker_samples;
+mod cdp;
+mod elements;
 mod engine_io;
 mod envelope;
 mod graphql_socket;
@@ -8,6 +13,10 @@ mod graphql_transport_ws;
 mod graphql_ws;
 mod hint;
 mod json_rpc;
+mod kubernetes;
+mod memory;
+mod mqtt;
+mod ocpp;
 mod payload;
 mod phoenix;
 #[cfg(test)]
@@ -16,6 +25,8 @@ mod signalr;
 mod signalr_pack;
 mod socket_io;
 mod sockjs;
+mod stomp;
+mod wamp;
 
 use crate::{Chosen, Message, Opening, content, walk::Walk};
 
@@ -75,10 +86,22 @@ pub enum Protocol {
     ActionCable,
     /// SockJS, with whatever is spoken inside of it.
     SockJs,
+    /// MQTT 3.1, 3.1.1 and 5.
+    Mqtt,
+    /// OCPP-J 1.6, 2.0.1 and 2.1.
+    Ocpp,
+    /// The channels of Kubernetes.
+    Kubernetes,
+    /// The Chrome DevTools Protocol.
+    Cdp,
+    /// STOMP 1.0 to 1.2.
+    Stomp,
+    /// WAMP 2.
+    Wamp,
 }
 
 /// Every protocol, in the order in which they are looked for: what can be told with certainty first.
-static ALL: [&Declaration; 9] = [
+static ALL: [&Declaration; 15] = [
     &json_rpc::DECLARATION,
     &engine_io::DECLARATION,
     &socket_io::DECLARATION,
@@ -88,6 +111,12 @@ static ALL: [&Declaration; 9] = [
     &phoenix::DECLARATION,
     &action_cable::DECLARATION,
     &sockjs::DECLARATION,
+    &mqtt::DECLARATION,
+    &ocpp::DECLARATION,
+    &stomp::DECLARATION,
+    &wamp::DECLARATION,
+    &kubernetes::DECLARATION,
+    &cdp::DECLARATION,
 ];
 
 impl Protocol {
@@ -208,7 +237,7 @@ mod tests {
             any::<String>(),
             "[0-9]{0,2}[0-9\\-/,{}\\[\\]\":a-z\u{1e}]{0,30}",
             prop::sample::select(
-                samples::EXCHANGES.iter().flat_map(|exchange| exchange.messages).collect::<Vec<_>>()
+                samples::exchanges().flat_map(|exchange| exchange.messages).collect::<Vec<_>>()
             )
             .prop_map(|said| String::from_utf8_lossy(said.2).into_owned()),
         ];

@@ -3,7 +3,7 @@
 use sockwarden_model::Direction::{self, Client, Server};
 use sockwarden_proto::MessageKind::{self, Binary, Text};
 
-use super::{ALL, Protocol, of_message, of_opening};
+use super::{ALL, Protocol, broker_samples, of_message, of_opening};
 use crate::{Chosen, Conversation, InspectLimits, Message, Opening, Reader, testing::Notes};
 
 /// One connection of a real library.
@@ -19,16 +19,20 @@ pub(super) struct Exchange {
 /// Who said what.
 pub(super) type Said = (Direction, MessageKind, &'static [u8]);
 
-const fn client(text: &'static str) -> Said {
+pub(super) const fn client(text: &'static str) -> Said {
     (Client, Text, text.as_bytes())
 }
 
-const fn server(text: &'static str) -> Said {
+pub(super) const fn server(text: &'static str) -> Said {
     (Server, Text, text.as_bytes())
 }
 
-/// Every exchange.
-pub(super) static EXCHANGES: &[Exchange] = &[
+/// Every exchange, those of brokers and devices too.
+pub(super) fn exchanges() -> impl Iterator<Item = &'static Exchange> {
+    EXCHANGES.iter().chain(broker_samples::EXCHANGES)
+}
+
+static EXCHANGES: &[Exchange] = &[
     // JSON-RPC 2.0, the examples of its specification and what Ethereum's nodes say.
     Exchange {
         protocol: Protocol::JsonRpc,
@@ -302,13 +306,13 @@ fn read(exchange: &Exchange, opening: &Opening<'_>) -> (Conversation, Notes) {
 #[test]
 fn every_protocol_has_an_exchange() {
     for declared in ALL {
-        assert!(EXCHANGES.iter().any(|exchange| exchange.protocol == declared.protocol), "{}", declared.name);
+        assert!(exchanges().any(|exchange| exchange.protocol == declared.protocol), "{}", declared.name);
     }
 }
 
 #[test]
 fn what_real_libraries_say_is_no_anomaly() {
-    for exchange in EXCHANGES {
+    for exchange in exchanges() {
         let opening = Opening { subprotocol: exchange.subprotocol, target: exchange.target };
         let named = of_opening(&opening);
         if let Some((protocol, _)) = named {
@@ -323,7 +327,7 @@ fn what_real_libraries_say_is_no_anomaly() {
 
 #[test]
 fn what_can_be_recognised_is() {
-    for exchange in EXCHANGES.iter().filter(|exchange| exchange.recognised) {
+    for exchange in exchanges().filter(|exchange| exchange.recognised) {
         let (conversation, notes) = read(exchange, &Opening::default());
         let expected = (exchange.protocol, Chosen::FirstMessages);
         assert_eq!(conversation.protocol(), Some(expected), "{}", exchange.protocol);
@@ -333,7 +337,7 @@ fn what_can_be_recognised_is() {
 
 #[test]
 fn no_message_is_taken_for_another_protocol() {
-    for exchange in EXCHANGES {
+    for exchange in exchanges() {
         for said in exchange.messages {
             let found = of_message(&message(said));
             assert!(
