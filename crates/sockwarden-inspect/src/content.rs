@@ -38,7 +38,7 @@ pub(crate) fn body(walk: &mut Walk<'_>, body: &[u8]) {
 
 /// Reads a text.
 pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
-    if json::begins(bytes) && (bytes.trim_ascii_start().starts_with(b"{") || json::is_likely(bytes)) {
+    if json::is_object(bytes) || json::is_likely(bytes) {
         return json::whole(walk, bytes);
     }
     if let Some(claim) = xml::begins(bytes) {

@@ -17,6 +17,12 @@ pub(crate) fn begins(bytes: &[u8]) -> bool {
     matches!(bytes.get(blank(bytes, 0)), Some(b'{' | b'['))
 }
 
+/// Tells whether a text begins as an object does, in contrast to `{hi}`; nothing else begins so, whatever its end.
+pub(crate) fn is_object(bytes: &[u8]) -> bool {
+    let start = blank(bytes, 0);
+    bytes.get(start) == Some(&b'{') && matches!(bytes.get(blank(bytes, start + 1)), Some(b'"' | b'}'))
+}
+
 /// Tells whether a whole text looks like JSON, in contrast to one that only begins with a bracket, as `[12:01] hello` does.
 pub(crate) fn is_likely(bytes: &[u8]) -> bool {
     let text = bytes.trim_ascii();
@@ -459,6 +465,7 @@ mod tests {
         check_values(r#"{"a":1 <script>"#, &["/a key a", "/a number 1", " markup <script>"]);
         check_values(r#"{"a":1} <b>"#, &["/a key a", "/a number 1", " markup <b>"]);
         check_values("[12:01] hello", &[" text [12:01] hello"]);
+        check_values("{hi} there", &[" text {hi} there"]);
     }
 
     #[test]
