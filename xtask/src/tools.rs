@@ -48,6 +48,12 @@ const NEEDS: &[Need] = &[
         packages: &["haproxy"],
     },
     Need {
+        purpose: "end-to-end tests of MQTT",
+        // Not on everybody's path.
+        probe: &["sh", "-c", "test -x /usr/sbin/mosquitto"],
+        packages: &["mosquitto"],
+    },
+    Need {
         purpose: "benchmarks on a core of their own",
         probe: &["taskset", "--version"],
         packages: &["util-linux"],

@@ -13,6 +13,14 @@ pub enum Anomaly {
         /// Where it stops being well-formed.
         at: usize,
     },
+    /// It begins as this format, which nobody has said it is, and is not well-formed from the offset on: a text that looks like it, or
+    /// a broken one. What follows was read as text.
+    Doubtful {
+        /// The format.
+        format: Format,
+        /// Where it stops being well-formed.
+        at: usize,
+    },
     /// Something follows the end; it was read as text or bytes.
     TrailingData(Format),
     /// A name stands twice in one object: readers differ on which counts (RFC 8259 §4).
@@ -117,6 +125,7 @@ impl std::fmt::Display for Anomaly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Malformed { format, at } => write!(f, "no well-formed {format} from byte {at} on"),
+            Self::Doubtful { format, at } => write!(f, "begins as {format} and is none from byte {at} on"),
             Self::TrailingData(format) => write!(f, "something follows the end of the {format}"),
             Self::DuplicateKey => f.write_str("a name stands twice in one object"),
             Self::LoneSurrogate => f.write_str("half of a surrogate pair"),

@@ -39,7 +39,11 @@ pub(crate) fn body(walk: &mut Walk<'_>, body: &[u8]) {
 /// Reads a text.
 pub(crate) fn text(walk: &mut Walk<'_>, bytes: &[u8]) {
     if json::is_object(bytes) || json::is_likely(bytes) {
-        return json::whole(walk, bytes);
+        // Nobody has said that it is JSON: a text may begin like that, and be cut anywhere.
+        let before = std::mem::replace(&mut walk.state.guessing, true);
+        json::whole(walk, bytes);
+        walk.state.guessing = before;
+        return;
     }
     if let Some(claim) = xml::begins(bytes) {
         return xml::whole(walk, bytes, claim);

@@ -22,6 +22,8 @@ pub(crate) struct State {
     watched: usize,
     /// Which of them were objects and which arrays, a bit each.
     containers: (u32, u32),
+    /// Whether what is read only looks like its format.
+    pub(crate) guessing: bool,
     /// Buffers that are not in use.
     spare: Vec<Vec<u8>>,
     values: u32,
@@ -39,6 +41,7 @@ impl State {
 
     pub(crate) fn begin(&mut self) {
         self.path.clear();
+        self.guessing = false;
         self.names.clear();
         self.objects.clear();
         self.open.clear();
@@ -110,6 +113,10 @@ impl<'s> Walk<'s> {
 
     /// Tells of an anomaly at the place where the walk is.
     pub(crate) fn anomaly(&mut self, anomaly: Anomaly) {
+        let anomaly = match anomaly {
+            Anomaly::Malformed { format, at } if self.state.guessing => Anomaly::Doubtful { format, at },
+            certain => certain,
+        };
         self.sink.anomaly(anomaly, self.state.path.place());
     }
 

@@ -18,7 +18,8 @@ rule! {
     /// Of the application's messages it stops those alone that exceed a bound of `inspect` (depth, values, encodings inside one another), unless
     /// `server` is set.
     ///
-    /// What is neither JSON nor anything else that is known is text or bytes, and passes.
+    /// What is neither JSON nor anything else that is known is text or bytes, and passes. So does what only begins as JSON, unless `strict` is
+    /// set or the sub-protocol says that it is JSON.
     ///
     /// # Why is this bad
     /// Who inspects and who acts must see the same message. `{"role":"user","role":"admin"}` is `user` to a reader that takes the first member
@@ -71,13 +72,15 @@ pub struct MessageFormatConfig {
     pub mode: Mode,
     /// Whether the application's messages are judged as strictly as the client's.
     pub server: bool,
+    /// Whether a message that begins as JSON must be JSON to its end, although no sub-protocol says so.
+    pub strict: bool,
     /// What becomes of the connection.
     pub answer: AnswerKind,
 }
 
 impl Default for MessageFormatConfig {
     fn default() -> Self {
-        Self { mode: Mode::Block, server: false, answer: AnswerKind::Close }
+        Self { mode: Mode::Block, server: false, strict: false, answer: AnswerKind::Close }
     }
 }
 
@@ -95,37 +98,43 @@ pub enum AnswerKind {
 #[derive(Clone, Copy, Debug)]
 pub struct MessageFormat {
     server: bool,
+    strict: bool,
     answer: AnswerKind,
 }
 
 impl MessageFormat {
     /// Takes what is configured.
     pub const fn new(config: &MessageFormatConfig) -> Self {
-        Self { server: config.server, answer: config.answer }
+        Self { server: config.server, strict: config.strict, answer: config.answer }
     }
 
     fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
-        let strict = direction == Direction::Client || self.server;
+        let judged = direction == Direction::Client || self.server;
         let code = match anomaly {
             Anomaly::Bound(_) => CloseCode::TOO_BIG,
             // What stands in a value is only taken for an encoding; if it is none, nobody reads it so.
             Anomaly::Malformed { .. }
-            | Anomaly::TrailingData(_)
             | Anomaly::LoneSurrogate
             | Anomaly::InvalidUtf8
             | Anomaly::KeyOfOtherKind
             | Anomaly::Reserved(_)
             | Anomaly::NotCanonical(_)
-                if !strict || is_guessed(place) =>
+                if !judged || is_guessed(place) =>
             {
                 return Verdict::Pass;
             }
-            Anomaly::DuplicateKey | Anomaly::XmlDeclaration | Anomaly::Breach(..) if !strict => {
+            Anomaly::DuplicateKey | Anomaly::XmlDeclaration | Anomaly::Breach(..) if !judged => {
+                return Verdict::Pass;
+            }
+            Anomaly::Doubtful { .. } | Anomaly::TrailingData(_)
+                if !judged || !self.strict || is_guessed(place) =>
+            {
                 return Verdict::Pass;
             }
             // Readers agree on what it is; whether they can hold it is theirs to say.
             Anomaly::BigNumber | Anomaly::NulCharacter => return Verdict::Pass,
             Anomaly::Malformed { .. }
+            | Anomaly::Doubtful { .. }
             | Anomaly::TrailingData(_)
             | Anomaly::LoneSurrogate
             | Anomaly::InvalidUtf8
@@ -207,7 +216,6 @@ mod tests {
         let client = Direction::Client;
         let twice = "1007: a name stands twice in one object, at /a";
         check(client, r#"{"a":1,"a":2}"#, Some(twice));
-        check(client, r#"{"a":1"#, Some("1007: no well-formed json from byte 6 on"));
         check(client, r#"{"a":"\ud800"}"#, Some("1007: half of a surrogate pair, at /a"));
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));
         check(client, &deep, Some("1009: beyond the bound `depth`"));
@@ -225,6 +233,24 @@ mod tests {
         ] {
             check(client, harmless, None);
         }
+    }
+
+    #[test]
+    fn what_begins_as_json_must_be_json_where_that_is_said() {
+        let check = |strict, protocol, text: &str, expected: &[&str]| {
+            let config = MessageFormatConfig { strict, answer: AnswerKind::Drop, ..Default::default() };
+            let verdicts = judge_texts(&MessageFormat::new(&config), protocol, &[(Direction::Client, text)]);
+            let expected: Vec<_> =
+                expected.iter().map(|reason| Verdict::Drop { reason: (*reason).to_owned() }).collect();
+            assert_eq!(verdicts, expected, "{text}");
+        };
+        let rpc = Some(sockwarden_inspect::Protocol::JsonRpc);
+        let cut = r#"{"id":1"#;
+        check(false, None, cut, &[]);
+        check(true, None, cut, &["begins as json and is none from byte 7 on"]);
+        check(false, rpc, cut, &["no well-formed json from byte 7 on"]);
+        check(false, None, "{} {}", &[]);
+        check(true, None, "{} {}", &["something follows the end of the json"]);
     }
 
     #[test]

@@ -449,12 +449,12 @@ mod tests {
         check(r#"{"a":[9007199254740992,-9007199254740992,1e308,0.1]}"#, "");
         check(r#"{"a":1e999}"#, "! a number that not every reader can hold");
         check(r#"{"a":1} x"#, "! something follows the end of the json");
-        check(r#"{"a":"\q"}"#, "! no well-formed json from byte 6 on");
-        check("{\"a\":\"\t\"}", "! no well-formed json from byte 6 on");
-        check(r#"{"a":01}"#, "! no well-formed json from byte 5 on");
-        check(r#"{"a":1,}"#, "! no well-formed json from byte 7 on");
-        check(r#"{"a" 1}"#, "! no well-formed json from byte 5 on");
-        check(r#"{"a":1"#, "! no well-formed json from byte 6 on");
+        check(r#"{"a":"\q"}"#, "! begins as json and is none from byte 6 on");
+        check("{\"a\":\"\t\"}", "! begins as json and is none from byte 6 on");
+        check(r#"{"a":01}"#, "! begins as json and is none from byte 5 on");
+        check(r#"{"a":1,}"#, "! begins as json and is none from byte 7 on");
+        check(r#"{"a" 1}"#, "! begins as json and is none from byte 5 on");
+        check(r#"{"a":1"#, "! begins as json and is none from byte 6 on");
         check(r#"{"a":"\u0000"}"#, "! a NUL character in a text");
         check(&"[".repeat(100_000), "");
         check(&format!("{}1{}", "[".repeat(100), "]".repeat(100)), "! beyond the bound `depth`");
