@@ -1,18 +1,22 @@
 //! What the gateway does for each message, one piece of work at a time: the benchmark times them, callgrind counts their
 //! instructions.
 
+// The path holds also where this file is a part of the benchmark.
+#[path = "messages.rs"]
+mod messages;
+
 use std::{hint::black_box, time::Duration};
 
 use sockwarden_defend::{Chain, Fact as Seen, HandshakeFact, Report, defences::Defences};
-use sockwarden_inspect::{
-    Anomaly, Conversation, InspectLimits, Marks, Message, Operation, Place, Reader, Sink, Value,
-};
+use sockwarden_inspect::Marks;
 use sockwarden_model::Direction;
 use sockwarden_proto::{
     FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, Utf8Validator, apply_mask,
     deflate::{Deflater, InflateLimits, Inflater, WindowBits},
     handshake::{HeadLimits, RequestHead, UpgradeRequest},
 };
+
+use messages::ascii;
 
 const LIMITS: Limits = Limits { frame: 1 << 30, message: 1 << 30 };
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -23,7 +27,7 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: app.example\r\nUpgrade: web
     Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n";
 
 /// Every piece of work.
-pub(crate) const NAMES: [&str; 29] = [
+pub(crate) const NAMES: [&str; 35] = [
     "receive-text-16-x32",
     "receive-text-125",
     "receive-text-200-json",
@@ -45,6 +49,12 @@ pub(crate) const NAMES: [&str; 29] = [
     "values-text-200",
     "values-nested-4k",
     "values-binary-16k",
+    "values-messagepack-4k",
+    "values-cbor-4k",
+    "values-call-200",
+    "values-event-200",
+    "operation-call-200",
+    "operation-event-200",
     "chain-frame",
     "chain-handshake",
     "defence-tls-required",
@@ -86,10 +96,10 @@ impl Work {
                     black_box(Marks::of(black_box(&text)));
                 })
             }
-            ["values", "json", _] => values(MessageKind::Text, json(size()?)),
-            ["values", "text", _] => values(MessageKind::Text, chat(size()?)),
-            ["values", "nested", _] => values(MessageKind::Text, nested(size()?)),
-            ["values", "binary", _] => values(MessageKind::Binary, noise(size()?)),
+            [way @ ("values" | "operation" | "tree"), what, _] => {
+                let (bytes, run) = messages::reading(way, what, size()?)?;
+                Self { bytes, run }
+            }
             ["chain", fact] => {
                 let mut chain = Chain::new(&Defences::default().build());
                 observe(fact == "frame", move |seen| {
@@ -123,95 +133,6 @@ fn size(word: &str) -> Option<usize> {
         Some(kilo) => kilo.parse::<usize>().ok().map(|kilo| kilo * 1024),
         None => word.parse().ok(),
     }
-}
-
-/// Harmless JSON that compresses as such text does.
-fn ascii(size: usize) -> Vec<u8> {
-    const WORDS: [&str; 8] = ["anchor", "berth", "captain", "dock", "eastern", "ferry", "harbour", "island"];
-    let mut state = 1u32;
-    let mut number = |end: u32| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) % end
-    };
-    let mut text = String::new();
-    while text.len() < size {
-        let (unit, x, y) = (number(100_000), number(10_000), number(10_000));
-        let (what, whence) = (WORDS[number(8) as usize], WORDS[number(8) as usize]);
-        text.push_str(&format!(
-            r#"{{"unit":{unit},"to":[{x}.5,-{y}],"note":"the {what} at noon, from the {whence}"}},"#
-        ));
-    }
-    text.truncate(size);
-    text.into_bytes()
-}
-
-/// One JSON object of about that size, as applications send them.
-fn json(size: usize) -> Vec<u8> {
-    let mut text = String::from(r#"{"type":"update","channel":"harbour","id":4711,"items":["#);
-    let whole = ascii(size);
-    let items = String::from_utf8_lossy(&whole);
-    let room = size.saturating_sub(text.len() + 2);
-    let end = items.get(..room).and_then(|items| items.rfind("},")).map_or(0, |at| at + 1);
-    text.push_str(&items[..end]);
-    text.push_str("]}");
-    text.into_bytes()
-}
-
-/// A sentence of a chat.
-fn chat(size: usize) -> Vec<u8> {
-    let words = "well, the ferry (the new one) leaves at noon; don't wait for us. ";
-    words.bytes().cycle().take(size).collect()
-}
-
-/// JSON in strings of JSON, with escapes in every one: each byte is looked at once for each layer.
-fn nested(size: usize) -> Vec<u8> {
-    let mut text = String::from(r#"{"a":"<b>"}"#);
-    while text.len() < size / 2 {
-        let escaped = text.replace('\\', r"\\").replace('"', r#"\""#);
-        text = format!(r#"{{"a":"{escaped}","b":"{escaped}"}}"#);
-    }
-    text.into_bytes()
-}
-
-/// Bytes without any order.
-fn noise(size: usize) -> Vec<u8> {
-    let mut state = 7u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..size).map(|_| next()).collect()
-}
-
-/// Counts what it is told.
-#[derive(Default)]
-struct Count(usize);
-
-impl Sink for Count {
-    fn value(&mut self, value: &Value<'_>) {
-        black_box(value.kind());
-        self.0 += 1;
-    }
-
-    fn operation(&mut self, _: &Operation<'_>) {
-        self.0 += 1;
-    }
-
-    fn anomaly(&mut self, _: Anomaly, _: Place<'_>) {
-        self.0 += 1;
-    }
-}
-
-/// All values of a message with their kinds and places, no sub-protocol being spoken.
-fn values(kind: MessageKind, bytes: Vec<u8>) -> Work {
-    let mut conversation = Conversation::of_no_protocol();
-    let (mut reader, limits) = (Reader::default(), InspectLimits::default());
-    Work::new(bytes.len(), move || {
-        let message = Message { direction: Direction::Client, kind, bytes: black_box(&bytes) };
-        let mut count = Count::default();
-        conversation.message(&mut reader, &limits, &message, &mut count);
-        black_box(count.0);
-    })
 }
 
 /// Text of two bytes for each letter.

@@ -196,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn messages_have_the_size_that_their_names_say() {
+        for (name, size) in [("json-200", 200), ("json-4k", 4096), ("call-200", 200), ("event-200", 200)] {
+            assert_eq!(Work::named(&format!("values-{name}")).map(|work| work.bytes), Some(size), "{name}");
+            Work::named(&format!("tree-{name}")).unwrap_or_else(|| panic!("{name}")).run();
+        }
+    }
+
+    #[test]
     fn every_defence_is_measured_but_what_asks_the_application() {
         let all = sockwarden_defend::defences::Defences::default().build();
         for link in all.iter() {

@@ -103,7 +103,9 @@ pub(crate) fn decoded(walk: &mut Walk<'_>, bytes: &[u8]) {
 #[inline]
 pub(crate) fn follow(walk: &mut Walk<'_>, bytes: &[u8], marks: Marks) {
     // What a name, a number or a sentence is made of encodes nothing.
-    if bytes.len() > 1 && (marks.any(STRUCTURE) || bytes.len() >= base64::SHORTEST) {
+    if bytes.len() > 1
+        && (marks.any(STRUCTURE) || bytes.len() >= base64::SHORTEST && base64::may_be(bytes, marks))
+    {
         encoded(walk, bytes, marks);
     }
 }

@@ -79,6 +79,13 @@ fn of_text(bytes: &[u8], marks: Marks) -> Kind {
     const WORD: Marks = Marks::WORD.and(Marks::DOT).and(Marks::COLON);
     /// What a sentence is made of.
     const SENTENCE: Marks = Marks::LETTER.and(Marks::SPACE).and(Marks::COMMA).and(Marks::HIGH);
+    // Of most names nothing else is asked: what is encoded and as short has digits or more signs.
+    if marks.only(Marks::LETTER | Marks::UNDERSCORE)
+        && marks.any(Marks::LETTER)
+        && bytes.len() < looks::LONG_HEX
+    {
+        return if looks::is_boolean(bytes) { Kind::Boolean } else { Kind::Identifier };
+    }
     if bytes.is_empty() {
         return Kind::Empty;
     }
@@ -89,7 +96,7 @@ fn of_text(bytes: &[u8], marks: Marks) -> Kind {
         return Kind::Text;
     }
     let one_word = !marks.any(Marks::SPACE | Marks::LINE);
-    if marks.any(Marks::DIGIT) {
+    if marks.any(Marks::DIGIT) && looks::begins_as_number(bytes) {
         if looks::is_number(bytes) {
             return Kind::Number;
         }
@@ -103,7 +110,8 @@ fn of_text(bytes: &[u8], marks: Marks) -> Kind {
     if one_word && looks::is_encoded(bytes, marks) {
         return Kind::Encoded;
     }
-    if marks.only(WORD) && marks.any(Marks::LETTER | Marks::DIGIT) && !looks::has_opaque_scheme(bytes) {
+    let opaque = || marks.any(Marks::COLON) && looks::has_opaque_scheme(bytes);
+    if marks.only(WORD) && marks.any(Marks::LETTER | Marks::DIGIT) && !opaque() {
         return Kind::Identifier;
     }
     if marks.any(Marks::BRACE | Marks::BRACKET) && json::is_likely(bytes) {

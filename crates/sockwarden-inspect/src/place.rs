@@ -24,6 +24,7 @@ pub struct Place<'a>(&'a Path);
 
 impl<'a> Place<'a> {
     /// Tells how many steps lead to it.
+    #[inline]
     pub fn len(self) -> usize {
         self.0.steps.len()
     }
@@ -34,11 +35,13 @@ impl<'a> Place<'a> {
     }
 
     /// Gives the step of this number, from zero.
+    #[inline]
     pub fn step(self, number: usize) -> Option<Step<'a>> {
         self.0.steps.get(number).map(|kept| self.0.read(*kept))
     }
 
     /// Gives the last step.
+    #[inline]
     pub fn last(self) -> Option<Step<'a>> {
         self.0.steps.last().map(|kept| self.0.read(*kept))
     }
@@ -82,7 +85,9 @@ impl fmt::Debug for Place<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Path {
     steps: Vec<Kept>,
+    /// The names, in the first `used` bytes.
     names: Vec<u8>,
+    used: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +108,7 @@ impl Path {
 
     pub(crate) fn clear(&mut self) {
         self.steps.clear();
-        self.names.clear();
+        self.used = 0;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -113,10 +118,23 @@ impl Path {
     #[inline]
     pub(crate) fn push_key(&mut self, name: &[u8]) {
         // A message is far smaller than 4 GiB.
-        let start = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        let start = u32::try_from(self.used).unwrap_or(u32::MAX);
         let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.names.extend_from_slice(name);
+        let end = self.used.saturating_add(name.len());
+        let room = match self.names.get_mut(self.used..end) {
+            Some(room) => room,
+            None => self.grown(end),
+        };
+        copy(name, room);
+        self.used = end;
         self.steps.push(Kept::Key { start, length });
+    }
+
+    /// Makes room for a name that ends there.
+    #[cold]
+    fn grown(&mut self, end: usize) -> &mut [u8] {
+        self.names.resize(end.next_power_of_two().max(256), 0);
+        &mut self.names[self.used..end]
     }
 
     #[inline]
@@ -131,7 +149,7 @@ impl Path {
     #[inline]
     pub(crate) fn pop(&mut self) {
         if let Some(Kept::Key { start, .. }) = self.steps.pop() {
-            self.names.truncate(start as usize);
+            self.used = self.used.min(start as usize);
         }
     }
 
@@ -156,6 +174,7 @@ impl Path {
         matches!(self.steps.last(), Some(Kept::Index(_)))
     }
 
+    #[inline]
     fn read(&self, kept: Kept) -> Step<'_> {
         match kept {
             Kept::Key { start, length } => {
@@ -164,6 +183,29 @@ impl Path {
             }
             Kept::Index(number) => Step::Index(number),
             Kept::Inside(format) => Step::Inside(format),
+        }
+    }
+}
+
+/// Copies a name; of a short one, as most are, both ends, which may overlap.
+#[inline]
+fn copy(name: &[u8], room: &mut [u8]) {
+    match name.len() {
+        8..=16 => ends::<8>(name, room),
+        4..8 => ends::<4>(name, room),
+        2..4 => ends::<2>(name, room),
+        _ => room.copy_from_slice(name),
+    }
+}
+
+#[inline]
+fn ends<const N: usize>(name: &[u8], room: &mut [u8]) {
+    if let (Some(first), Some(last)) = (name.first_chunk::<N>(), name.last_chunk::<N>()) {
+        if let Some(room) = room.first_chunk_mut() {
+            *room = *first;
+        }
+        if let Some(room) = room.last_chunk_mut() {
+            *room = *last;
         }
     }
 }
@@ -187,6 +229,15 @@ mod tests {
         path.truncate(1);
         assert_eq!(path.place().last(), Some(Step::Key(b"a/b~c|d")));
         path.pop();
-        assert!(path.place().is_empty() && path.names.is_empty());
+        assert!(path.place().is_empty() && path.used == 0);
+    }
+
+    #[test]
+    fn names_of_any_length_are_kept() {
+        let mut path = Path::default();
+        let names: Vec<Vec<u8>> = (0..40).map(|length| (0..length).collect()).collect();
+        names.iter().for_each(|name| path.push_key(name));
+        let kept: Vec<_> = path.place().steps().collect();
+        assert_eq!(kept, names.iter().map(|name| Step::Key(name)).collect::<Vec<_>>());
     }
 }

@@ -24,6 +24,7 @@ impl<'a> Value<'a> {
     }
 
     /// Tells what it looks like. Found out when it is asked for.
+    #[inline]
     pub fn kind(&self) -> Kind {
         Kind::of(self.shape, self.bytes, self.marks)
     }

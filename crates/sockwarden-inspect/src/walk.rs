@@ -4,7 +4,7 @@ use sockwarden_model::Direction;
 
 use crate::{
     Anomaly, Bound, Format, InspectLimits, Marks, Operation, Place, Role, Shape, Sink, Step, Value,
-    format::{items::Open, json},
+    format::{items::Open, json, names::Object},
     place::Path,
 };
 
@@ -14,8 +14,8 @@ pub(crate) struct State {
     pub(crate) path: Path,
     /// Hashes of the names of all objects that are open, one behind the other.
     pub(crate) names: Vec<u64>,
-    /// Where the names of each open object begin there.
-    pub(crate) objects: Vec<usize>,
+    /// The objects that are open.
+    pub(crate) objects: Vec<Object>,
     /// The containers of binary formats that are open.
     pub(crate) open: Vec<Open>,
     /// How many steps lead to the elements whose containers are noted, if any are.

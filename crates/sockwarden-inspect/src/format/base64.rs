@@ -20,6 +20,13 @@ const ALPHABET: Marks = Marks::LETTER
     .and(Marks::QUERY)
     .and(Marks::LINE);
 
+/// Tells whether a text can be one in base64 or in hexadecimal digits, also behind the name of a scheme; of a sentence most often not.
+#[inline]
+pub(crate) fn may_be(bytes: &[u8], marks: Marks) -> bool {
+    marks.only(ALPHABET | Marks::DOT | Marks::BACKSLASH)
+        || marks.any(Marks::SPACE | Marks::COMMA) && matches!(bytes.first(), Some(b'B' | b'b' | b'D' | b'd'))
+}
+
 /// Reads what a text in base64 stands for; `false` where that is nothing that one could read on in.
 pub(crate) fn whole(walk: &mut Walk<'_>, bytes: &[u8], marks: Marks) -> bool {
     if marks.any(Marks::COMMA) && bytes.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:")) {

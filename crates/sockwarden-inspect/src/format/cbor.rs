@@ -5,7 +5,7 @@
 
 use super::{
     Read,
-    items::{Listener, Number, Plausible, Stopped, Told},
+    items::{Listener, Number, Plausible, Stopped, Told, big_endian},
 };
 use crate::{Anomaly, Format, Shape, content, walk::Walk};
 
@@ -63,7 +63,7 @@ const MAP: u8 = 5;
 const TAG: u8 = 6;
 
 fn head(bytes: &[u8], at: usize) -> Result<Head, Stopped> {
-    let first = *bytes.get(at).ok_or(malformed(at))?;
+    let first = *bytes.get(at).ok_or_else(|| malformed(at))?;
     let (major, short) = (first >> 5, first & 0x1f);
     let size = match short {
         0..24 => return Ok(Head { major, short, argument: Some(short.into()), body: at + 1 }),
@@ -75,8 +75,7 @@ fn head(bytes: &[u8], at: usize) -> Result<Head, Stopped> {
         _ => return Err(Stopped { at, why: Anomaly::Reserved(Format::Cbor) }),
     };
     let body = at + 1 + size;
-    let digits = bytes.get(at + 1..body).ok_or(malformed(at))?;
-    let argument = digits.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let argument = big_endian(bytes, at + 1, size).ok_or_else(|| malformed(at))?;
     Ok(Head { major, short, argument: Some(argument), body })
 }
 
@@ -177,9 +176,11 @@ fn string(bytes: &[u8], at: usize, hand_on: &mut dyn FnMut(&[u8])) -> Result<usi
 }
 
 fn piece(bytes: &[u8], at: usize, body: usize, length: u64) -> Result<(&[u8], usize), Stopped> {
-    let end =
-        usize::try_from(length).ok().and_then(|length| body.checked_add(length)).ok_or(malformed(at))?;
-    Ok((bytes.get(body..end).ok_or(malformed(at))?, end))
+    let end = usize::try_from(length)
+        .ok()
+        .and_then(|length| body.checked_add(length))
+        .ok_or_else(|| malformed(at))?;
+    Ok((bytes.get(body..end).ok_or_else(|| malformed(at))?, end))
 }
 
 /// Reads a simple value or a floating-point number (§3.3).

@@ -21,6 +21,19 @@ impl Stopped {
     }
 }
 
+/// Gives the number in so many bytes from `at` on, the highest first; `None` where they are not all there.
+#[inline]
+pub(super) fn big_endian(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
+    let rest = bytes.get(at..)?;
+    Some(match size {
+        1 => (*rest.first()?).into(),
+        2 => u16::from_be_bytes(*rest.first_chunk()?).into(),
+        4 => u32::from_be_bytes(*rest.first_chunk()?).into(),
+        8 => u64::from_be_bytes(*rest.first_chunk()?),
+        _ => rest.get(..size)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+    })
+}
+
 /// A number, as an item holds it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
@@ -371,9 +384,20 @@ impl Digits {
     /// A sign and the 39 digits of 2^128; a double has fewer.
     const MOST: usize = 40;
 
+    /// Below it are the numbers of up to sixteen digits: nearly all.
+    const SHORT: u128 = 10_000_000_000_000_000;
+
     fn of(number: Number) -> Self {
         let mut digits = Self { text: [0; Self::MOST], length: 0 };
         let written = match number {
+            Number::Integer { below, size } if size < Self::SHORT => {
+                digits.short(below, size as u64, 0);
+                Ok(())
+            }
+            Number::Float(number) if let Some((size, places)) = few_places(number) => {
+                digits.short(number.is_sign_negative(), size, places);
+                Ok(())
+            }
             Number::Integer { below, size } => write!(digits, "{}{size}", if below { "-" } else { "" }),
             Number::Float(number) => write!(digits, "{number:?}"),
         };
@@ -381,9 +405,39 @@ impl Digits {
         digits
     }
 
+    /// Writes digits from the last one on, of which so many stand behind a point.
+    fn short(&mut self, below: bool, mut size: u64, places: usize) {
+        let digits = (size.checked_ilog10().unwrap_or(0) as usize).max(places) + 1;
+        self.length = usize::from(below) + digits + usize::from(places > 0);
+        for (number, byte) in self.text.iter_mut().take(self.length).rev().enumerate() {
+            if places > 0 && number == places {
+                *byte = b'.';
+                continue;
+            }
+            *byte = b'0' + (size % 10) as u8;
+            size /= 10;
+        }
+        if below {
+            self.text[0] = b'-';
+        }
+    }
+
     fn as_bytes(&self) -> &[u8] {
         self.text.get(..self.length).unwrap_or_default()
     }
+}
+
+/// Gives the digits of a number that has fewest of them with one to four places behind the point, and how many places.
+///
+/// Two numbers of at most fifteen digits are never the same double, so that the digits found are the shortest.
+fn few_places(number: f64) -> Option<(u64, usize)> {
+    const MOST: f64 = 1e15;
+    let number = number.abs();
+    [10.0, 100.0, 1000.0, 10_000.0].into_iter().zip(1..).find_map(|(scale, places)| {
+        // Of what is no number, or too large, nothing comes back that is equal.
+        let digits = (number * scale + 0.5) as u64;
+        ((digits as f64) < MOST && digits as f64 / scale == number).then_some((digits, places))
+    })
 }
 
 impl std::fmt::Write for Digits {
@@ -392,5 +446,55 @@ impl std::fmt::Write for Digits {
         room.copy_from_slice(text.as_bytes());
         self.length += text.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(number: i128) {
+        let digits = Digits::of(Number::Integer { below: number < 0, size: number.unsigned_abs() });
+        assert_eq!(digits.as_bytes(), number.to_string().as_bytes());
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for power in 0..38 {
+            let number = 10_i128.pow(power);
+            [number - 1, number, number + 1, 1 - number, -number].into_iter().for_each(check);
+        }
+    }
+
+    fn check_float(number: f64) {
+        let digits = Digits::of(Number::Float(number));
+        assert_eq!(String::from_utf8_lossy(digits.as_bytes()), format!("{number:?}"));
+    }
+
+    #[test]
+    fn doubles_are_written_as_short_as_can_be() {
+        for number in [0.0, -0.0, 0.1, -0.5, 1.0, 1234.5, 0.05, 0.0001, 0.00001, 0.3, 1e14, 1e15, 1e16, 1e300]
+        {
+            check_float(number);
+        }
+        [0.1 + 0.2, f64::NAN, f64::INFINITY, f64::MIN, f64::MIN_POSITIVE, f64::EPSILON, 99_999_999_999_999.9]
+            .into_iter()
+            .for_each(check_float);
+    }
+
+    proptest! {
+        #[test]
+        fn every_double_is_written_as_short_as_can_be(bits: u64, whole: i32, places in 0..8) {
+            check_float(f64::from_bits(bits));
+            check_float(f64::from(whole) / 10_f64.powi(places));
+        }
+
+        #[test]
+        fn every_number_is_written_in_decimal(number: i128, small: i32) {
+            check(number);
+            check(small.into());
+        }
     }
 }

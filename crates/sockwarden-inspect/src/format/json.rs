@@ -9,8 +9,8 @@ use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
 /// A byte in a string that must be looked at.
 const STOP: Marks = Marks::QUOTE.and(Marks::BACKSLASH).and(Marks::CONTROL).and(Marks::LINE);
 
-/// From which length on a string is looked at many bytes at a time.
-const LONG: usize = 64;
+/// How many bytes are looked at one by one where few are to be expected.
+const SHORT: usize = 8;
 
 /// Tells whether a text may be JSON that is worth reading: an object or an array.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
@@ -81,36 +81,39 @@ fn value(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped>
 }
 
 fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result<usize, Stopped> {
+    let mut in_array = false;
     loop {
-        at = blank(bytes, at);
-        match bytes.get(at) {
-            Some(b'{') => {
-                open(walk, bytes, at)?;
+        let first;
+        (at, first) = peek(bytes, at);
+        match first {
+            b'"' => at = string(walk, bytes, at + 1, Role::Value)?,
+            b'-' | b'0'..=b'9' => at = number(walk, bytes, at)?,
+            b'{' => {
+                open(walk, true, at)?;
                 names::open(walk);
-                at = blank(bytes, at + 1);
-                if bytes.get(at) == Some(&b'}') {
-                    names::close(walk);
-                    at += 1;
-                } else {
-                    at = name(walk, bytes, at)?;
+                let (next, first) = peek(bytes, at + 1);
+                if first != b'}' {
+                    at = name(walk, bytes, next, first)?;
+                    in_array = false;
                     continue;
                 }
+                names::close(walk);
+                at = next + 1;
             }
-            Some(b'[') => {
-                open(walk, bytes, at)?;
-                at = blank(bytes, at + 1);
-                if bytes.get(at) == Some(&b']') {
-                    at += 1;
-                } else {
+            b'[' => {
+                open(walk, false, at)?;
+                let (next, first) = peek(bytes, at + 1);
+                at = next;
+                if first != b']' {
                     walk.state.path.push_index(0);
+                    in_array = true;
                     continue;
                 }
+                at += 1;
             }
-            Some(b'"') => at = string(walk, bytes, at + 1, Role::Value)?,
-            Some(b'-' | b'0'..=b'9') => at = number(walk, bytes, at)?,
-            Some(b't') => at = word(walk, bytes, at, b"true", Shape::Boolean)?,
-            Some(b'f') => at = word(walk, bytes, at, b"false", Shape::Boolean)?,
-            Some(b'n') => at = word(walk, bytes, at, b"null", Shape::Null)?,
+            b't' => at = word(walk, bytes, at, b"true", Shape::Boolean)?,
+            b'f' => at = word(walk, bytes, at, b"false", Shape::Boolean)?,
+            b'n' => at = word(walk, bytes, at, b"null", Shape::Null)?,
             _ => return Err(malformed(at)),
         }
         // A value is complete: go on in what it stands in, and close what ends here.
@@ -118,61 +121,83 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
             if walk.state.path.len() == base {
                 return Ok(at);
             }
-            at = blank(bytes, at);
-            match (bytes.get(at), walk.state.path.is_in_array()) {
-                (Some(b','), true) => {
+            let next;
+            (at, next) = peek(bytes, at);
+            match (next, in_array) {
+                (b',', true) => {
                     walk.state.path.next_index();
                     at += 1;
                     break;
                 }
-                (Some(b','), false) => {
+                (b',', false) => {
                     walk.state.path.pop();
-                    at = name(walk, bytes, blank(bytes, at + 1))?;
+                    let (next, first) = peek(bytes, at + 1);
+                    at = name(walk, bytes, next, first)?;
                     break;
                 }
-                (Some(b']'), true) => walk.state.path.pop(),
-                (Some(b'}'), false) => {
+                (b']', true) => walk.state.path.pop(),
+                (b'}', false) => {
                     walk.state.path.pop();
                     names::close(walk);
                 }
                 _ => return Err(malformed(at)),
             }
+            in_array = walk.state.path.is_in_array();
             at += 1;
         }
     }
 }
 
 /// Enters a container.
-fn open(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<(), Stopped> {
-    walk.state.opened(bytes[at] == b'{');
+#[inline]
+fn open(walk: &mut Walk<'_>, object: bool, at: usize) -> Result<(), Stopped> {
+    walk.state.opened(object);
     if walk.state.path.len() >= usize::from(walk.limits.depth) {
         return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
     }
     Ok(())
 }
 
-/// Reads a member's name and the colon after it, and steps to the member.
-fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped> {
-    if bytes.get(at) != Some(&b'"') {
+/// Reads a member's name, which begins with this byte, and the colon after it, and steps to the member.
+#[inline]
+fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize, first: u8) -> Result<usize, Stopped> {
+    if first != b'"' {
         return Err(malformed(at));
     }
-    let at = blank(bytes, string(walk, bytes, at + 1, Role::Key)?);
-    if bytes.get(at) != Some(&b':') {
+    let end = string(walk, bytes, at + 1, Role::Key)?;
+    let (at, colon) = peek(bytes, end);
+    if colon != b':' {
         return Err(malformed(at));
     }
     Ok(at + 1)
 }
 
 /// Reads a string from behind its quote on, and tells where it ends.
+#[inline(always)]
 fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize, role: Role) -> Result<usize, Stopped> {
     let mut marks = Marks::NONE;
     let mut at = start;
-    let stop = scan(bytes, &mut at, &mut marks);
+    let stop = match role {
+        Role::Key => scan_short(bytes, &mut at, &mut marks),
+        Role::Value => scan(bytes, &mut at, &mut marks),
+    };
     if stop == Some(b'"') {
         found(walk, role, &bytes[start..at], marks);
         return Ok(at + 1);
     }
-    // Something must be resolved: the text is put together anew.
+    resolved(walk, bytes, start, at, marks, role)
+}
+
+/// Reads a string in which something must be resolved, as `string` does: the text is put together anew.
+#[inline(never)]
+fn resolved(
+    walk: &mut Walk<'_>,
+    bytes: &[u8],
+    start: usize,
+    at: usize,
+    mut marks: Marks,
+    role: Role,
+) -> Result<usize, Stopped> {
     let mut text = walk.buffer();
     let read = resolve(walk, bytes, start, at, &mut marks, &mut text);
     if read.is_ok() {
@@ -185,36 +210,51 @@ fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize, role: Role) -> Result
 /// Passes over bytes that stand for themselves; gives the one that does not.
 #[inline]
 fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    let rest = bytes.get(*at..).unwrap_or_default();
-    let (short, long) = rest.split_at(rest.len().min(LONG));
-    if let Some(stop) = scan_each(short, at, marks) {
-        return Some(stop);
+    // Most strings end in the first bytes that are looked at together, and most others in the second.
+    for _ in 0..2 {
+        let Some((found, length)) = bytes.get(*at..).and_then(Marks::of_begin) else { break };
+        *marks |= found;
+        *at += length;
+        if length < Marks::WIDTH {
+            return bytes.get(*at).copied();
+        }
     }
-    if long.is_empty() { None } else { scan_long(long, at, marks) }
+    scan_rest(bytes, at, marks)
+}
+
+/// Does as `scan` does where most often the next bytes already end it: in a name, or after an escape.
+#[inline(always)]
+fn scan_short(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    let begin = bytes.get(*at..).and_then(<[u8]>::first_chunk::<SHORT>);
+    begin.and_then(|begin| scan_each(begin, at, marks)).or_else(|| scan(bytes, at, marks))
+}
+
+#[inline(never)]
+fn scan_rest(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    let rest = bytes.get(*at..).unwrap_or_default();
+    let (found, length) = Marks::of_plain(rest);
+    *marks |= found;
+    *at += length;
+    let rest = rest.get(length..).unwrap_or_default();
+    if let Some((found, length)) = Marks::of_begin(rest) {
+        *marks |= found;
+        *at += length;
+        return bytes.get(*at).copied();
+    }
+    scan_each(rest, at, marks)
 }
 
 #[inline]
-fn scan_each(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    let mut found = Marks::NONE;
-    let stop = bytes.iter().position(|byte| {
+fn scan_each(rest: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
+    for byte in rest {
         let mark = Marks::of_byte(*byte);
-        let stops = mark.any(STOP) && !matches!(byte, b'\'' | 0x7f);
-        if !stops {
-            found |= mark;
+        if mark.any(STOP) && !matches!(byte, b'\'' | 0x7f) {
+            return Some(*byte);
         }
-        stops
-    });
-    *marks |= found;
-    *at += stop.unwrap_or(bytes.len());
-    stop.map(|stop| bytes[stop])
-}
-
-#[cold]
-fn scan_long(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    let (found, length) = Marks::of_plain(bytes);
-    *marks |= found;
-    *at += length;
-    scan_each(&bytes[length..], at, marks)
+        *marks |= mark;
+        *at += 1;
+    }
+    None
 }
 
 /// Reads a string with escapes in it: from `start` to `at` it stands for itself.
@@ -227,7 +267,7 @@ fn resolve(
     text: &mut Vec<u8>,
 ) -> Result<usize, Stopped> {
     loop {
-        let stop = scan(bytes, &mut at, marks);
+        let stop = scan_short(bytes, &mut at, marks);
         text.extend_from_slice(&bytes[start..at]);
         let Some(stop) = stop else { return Err(malformed(at)) };
         if stop == b'"' {
@@ -242,7 +282,9 @@ fn resolve(
             text.push(stop);
             at += 1;
         }
-        *marks |= Marks::of(&text[before..]);
+        for byte in text.get(before..).unwrap_or_default() {
+            *marks |= Marks::of_byte(*byte);
+        }
         start = at;
     }
 }
@@ -298,7 +340,7 @@ fn unit(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Tells of a string; after a name the walk stands at its member.
-#[inline]
+#[inline(always)]
 fn found(walk: &mut Walk<'_>, role: Role, text: &[u8], marks: Marks) {
     match role {
         Role::Key => {
@@ -326,7 +368,7 @@ fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stop
         return Err(malformed(start));
     }
     let length = at - whole;
-    let mut integer = true;
+    let (mut integer, mut exponent) = (true, false);
     if bytes.get(at) == Some(&b'.') {
         marks |= Marks::DOT;
         let end = digits(bytes, at + 1);
@@ -343,10 +385,11 @@ fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stop
         if end == first {
             return Err(malformed(start));
         }
-        (at, integer) = (end, false);
+        (at, integer, exponent) = (end, false, true);
     }
     let text = &bytes[start..at];
-    if (!integer || length > 15) && is_big(text, integer) {
+    // Without an exponent it takes hundreds of digits to be out of range.
+    if (exponent || length > 15) && is_big(text, integer) {
         walk.anomaly(Anomaly::BigNumber);
     }
     walk.value(Role::Value, Shape::Number, text, marks);
@@ -356,6 +399,15 @@ fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stop
 /// Tells where digits end that begin at `at`.
 #[inline]
 fn digits(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        // Of each byte the highest bit says that it is no digit, up to the first that is none.
+        let number = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
+        let others = (number.wrapping_add(0x7676_7676_7676_7676) | number) & 0x8080_8080_8080_8080;
+        at += others.trailing_zeros() as usize / 8;
+        if others != 0 {
+            return at;
+        }
+    }
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;
     }
@@ -369,9 +421,7 @@ fn is_big(text: &[u8], integer: bool) -> bool {
     if integer {
         return text.parse::<i64>().map_or(true, |number| !(-EXACT..=EXACT).contains(&number));
     }
-    // Without an exponent it takes hundreds of digits to be out of range.
-    let may_be = text.len() > 300 || text.contains(['e', 'E']);
-    may_be && text.parse::<f64>().is_ok_and(f64::is_infinite)
+    text.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn word(walk: &mut Walk<'_>, bytes: &[u8], at: usize, word: &[u8], shape: Shape) -> Result<usize, Stopped> {
@@ -384,11 +434,20 @@ fn word(walk: &mut Walk<'_>, bytes: &[u8], at: usize, word: &[u8], shape: Shape)
 
 /// Passes over blanks (RFC 8259 §2).
 #[inline]
-fn blank(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(at) {
+fn blank(bytes: &[u8], at: usize) -> usize {
+    peek(bytes, at).0
+}
+
+/// Passes over blanks, and gives the byte that comes then: at the end zero, which begins nothing either.
+#[inline]
+fn peek(bytes: &[u8], mut at: usize) -> (usize, u8) {
+    loop {
+        let byte = bytes.get(at).copied().unwrap_or(0);
+        if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return (at, byte);
+        }
         at += 1;
     }
-    at
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Lengths in a longer form than needed are what many encoders write, and no anomaly. A time stamp (extension −1) is told as a
 //! number of seconds; other extensions as their bytes.
 
-use super::items::{Listener, Number, Plausible, Stopped, Told};
+use super::items::{Listener, Number, Plausible, Stopped, Told, big_endian};
 use crate::{Anomaly, Format, Shape, content, walk::Walk};
 
 /// What begins at some byte.
@@ -52,8 +52,8 @@ fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<us
     while !listener.is_done() {
         let (item, body) = head(bytes, at)?;
         let taken = |length: usize| -> Result<&[u8], Stopped> {
-            let end = body.checked_add(length).ok_or(malformed(at))?;
-            bytes.get(body..end).ok_or(malformed(at))
+            let end = body.checked_add(length).ok_or_else(|| malformed(at))?;
+            bytes.get(body..end).ok_or_else(|| malformed(at))
         };
         let mut length = 0;
         match item {
@@ -115,22 +115,19 @@ fn time_stamp(bytes: &[u8]) -> Option<Number> {
 
 /// Reads what begins at `at`, and tells where what it holds begins.
 fn head(bytes: &[u8], at: usize) -> Result<(Item, usize), Stopped> {
-    let number = |size: usize| -> Result<u64, Stopped> {
-        let digits = bytes.get(at + 1..at + 1 + size).ok_or(malformed(at))?;
-        Ok(digits.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    };
+    let number = |size: usize| big_endian(bytes, at + 1, size).ok_or_else(|| malformed(at));
     // No length has more than four bytes.
     let length = |size: usize| number(size).map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     let count = |size: usize| number(size).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
     let extension = |size: usize, length: usize| -> Result<(Item, usize), Stopped> {
-        let kind = *bytes.get(at + 1 + size).ok_or(malformed(at))?;
+        let kind = *bytes.get(at + 1 + size).ok_or_else(|| malformed(at))?;
         Ok((Item::Extension { kind: kind.cast_signed(), length }, size + 1))
     };
     let signed = |size: usize| -> Result<Number, Stopped> {
         let unused = 64 - 8 * size as u32;
         number(size).map(|number| ((number << unused).cast_signed() >> unused).into())
     };
-    let code = *bytes.get(at).ok_or(malformed(at))?;
+    let code = *bytes.get(at).ok_or_else(|| malformed(at))?;
     let (item, size) = match code {
         0x00..=0x7f => (Item::Number(u64::from(code).into()), 0),
         0x80..=0x8f => (Item::Map((code & 0x0f).into()), 0),

@@ -20,6 +20,19 @@ const PAIRS: [&[u8]; 18] = [
     b"/*", b"+=", b"->", b"::",
 ];
 
+/// What the first of them are.
+const PAIRED: Marks = Marks::PAREN
+    .and(Marks::BRACE)
+    .and(Marks::QUERY)
+    .and(Marks::AMPERSAND)
+    .and(Marks::PIPE)
+    .and(Marks::COMMA)
+    .and(Marks::DOLLAR)
+    .and(Marks::SLASH)
+    .and(Marks::PLUS)
+    .and(Marks::DASH)
+    .and(Marks::COLON);
+
 /// How a query begins, what it holds next, and of which marks it must hold one, for a sentence may begin like it.
 const QUERIES: [(&[u8], &[u8], Marks); 8] = [
     (b"select", b" from ", EXACT),
@@ -46,7 +59,7 @@ pub(super) fn is_code(bytes: &[u8], marks: Marks) -> bool {
     }
     let text = bytes.trim_ascii();
     let begin = text.get(..text.len().min(ENOUGH)).unwrap_or_default();
-    is_call(text) || is_selection(text) || is_query(begin) || is_dense(begin)
+    is_call(text) || marks.any(Marks::BRACE) && is_selection(text) || is_query(begin) || is_dense(begin)
 }
 
 /// `a.b(…)` from end to end.
@@ -72,10 +85,16 @@ fn is_selection(text: &[u8]) -> bool {
 }
 
 fn is_query(text: &[u8]) -> bool {
-    let begin = text.to_ascii_lowercase();
+    // No sentence that begins otherwise is held against all of them.
+    if !matches!(text.first().map(u8::to_ascii_lowercase), Some(b's' | b'i' | b'u' | b'd' | b'c')) {
+        return false;
+    }
     QUERIES.iter().any(|(first, next, needed)| {
-        let Some(rest) = begin.strip_prefix(*first) else { return false };
-        let holds = rest.windows(next.len()).any(|window| window == *next);
+        let Some((begin, rest)) = text.split_at_checked(first.len()) else { return false };
+        if !begin.eq_ignore_ascii_case(first) {
+            return false;
+        }
+        let holds = rest.windows(next.len()).any(|window| window.eq_ignore_ascii_case(next));
         holds
             && rest.first().is_some_and(|byte| !byte.is_ascii_alphanumeric())
             && Marks::of(rest).any(*needed)
@@ -86,13 +105,22 @@ fn is_query(text: &[u8]) -> bool {
 fn is_dense(text: &[u8]) -> bool {
     // What base64 ends with compares nothing.
     let text = text.strip_suffix(b"==").unwrap_or(text);
-    let pairs = (0..text.len())
-        .any(|at| text.get(at..).is_some_and(|rest| PAIRS.iter().any(|pair| rest.starts_with(pair))));
+    if !has_pair(text) {
+        return false;
+    }
     let (mut signs, mut words) = (0_usize, 1_usize);
     for byte in text {
         let mark = Marks::of_byte(*byte);
         signs += usize::from(mark.any(SIGNS));
         words += usize::from(mark.any(Marks::SPACE | Marks::LINE));
     }
-    pairs && signs * 2 >= words && text.iter().any(u8::is_ascii_alphabetic)
+    signs * 2 >= words && text.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Tells whether signs stand beside one another as in no sentence.
+fn has_pair(text: &[u8]) -> bool {
+    text.iter().enumerate().any(|(at, byte)| {
+        Marks::of_byte(*byte).any(PAIRED)
+            && text.get(at..).is_some_and(|rest| PAIRS.iter().any(|pair| rest.starts_with(pair)))
+    })
 }

@@ -4,7 +4,13 @@ use crate::Marks;
 
 /// The fewest characters of base64 without padding, or of hexadecimal digits, that are no name.
 const LONG: usize = 24;
-const LONG_HEX: usize = 32;
+pub(super) const LONG_HEX: usize = 32;
+
+/// What numbers, dates and times begin with.
+#[inline]
+pub(super) fn begins_as_number(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(b'0'..=b'9' | b'+' | b'-' | b'.'))
+}
 
 /// A number in decimal.
 pub(super) fn is_number(bytes: &[u8]) -> bool {
@@ -33,7 +39,8 @@ fn after_digits(bytes: &[u8]) -> &[u8] {
 }
 
 pub(super) fn is_boolean(bytes: &[u8]) -> bool {
-    matches!(bytes, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE")
+    matches!(bytes.len(), 4 | 5)
+        && matches!(bytes, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE")
 }
 
 /// A date, a time or both, as ISO 8601 and RFC 3339 write them.
@@ -182,7 +189,11 @@ pub(super) fn is_encoded(bytes: &[u8], marks: Marks) -> bool {
     if marks.any(Marks::DOT) && bytes.starts_with(b"eyJ") && marks.only(Marks::WORD | Marks::DOT) {
         return true;
     }
-    if !(marks.only(STANDARD) || marks.only(SAFE)) || bytes.len() < 8 {
+    // Padding or a digit is in all that counts as base64.
+    if bytes.len() < 8
+        || !marks.any(Marks::QUERY | Marks::DIGIT)
+        || !(marks.only(STANDARD) || marks.only(SAFE))
+    {
         return false;
     }
     let held = bytes.strip_suffix(b"==").or(bytes.strip_suffix(b"=")).unwrap_or(bytes);

@@ -70,6 +70,7 @@ impl<const N: usize> Envelope<N> {
     }
 
     /// Takes a value that goes by.
+    #[inline]
     pub(super) fn tap(&mut self, value: &Value<'_>) {
         let Some(names) = &self.names else { return self.tap_element(value) };
         // Of most values only this is asked.
