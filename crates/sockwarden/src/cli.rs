@@ -40,6 +40,8 @@ enum Command {
     Reload(commands::reload::Arguments),
     /// Have a running gateway end in order
     Drain(commands::drain::Arguments),
+    /// Tell what messages hold: sub-protocol, operations, values with their places, anomalies
+    Inspect(commands::inspect::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
@@ -63,6 +65,7 @@ impl Cli {
             Command::Mode(arguments) => commands::mode::run(&arguments),
             Command::Reload(arguments) => commands::reload::run(&arguments),
             Command::Drain(arguments) => commands::drain::run(&arguments),
+            Command::Inspect(arguments) => commands::inspect::run(&arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Config(arguments) => commands::config::run(&arguments),

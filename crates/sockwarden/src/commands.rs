@@ -7,6 +7,7 @@ pub(crate) mod drain;
 pub(crate) mod effective;
 pub(crate) mod explain;
 pub(crate) mod guard;
+pub(crate) mod inspect;
 pub(crate) mod lab;
 pub(crate) mod mode;
 pub(crate) mod reload;

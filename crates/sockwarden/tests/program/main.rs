@@ -9,6 +9,7 @@ mod bad_input;
 mod bench;
 mod canary;
 mod guard;
+mod inspect;
 mod operator;
 mod orders;
 mod run;
