@@ -13,6 +13,7 @@ pub mod demo;
 mod exit;
 mod heap;
 mod inspect;
+mod listen;
 mod operator;
 mod orders;
 mod rules;
@@ -23,6 +24,7 @@ mod service;
 mod signals;
 mod style;
 mod terminal;
+mod tls;
 
 use std::process::ExitCode;
 

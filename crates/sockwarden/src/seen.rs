@@ -1,6 +1,7 @@
 //! What a message holds, as the commands that show messages tell it.
 
 mod choice;
+mod harmless;
 mod page;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -10,7 +11,8 @@ use sockwarden_inspect::{
 };
 
 pub(crate) use choice::Choice;
-pub(crate) use page::{Layout, page};
+pub(crate) use harmless::harmless_json;
+pub(crate) use page::{Layout, page, say_operation};
 
 /// What was seen in one message.
 #[derive(Debug, Default, Serialize)]

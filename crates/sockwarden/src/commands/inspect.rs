@@ -201,7 +201,8 @@ fn read(
                     anomalies: &seen.anomalies,
                     input: &line.rest,
                 };
-                serde_json::to_writer(&mut *out, &told).map_err(io::Error::from)?;
+                let json = serde_json::to_string(&told)?;
+                out.write_all(seen::harmless_json(&json).as_bytes())?;
                 out.write_all(b"\n")?;
             }
         }

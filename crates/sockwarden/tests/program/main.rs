@@ -10,6 +10,7 @@ mod bench;
 mod canary;
 mod guard;
 mod inspect;
+mod listen;
 mod operator;
 mod orders;
 mod run;
