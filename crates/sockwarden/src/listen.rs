@@ -7,6 +7,6 @@ mod typed;
 mod view;
 
 pub(crate) use body::Room;
-pub(crate) use har::Har;
+pub(crate) use har::{Har, without_secrets};
 pub(crate) use talk::{End, Plan, Talk, input};
 pub(crate) use view::{Form, View};

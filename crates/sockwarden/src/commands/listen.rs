@@ -24,7 +24,7 @@ use crate::{
     cli::{header, positive, shown_url, some_time},
     clock, complaint,
     exit::{self, Exit, UsageError},
-    listen::{End, Form, Har, Plan, Room, Talk, View, input},
+    listen::{End, Form, Har, Plan, Room, Talk, View, input, without_secrets},
     seen::Choice,
     style::{ERROR, GOOD, WARNING},
     terminal, tls,
@@ -230,7 +230,7 @@ async fn listen(
         (None, _) | (_, None) => None,
     };
     let mut view = View::new(form(arguments), Box::new(anstream::stdout()));
-    let shown = printable(url.to_string().as_bytes(), 300);
+    let shown = printable(without_secrets(url).to_string().as_bytes(), 300);
     let agreed = subprotocol.as_ref().map(|name| format!(", sub-protocol {name}")).unwrap_or_default();
     anstream::eprintln!(
         "{GOOD}connected{GOOD:#} to {shown}{agreed} in {} ms",

@@ -51,27 +51,12 @@ impl Har {
         (began_ms, opened_ms): (u64, u64),
         with_secrets: bool,
     ) -> Self {
-        let query: Vec<(&str, &str)> = match url.target.split_once('?') {
-            Some((_, query)) if !query.is_empty() => {
-                query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
-            }
-            Some(_) | None => Vec::new(),
-        };
-        let is_gone = |name: &str| !with_secrets && is_secret_name(name);
-        let query: Vec<(&str, &str)> =
-            query.into_iter().map(|(name, value)| (name, if is_gone(name) { GONE } else { value })).collect();
-        let mut shown = url.clone();
-        if let Some((path, _)) = url.target.split_once('?') {
-            let pairs: Vec<String> = query
-                .iter()
-                .map(
-                    |(name, value)| {
-                        if value.is_empty() { (*name).to_owned() } else { format!("{name}={value}") }
-                    },
-                )
-                .collect();
-            shown.target = format!("{path}?{}", pairs.join("&"));
-        }
+        let shown = if with_secrets { url.clone() } else { without_secrets(url) };
+        let query = shown.target.split_once('?').map_or("", |(_, query)| query);
+        let query = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            json!({"name": name, "value": value})
+        });
         let header = |name: &str, value: &[u8]| {
             let secret =
                 is_credential(name) || name.eq_ignore_ascii_case("set-cookie") || is_secret_name(name);
@@ -102,7 +87,7 @@ impl Har {
         });
         Self {
             url: shown.to_string(),
-            query: query.iter().map(|(name, value)| json!({"name": name, "value": value})).collect(),
+            query: query.collect(),
             request,
             response,
             began_ms,
@@ -177,6 +162,19 @@ impl Har {
         out.flush()?;
         Ok(self.left_out)
     }
+}
+
+/// Takes the values of parameters out of an address whose names say that they are secret.
+pub(crate) fn without_secrets(url: &WsUrl) -> WsUrl {
+    let mut shown = url.clone();
+    if let Some((path, query)) = url.target.split_once('?') {
+        let pair = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if is_secret_name(name) => format!("{name}={GONE}"),
+            Some(_) | None => pair.to_owned(),
+        };
+        shown.target = format!("{path}?{}", query.split('&').map(pair).collect::<Vec<_>>().join("&"));
+    }
+    shown
 }
 
 /// Writes a time as ISO 8601 has it, in UTC.

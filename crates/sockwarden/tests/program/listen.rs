@@ -247,6 +247,7 @@ fn a_conversation_is_recorded_without_its_secrets_also_when_interrupted() {
     assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     let ended = finished(child);
     assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
+    assert!(said(&ended).contains("/chat?room=1&token=[redacted] in "), "{}", said(&ended));
     drop(input);
     let text = fs::read_to_string(folder.path().join("a.har")).unwrap();
     assert!(!text.contains("marked-secret"), "{text}");
