@@ -47,6 +47,28 @@ pub enum Anomaly {
     Breach(Protocol, Breach),
 }
 
+impl Anomaly {
+    /// Its id, as programs read it, such as `duplicate-key`, `bound:depth` or `mqtt:bad-field`; the words say the rest.
+    pub fn id(&self) -> String {
+        let plain = match self {
+            Self::Malformed { .. } => "malformed",
+            Self::TrailingData(_) => "trailing-data",
+            Self::DuplicateKey => "duplicate-key",
+            Self::LoneSurrogate => "lone-surrogate",
+            Self::BigNumber => "big-number",
+            Self::InvalidUtf8 => "invalid-utf8",
+            Self::NulCharacter => "nul-character",
+            Self::KeyOfOtherKind => "key-of-other-kind",
+            Self::XmlDeclaration => "xml-declaration",
+            Self::Reserved(_) => "reserved",
+            Self::NotCanonical(_) => "not-canonical",
+            Self::Bound(bound) => return format!("bound:{}", bound.name()),
+            Self::Breach(protocol, breach) => return format!("{protocol}:{}", breach.name()),
+        };
+        plain.to_owned()
+    }
+}
+
 /// A bound on what is read of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bound {
@@ -103,6 +125,23 @@ pub enum Breach {
 }
 
 impl Breach {
+    /// Its name, as programs read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotOfTheProtocol => "not-of-the-protocol",
+            Self::UnknownType => "unknown-type",
+            Self::MissingField => "missing-field",
+            Self::BadField => "bad-field",
+            Self::WrongKind => "wrong-kind",
+            Self::WrongDirection => "wrong-direction",
+            Self::OutOfOrder => "out-of-order",
+            Self::TrailingData => "trailing-data",
+            Self::BadLength => "bad-length",
+            Self::Incomplete => "incomplete",
+            Self::BadAttachments => "bad-attachments",
+        }
+    }
+
     /// Says it in words.
     pub const fn words(self) -> &'static str {
         match self {
@@ -139,5 +178,18 @@ impl std::fmt::Display for Anomaly {
             Self::Bound(bound) => write!(f, "beyond the bound `{}`", bound.name()),
             Self::Breach(protocol, breach) => write!(f, "{protocol}: {}", breach.words()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_the_bound_or_the_protocol_that_it_is_of() {
+        let check = |anomaly: Anomaly, expected: &str| assert_eq!(anomaly.id(), expected);
+        check(Anomaly::Malformed { format: Format::Json, at: 3 }, "malformed");
+        check(Anomaly::Bound(Bound::Depth), "bound:depth");
+        check(Anomaly::Breach(Protocol::Mqtt, Breach::BadField), "mqtt:bad-field");
     }
 }

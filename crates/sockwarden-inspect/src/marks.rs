@@ -137,6 +137,11 @@ impl Marks {
         TABLE[byte as usize]
     }
 
+    /// Gives the names of the marks that it holds, as the constants are called.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().filter(move |(mark, _, _)| self.holds(*mark)).map(|(_, name, _)| *name)
+    }
+
     /// Tells whether it holds every one of `others`.
     #[inline]
     pub const fn holds(self, others: Self) -> bool {
@@ -180,9 +185,7 @@ impl BitOrAssign for Marks {
 
 impl std::fmt::Debug for Marks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set()
-            .entries(Self::ALL.iter().filter(|(mark, _, _)| self.holds(*mark)).map(|(_, name, _)| name))
-            .finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }
 
@@ -232,6 +235,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn marks_are_named_in_order() {
+        assert_eq!(Marks::of(b"<a' b>").names().collect::<Vec<_>>(), ["LETTER", "SPACE", "QUOTE", "ANGLE"]);
     }
 
     #[test]

@@ -39,6 +39,16 @@ pub enum Role {
     Value,
 }
 
+impl Role {
+    /// Its name, as programs read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        }
+    }
+}
+
 /// What a value's format says it is, before anyone looks into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -52,4 +62,17 @@ pub enum Shape {
     Null,
     /// Bytes that no one promised to be text.
     Bytes,
+}
+
+impl Shape {
+    /// Its name, as programs read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Null => "null",
+            Self::Bytes => "bytes",
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub use fingerprint::fingerprint;
 pub use listen::{ListenAddress, NoListenAddress};
 pub use mode::{Direction, Mode};
 pub use operations::{Answer, Draining, Operations, OrderError, Reloaded};
-pub use printable::printable;
+pub use printable::{printable, printable_text};
 pub use rule::{Lifecycle, Profile, Rule, RuleKind};
 pub use severity::{Confidence, Severity};
 pub use threat::Threat;

@@ -26,9 +26,52 @@ pub fn printable(bytes: &[u8], limit: usize) -> String {
     out
 }
 
+/// Escapes a text so that a person can read it where it stands: letters of every language stay, and so does a backslash; what is
+/// not seen, moves the cursor or turns the direction of writing becomes `\n`, `\t`, `\r` or `\u{…}`. At most `limit` characters
+/// are given; where more follow, the last one is `…`.
+pub fn printable_text(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit));
+    let mut written = 0;
+    // What is cut off to make room for the mark.
+    let mut room = 0;
+    for letter in text.chars() {
+        let start = out.len();
+        match letter {
+            '\\' | '\'' | '"' => out.push(letter),
+            other => out.extend(other.escape_debug()),
+        }
+        written += out[start..].chars().count();
+        if written < limit {
+            room = out.len();
+        } else if written > limit {
+            out.truncate(room);
+            out.push('…');
+            return out;
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, printable_text};
+
+    #[test]
+    fn a_text_stays_readable_and_is_cut_to_its_width() {
+        let check = |text: &str, limit, expected: &str| assert_eq!(printable_text(text, limit), expected);
+        check("äöü 漢字 \"'\\", 99, "äöü 漢字 \"'\\");
+        check(
+            "a\u{1b}[2J\n\u{9b}\u{202e}\u{200b}\u{feff}",
+            99,
+            r"a\u{1b}[2J\n\u{9b}\u{202e}\u{200b}\u{feff}",
+        );
+        check("abcdef", 6, "abcdef");
+        check("abcdef", 5, "abcd…");
+        check("abc\u{1b}", 5, "abc…");
+        check("abc\u{1b}", 4, "abc…");
+        check("", 0, "");
+        check("abc", 0, "…");
+    }
 
     #[test]
     fn what_a_peer_sends_cannot_move_the_cursor() {

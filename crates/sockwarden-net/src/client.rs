@@ -24,7 +24,8 @@ pub struct Client {
     stopped: bool,
     partial: Vec<u8>,
     /// What was judged and is yet to be told.
-    incoming: Option<Incoming>,
+    heard: Option<Heard>,
+    answer: ResponseHead,
     protocol: Option<String>,
 }
 
@@ -40,6 +41,17 @@ pub enum Incoming {
     Close(Option<CloseCode>, String),
     /// The server broke the protocol; nothing follows.
     Violation(Violation),
+}
+
+/// What a server said, control frames included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What [`Client::next`] tells as well.
+    Said(Incoming),
+    /// A ping, which is answered.
+    Ping(Vec<u8>),
+    /// A pong.
+    Pong(Vec<u8>),
 }
 
 /// Why there is no WebSocket connection.
@@ -128,11 +140,12 @@ impl Client {
             judged: 0,
             stopped: false,
             partial: Vec::new(),
-            incoming: None,
+            heard: None,
+            answer: head,
             protocol,
         };
         // A close frame that came with the answer is answered even where nobody asks for it.
-        client.incoming = client.take_in();
+        client.heard = client.take_in();
         // Of a server that is gone already, what it said is still told.
         let _ = client.flush().await;
         Ok(client)
@@ -141,6 +154,11 @@ impl Client {
     /// Gives the sub-protocol that was agreed.
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
+    }
+
+    /// Gives the server's answer to the handshake.
+    pub const fn answer(&self) -> &ResponseHead {
+        &self.answer
     }
 
     /// Sends a text message.
@@ -160,6 +178,15 @@ impl Client {
         self.flush().await
     }
 
+    /// Sends a ping of at most 125 bytes; does nothing once a close frame was sent or received.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn ping(&mut self, payload: &[u8]) -> io::Result<()> {
+        self.session.ping(payload);
+        self.flush().await
+    }
+
     /// Sends a close frame.
     ///
     /// # Errors
@@ -175,11 +202,25 @@ impl Client {
     /// The connection ended without a close frame, or broke.
     pub async fn next(&mut self) -> io::Result<Incoming> {
         loop {
-            if let Some(incoming) = self.incoming.take() {
-                return Ok(incoming);
+            match self.hear().await? {
+                Heard::Said(incoming) => return Ok(incoming),
+                Heard::Ping(_) | Heard::Pong(_) => {}
+            }
+        }
+    }
+
+    /// Waits for the next message, control frame or the end. Nothing is lost where the wait is given up.
+    ///
+    /// # Errors
+    /// The connection ended without a close frame, or broke.
+    pub async fn hear(&mut self) -> io::Result<Heard> {
+        loop {
+            if let Some(heard) = self.heard.take() {
+                return Ok(heard);
             }
             if self.stopped || self.judged < self.buffer.len() {
-                self.incoming = self.take_in();
+                self.heard = self.take_in();
+                // What is owed to the server, such as a pong, goes out before the next is told.
                 self.flush().await?;
                 continue;
             }
@@ -193,35 +234,47 @@ impl Client {
     }
 
     /// Judges what was read up to the end of a message, or all of it.
-    fn take_in(&mut self) -> Option<Incoming> {
+    fn take_in(&mut self) -> Option<Heard> {
         let Self { session, buffer, judged, partial, .. } = self;
-        let mut incoming = None;
+        let mut heard = None;
         *judged += session.receive(&mut buffer[*judged..], |fact| {
             match fact {
                 Fact::Data(data) => {
                     partial.extend_from_slice(data.bytes);
                     if data.ends {
-                        incoming = Some(Incoming::Message(data.kind, std::mem::take(partial)));
+                        heard = Some(Heard::Said(Incoming::Message(data.kind, std::mem::take(partial))));
                     }
                 }
-                Fact::Close(close) => incoming = Some(Incoming::Close(close.code, close.reason.to_owned())),
-                Fact::Violation(violation) => incoming = Some(Incoming::Violation(violation)),
-                Fact::Frame(_) | Fact::Ping(_) | Fact::Pong(_) => {}
+                Fact::Ping(payload) => heard = Some(Heard::Ping(payload.to_vec())),
+                Fact::Pong(payload) => heard = Some(Heard::Pong(payload.to_vec())),
+                Fact::Close(close) => {
+                    heard = Some(Heard::Said(Incoming::Close(close.code, close.reason.to_owned())));
+                }
+                Fact::Violation(violation) => heard = Some(Heard::Said(Incoming::Violation(violation))),
+                Fact::Frame(_) => {}
             }
-            if incoming.is_some() { Flow::Stop } else { Flow::Continue }
+            if heard.is_some() { Flow::Stop } else { Flow::Continue }
         });
-        self.stopped = incoming.is_some();
-        match &incoming {
-            Some(Incoming::Close(code, _)) => session.close(*code, ""),
-            Some(Incoming::Violation(violation)) => session.close(Some(violation.close_code()), ""),
-            Some(Incoming::Message(..)) | None => {}
+        self.stopped = heard.is_some();
+        match &heard {
+            Some(Heard::Said(Incoming::Close(code, _))) => session.close(*code, ""),
+            Some(Heard::Said(Incoming::Violation(violation))) => {
+                session.close(Some(violation.close_code()), "");
+            }
+            Some(Heard::Said(Incoming::Message(..)) | Heard::Ping(_) | Heard::Pong(_)) | None => {}
         }
-        incoming
+        heard
     }
 
+    /// Writes what waits to be written. What has been written is not written again where the wait is given up.
     async fn flush(&mut self) -> io::Result<()> {
-        self.stream.write_all(self.session.output()).await?;
-        self.session.output().clear();
+        let output = self.session.output();
+        while !output.is_empty() {
+            match self.stream.write(output).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => drop(output.drain(..written)),
+            }
+        }
         self.stream.flush().await
     }
 }

@@ -12,7 +12,7 @@ mod tls_client;
 mod tls_server;
 mod wire;
 
-pub use client::{Client, ClientError, Incoming};
+pub use client::{Client, ClientError, Heard, Incoming};
 pub use dial::{DialError, DialOptions, PlaceOptions, dial, dial_place};
 pub use place::Place;
 pub use proxy_protocol::{ProxyProtocolError, proxy_header, read_proxy_header};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockwarden_net::{Client, Incoming, Stream};
+use sockwarden_net::{Client, Heard, Incoming, Stream};
 use sockwarden_proto::{
     CloseCode, Limits, MessageKind, Violation,
     handshake::{ClientHandshake, switching_protocols},
@@ -75,6 +75,37 @@ async fn a_message_can_be_answered_before_the_violation_that_follows_it() {
         client.send(MessageKind::Text, b"hi").await.unwrap();
         let last = client.next().await.unwrap();
         assert_eq!(last, Incoming::Violation(Violation::ReservedBits { rsv: 2 }));
+    };
+    timeout(SOON, async { tokio::join!(server, client) }).await.expect("it does not end");
+}
+
+#[tokio::test]
+async fn control_frames_are_told_to_who_asks_for_them_and_pings_are_answered_first() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = switching_protocols(KEY.as_bytes(), None);
+        // A ping, a pong, a text.
+        bytes.extend_from_slice(b"\x89\x02hi\x8a\x00\x81\x01x");
+        stream.write_all(&bytes).await.unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).await.unwrap();
+        let end = said.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        // A masked pong of two bytes, then a masked ping of three.
+        assert_eq!((said[end], said[end + 1]), (0x8a, 0x82));
+        assert_eq!((said[end + 8], said[end + 9]), (0x89, 0x83));
+    };
+    let client = async {
+        let stream = Stream::Plain(TcpStream::connect(address).await.unwrap());
+        let handshake = ClientHandshake::new("localhost", "/", KEY);
+        let mut client = Client::upgrade(stream, &handshake, Limits::default()).await.unwrap();
+        assert_eq!(client.answer().status, 101);
+        assert_eq!(client.hear().await.unwrap(), Heard::Ping(b"hi".to_vec()));
+        assert_eq!(client.hear().await.unwrap(), Heard::Pong(Vec::new()));
+        let text = Incoming::Message(MessageKind::Text, b"x".to_vec());
+        assert_eq!(client.hear().await.unwrap(), Heard::Said(text));
+        client.ping(b"you").await.unwrap();
     };
     timeout(SOON, async { tokio::join!(server, client) }).await.expect("it does not end");
 }

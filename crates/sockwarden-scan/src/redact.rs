@@ -31,7 +31,7 @@ const SECRET_WORDS: [&str; 12] = [
 ];
 
 /// Tells whether a parameter or field of this name holds a secret.
-pub(crate) fn is_secret_name(name: &str) -> bool {
+pub fn is_secret_name(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET_WORDS.iter().any(|word| lower.contains(word))
         || ["pwd", "pass", "auth", "sid", "sig", "signature", "key", "code"].contains(&lower.as_str())

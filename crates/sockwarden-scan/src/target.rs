@@ -238,7 +238,7 @@ impl Target {
 }
 
 /// Tells whether a header of this name carries credentials.
-pub(crate) fn is_credential(name: &str) -> bool {
+pub fn is_credential(name: &str) -> bool {
     ["cookie", "authorization", "proxy-authorization", "x-api-key", "x-auth-token", "x-csrf-token"]
         .iter()
         .any(|credential| name.eq_ignore_ascii_case(credential))

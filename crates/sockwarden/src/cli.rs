@@ -40,6 +40,10 @@ enum Command {
     Reload(commands::reload::Arguments),
     /// Have a running gateway end in order
     Drain(commands::drain::Arguments),
+    /// Tell what messages hold: sub-protocol, operations, values with their places, anomalies
+    Inspect(commands::inspect::Arguments),
+    /// Connect to an endpoint and show what is said, decoded, as it happens; lines typed are sent
+    Listen(commands::listen::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
@@ -63,6 +67,8 @@ impl Cli {
             Command::Mode(arguments) => commands::mode::run(&arguments),
             Command::Reload(arguments) => commands::reload::run(&arguments),
             Command::Drain(arguments) => commands::drain::run(&arguments),
+            Command::Inspect(arguments) => commands::inspect::run(&arguments),
+            Command::Listen(arguments) => commands::listen::run(&arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Config(arguments) => commands::config::run(&arguments),
@@ -86,6 +92,12 @@ pub(crate) fn shown_url(text: &str) -> String {
         (_, None) => text.to_owned(),
     };
     printable(shown.as_bytes(), 200)
+}
+
+/// Reads a header, `Name: value`.
+pub(crate) fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is `Name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// Reads a span of time that must not be none.

@@ -12,15 +12,19 @@ mod config_file;
 pub mod demo;
 mod exit;
 mod heap;
+mod inspect;
+mod listen;
 mod operator;
 mod orders;
 mod rules;
 mod sandbox;
+mod seen;
 mod serve;
 mod service;
 mod signals;
 mod style;
 mod terminal;
+mod tls;
 
 use std::process::ExitCode;
 

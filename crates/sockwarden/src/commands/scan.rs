@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_model::{Profile, Rule, Severity, printable};
-use sockwarden_net::{ClientTls, DialOptions};
+use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
 use sockwarden_report::{Scanned, Tested, Verdict, jsonl, sarif, text};
 use sockwarden_scan::{
@@ -21,12 +21,12 @@ use sockwarden_scan::{
 };
 
 use crate::{
-    cli::{positive, shown_url, some_time},
+    cli::{header, positive, shown_url, some_time},
     complaint,
     exit::{self, Exit, UsageError},
     rules,
     style::ERROR,
-    terminal,
+    terminal, tls,
 };
 
 /// Scans WebSocket endpoints for flaws and proves each finding with what was said on the wire.
@@ -119,11 +119,6 @@ enum Format {
     Text,
     Jsonl,
     Sarif,
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is `Name: value`")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 fn identity(text: &str) -> Result<(String, Vec<(String, String)>), String> {
@@ -268,16 +263,7 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<Options> {
-    let tls = match (&arguments.ca, arguments.insecure) {
-        (_, true) => ClientTls::insecure()?,
-        (Some(path), false) => {
-            let shown = path.display();
-            let pem = std::fs::read(path)
-                .map_err(|error| UsageError(format!("--ca: `{shown}` cannot be read: {error}")))?;
-            ClientTls::with_roots(&pem).map_err(|error| UsageError(format!("--ca: `{shown}`: {error}")))?
-        }
-        (None, false) => ClientTls::platform()?,
-    };
+    let tls = tls::trust(arguments.ca.as_deref(), arguments.insecure)?;
     let known = || sockwarden_scan::checks::ALL.iter().map(|check| check.rule().id);
     if let Some(id) = arguments.checks.iter().find(|id| !known().any(|known| known == *id)) {
         let hint = match rules::nearest(id, known()) {

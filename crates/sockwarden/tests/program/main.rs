@@ -9,6 +9,8 @@ mod bad_input;
 mod bench;
 mod canary;
 mod guard;
+mod inspect;
+mod listen;
 mod operator;
 mod orders;
 mod run;

@@ -1,0 +1,9 @@
+//! Reading lines of JSON that hold messages, and telling what was seen in each.
+
+mod conversations;
+mod line;
+mod summary;
+
+pub(crate) use conversations::Conversations;
+pub(crate) use line::{Line, LineError};
+pub(crate) use summary::Summary;
