@@ -52,6 +52,7 @@ impl Anomaly {
     pub fn id(&self) -> String {
         let plain = match self {
             Self::Malformed { .. } => "malformed",
+            Self::Doubtful { .. } => "doubtful",
             Self::TrailingData(_) => "trailing-data",
             Self::DuplicateKey => "duplicate-key",
             Self::LoneSurrogate => "lone-surrogate",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sockwarden_inspect::{Anomaly, Place, Step};
+use sockwarden_inspect::{Anomaly, Bound, Place, Step};
 use sockwarden_model::{Direction, Mode, Rule, printable, rule};
 use sockwarden_proto::CloseCode;
 
@@ -72,7 +72,7 @@ pub struct MessageFormatConfig {
     pub mode: Mode,
     /// Whether the application's messages are judged as strictly as the client's.
     pub server: bool,
-    /// Whether a message that begins as JSON must be JSON to its end, although no sub-protocol says so.
+    /// Whether a message that begins as JSON must be JSON to its end, although no sub-protocol says so, and whether encodings inside one another beyond `inspect.layers` stop it.
     pub strict: bool,
     /// What becomes of the connection.
     pub answer: AnswerKind,
@@ -111,6 +111,8 @@ impl MessageFormat {
     fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
         let judged = direction == Direction::Client || self.server;
         let code = match anomaly {
+            // What stands in encodings so deep was told encoded, and few applications would ever decode it; it counts as not looked at.
+            Anomaly::Bound(Bound::Layers) if !self.strict => return Verdict::Pass,
             Anomaly::Bound(_) => CloseCode::TOO_BIG,
             // What stands in a value is only taken for an encoding; if it is none, nobody reads it so.
             Anomaly::Malformed { .. }
