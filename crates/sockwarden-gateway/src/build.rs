@@ -249,6 +249,8 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             ("origin_policy.mode", route.origin_policy.mode),
             ("frame_limits.mode", route.frame_limits.mode),
             ("message_format.mode", route.message_format.mode),
+            ("operation_policy.mode", route.operation_policy.mode),
+            ("topic_policy.mode", route.topic_policy.mode),
         ] {
             if mode == Mode::Off {
                 warn(name, "this defence is off", None);
@@ -449,7 +451,14 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
         message_format: config.message_format.clone(),
+        operation_policy: config.operation_policy.clone(),
+        topic_policy: config.topic_policy.clone(),
     };
+    let defences = defences.build().map_err(|wrong| {
+        for setting in wrong {
+            problems.add(&key(&setting.key), &setting.message, Some(&setting.help));
+        }
+    });
     let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
@@ -463,7 +472,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstream_tls,
         upstream_headers,
         forward_auth,
-        defences: defences.build(),
+        defences: defences.ok()?,
         inspection: inspection?,
         timeouts: config.timeouts.clone(),
         compression: config.compression,

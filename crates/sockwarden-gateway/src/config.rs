@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
-    TlsRequiredConfig, UpstreamTlsConfig,
+    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OperationPolicyConfig, OriginPolicyConfig,
+    StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -145,6 +145,12 @@ pub struct RouteConfig {
     /// Stops messages that readers understand differently.
     #[serde(default)]
     pub message_format: MessageFormatConfig,
+    /// Stops operations of a sub-protocol that are not allowed.
+    #[serde(default)]
+    pub operation_policy: OperationPolicyConfig,
+    /// Stops publications and subscriptions that are not allowed.
+    #[serde(default)]
+    pub topic_policy: TopicPolicyConfig,
     /// How messages are read.
     #[serde(default)]
     pub inspect: InspectConfig,
@@ -190,6 +196,8 @@ impl RouteConfig {
             upstream_tls: UpstreamTlsConfig::default(),
             frame_limits: FrameLimitsConfig::default(),
             message_format: MessageFormatConfig::default(),
+            operation_policy: OperationPolicyConfig::default(),
+            topic_policy: TopicPolicyConfig::default(),
             inspect: InspectConfig::default(),
             compression: CompressionKind::default(),
             inflate: InflateConfig::default(),

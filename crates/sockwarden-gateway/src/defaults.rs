@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
-    TlsRequiredConfig, UpstreamTlsConfig,
+    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OperationPolicyConfig, OriginPolicyConfig,
+    StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -35,6 +35,10 @@ pub struct DefaultsConfig {
     pub frame_limits: Option<FrameLimitsConfig>,
     /// Stops messages that readers understand differently.
     pub message_format: Option<MessageFormatConfig>,
+    /// Stops operations of a sub-protocol that are not allowed.
+    pub operation_policy: Option<OperationPolicyConfig>,
+    /// Stops publications and subscriptions that are not allowed.
+    pub topic_policy: Option<TopicPolicyConfig>,
     /// How messages are read.
     pub inspect: Option<InspectConfig>,
     /// What becomes of compression (permessage-deflate).
