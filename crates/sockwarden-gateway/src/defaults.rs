@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OperationPolicyConfig, OriginPolicyConfig,
-    StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
+    CdpRefusedConfig, ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
+    OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
+    TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -39,6 +40,12 @@ pub struct DefaultsConfig {
     pub operation_policy: Option<OperationPolicyConfig>,
     /// Stops publications and subscriptions that are not allowed.
     pub topic_policy: Option<TopicPolicyConfig>,
+    /// Limits what one GraphQL document may ask for.
+    pub graphql_limits: Option<GraphqlLimitsConfig>,
+    /// Refuses the Chrome DevTools Protocol.
+    pub cdp_refused: Option<CdpRefusedConfig>,
+    /// Lets a charging station have one connection.
+    pub ocpp_session: Option<OcppSessionConfig>,
     /// How messages are read.
     pub inspect: Option<InspectConfig>,
     /// What becomes of compression (permessage-deflate).

@@ -1,8 +1,11 @@
 //! Every defence, in the order in which the chain asks them.
 
+mod cdp_refused;
 mod forward_auth;
 mod frame_limits;
+mod graphql_limits;
 mod message_format;
+mod ocpp_session;
 mod operation_policy;
 mod origin_policy;
 mod protocol_rules;
@@ -11,10 +14,13 @@ mod tls_required;
 mod topic_policy;
 mod upstream_tls;
 
+pub use cdp_refused::{CdpRefused, CdpRefusedConfig};
 pub use forward_auth::{ForwardAuth, ForwardAuthConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
+pub use graphql_limits::{GraphqlLimits, GraphqlLimitsConfig, IntrospectionKind};
 pub(crate) use message_format::is_guessed;
 pub use message_format::{AnswerKind, MessageFormat, MessageFormatConfig};
+pub use ocpp_session::{OcppSession, OcppSessionConfig, WinnerKind};
 pub use operation_policy::{OperationConfig, OperationPolicy, OperationPolicyConfig, SenderKind};
 pub use origin_policy::{OriginPattern, OriginPolicy, OriginPolicyConfig};
 pub use protocol_rules::ProtocolRules;
@@ -33,7 +39,7 @@ use crate::{BadSetting, Configured, Switch};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 10] = [
+pub static ORDER: [&Rule; 13] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -44,6 +50,9 @@ pub static ORDER: [&Rule; 10] = [
     &message_format::RULE,
     &operation_policy::RULE,
     &topic_policy::RULE,
+    &graphql_limits::RULE,
+    &cdp_refused::RULE,
+    &ocpp_session::RULE,
 ];
 
 /// The defences of one route, as configured.
@@ -69,6 +78,12 @@ pub struct Defences {
     pub operation_policy: OperationPolicyConfig,
     /// Stops publications and subscriptions that are not allowed.
     pub topic_policy: TopicPolicyConfig,
+    /// Limits what one GraphQL document may ask for.
+    pub graphql_limits: GraphqlLimitsConfig,
+    /// Refuses the Chrome DevTools Protocol.
+    pub cdp_refused: CdpRefusedConfig,
+    /// Lets a charging station have one connection.
+    pub ocpp_session: OcppSessionConfig,
 }
 
 impl Defences {
@@ -100,6 +115,12 @@ impl Defences {
         let (operations, topics) = (&self.operation_policy, &self.topic_policy);
         add(OperationPolicy::new(operations).map(|policy| configured(policy, operations.mode)));
         add(TopicPolicy::new(topics).map(|policy| configured(policy, topics.mode)));
+        let documents = &self.graphql_limits;
+        add(GraphqlLimits::new(documents).map(|limits| configured(limits, documents.mode)));
+        links.extend([
+            configured(CdpRefused::new(&self.cdp_refused), self.cdp_refused.mode),
+            configured(OcppSession::new(&self.ocpp_session), self.ocpp_session.mode),
+        ]);
         if wrong.is_empty() { Ok(links.into()) } else { Err(wrong) }
     }
 }

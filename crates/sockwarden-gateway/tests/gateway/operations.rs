@@ -1,6 +1,6 @@
 //! Defences over what messages do: what is forbidden arrives without them, does not with them, and the session lives on.
 
-use sockwarden_defend::defences::{AnswerKind, OperationConfig};
+use sockwarden_defend::defences::{AnswerKind, OperationConfig, WinnerKind};
 use sockwarden_gateway::RouteConfig;
 use sockwarden_model::{Decision, Mode};
 use sockwarden_net::Client;
@@ -131,5 +131,93 @@ async fn a_piece_of_a_packet_is_never_left_out_alone() {
         let verdict = stage.verdict().await;
         assert_eq!((verdict.rule.as_str(), verdict.decision), ("topic-policy", Decision::Close(1008)));
         assert!(verdict.reason.ends_with("a packet goes on beyond it"), "{}", verdict.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_asks_for_too_much_is_left_out() {
+    let begin = r#"{"type":"connection_init"}"#;
+    let deep = format!("{}a{}", "{ a ".repeat(20), " }".repeat(20));
+    let subscribe =
+        |document: &str| format!(r#"{{"id":"1","type":"subscribe","payload":{{"query":"{document}"}}}}"#);
+    for forbidden in [deep.as_str(), "{ __schema { types { name } } }"] {
+        let (forbidden, good) = (subscribe(forbidden), subscribe("{ me { id } }"));
+        for mode in [Mode::Off, Mode::Block] {
+            let app = App::start().await;
+            let mut route = route_to(app.address);
+            route.inspect.protocol = "graphql-transport-ws".into();
+            route.graphql_limits.mode = mode;
+            // The application here answers with what it gets, which no server of GraphQL does.
+            route.message_format.mode = Mode::Off;
+            let stage = Stage::plain(route).await;
+            let mut client = stage.greeted().await;
+            for message in [begin, &forbidden, &good] {
+                client.send_text(message).await.unwrap();
+            }
+            while text(&mut client).await != good {}
+            let arrived = app.seen().contains(&Seen::Text(forbidden.clone()));
+            assert_eq!(arrived, mode == Mode::Off, "{forbidden}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browser_is_not_remote_controlled() {
+    let evaluate = r#"{"id":1,"method":"Runtime.evaluate","params":{"expression":"1"}}"#;
+    for mode in [Mode::Off, Mode::Block] {
+        let app = App::start().await;
+        let mut route = route_to(app.address);
+        route.cdp_refused.mode = mode;
+        let stage = Stage::plain(route).await;
+        assert_eq!(stage.connect("/devtools/page/A", |_| ()).await.is_ok(), mode == Mode::Off);
+        let mut client = stage.greeted().await;
+        client.send_text(evaluate).await.unwrap();
+        if mode == Mode::Off {
+            assert_eq!(text(&mut client).await, evaluate);
+        } else {
+            assert_eq!(closed(&mut client).await.0, 1008);
+            assert!(!app.seen().contains(&Seen::Text(evaluate.to_owned())));
+        }
+    }
+}
+
+#[tokio::test]
+async fn commands_of_a_browser_can_be_limited_to_domains() {
+    let messages = [r#"{"id":1,"method":"Runtime.evaluate"}"#, r#"{"id":2,"method":"Page.enable"}"#];
+    let arrived = arriving(|route| route.cdp_refused.domains = vec!["Page".into()], messages);
+    assert_eq!(arrived.await, messages[1..]);
+}
+
+#[tokio::test]
+async fn a_station_has_one_connection() {
+    for (mode, wins) in
+        [(Mode::Off, WinnerKind::Older), (Mode::Block, WinnerKind::Older), (Mode::Block, WinnerKind::Newer)]
+    {
+        let app = App::start().await;
+        let mut route = route_to(app.address);
+        route.inspect.protocol = "ocpp".into();
+        (route.ocpp_session.mode, route.ocpp_session.wins) = (mode, wins);
+        let stage = Stage::plain(route).await;
+        let heartbeat = r#"[2,"1","Heartbeat",{}]"#;
+        let mut first = stage.connect("/ocpp/CP1", |_| ()).await.unwrap();
+        assert_eq!(text(&mut first).await, "hello");
+        let mut second = stage.connect("/ocpp/CP1", |_| ()).await.unwrap();
+        if wins == WinnerKind::Newer {
+            assert_eq!(text(&mut second).await, "hello");
+        }
+        let (winner, loser) = match wins {
+            WinnerKind::Older => (&mut first, &mut second),
+            WinnerKind::Newer => (&mut second, &mut first),
+        };
+        // The one that was closed may be so before it says anything.
+        let _ = loser.send_text(heartbeat).await;
+        winner.send_text(heartbeat).await.unwrap();
+        while text(winner).await != heartbeat {}
+        if mode == Mode::Off {
+            while text(loser).await != heartbeat {}
+        } else {
+            let (code, reason) = closed(loser).await;
+            assert_eq!(code, 1008, "{wins:?} {reason}");
+        }
     }
 }
