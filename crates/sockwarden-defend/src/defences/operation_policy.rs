@@ -23,7 +23,8 @@ rule! {
     ///
     /// Where `allow` lists anything, a message of that side is stopped, too, in which no operation is recognised or which can be read in more
     /// ways than one. What keeps a session going (connect, disconnect, acknowledge, keep-alive) and unsubscribing pass unless `deny` names
-    /// them; an entry of `allow` with one of these actions makes a list of them as well. Where `allow` is empty nothing is restricted but what
+    /// them; an entry of `allow` with one of these actions makes a list of them as well (with `connect`, list Socket.IO's `upgrade`, too, if clients begin
+    /// with long polling). Where `allow` is empty nothing is restricted but what
     /// `deny` names, and what is not recognised passes: a list of what is forbidden is only as good as its author's imagination.
     ///
     /// Names and subjects are patterns: a `*` at the end stands for any rest, `{user}` for the name of the user. With `protocol = "mqtt"`
