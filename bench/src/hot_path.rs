@@ -101,7 +101,8 @@ impl Work {
                 Self { bytes, run }
             }
             ["chain", fact] => {
-                let mut chain = Chain::new(&Defences::default().build());
+                let mut chain =
+                    Chain::new(&Defences::default().build().expect("the defaults mean something"));
                 observe(fact == "frame", move |seen| {
                     let mut report = Report::default();
                     black_box(chain.observe(seen, Duration::from_secs(1), &mut report));
@@ -109,7 +110,7 @@ impl Work {
             }
             ["defence", ..] => {
                 let id = name.strip_prefix("defence-")?;
-                let all = Defences::default().build();
+                let all = Defences::default().build().expect("the defaults mean something");
                 let mut guard = all.iter().find(|link| link.defence.rule().id == id)?.defence.guard();
                 observe(matches!(id, "protocol-rules" | "frame-limits"), move |seen| {
                     black_box(guard.observe(seen, Duration::from_secs(1)));

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn every_defence_is_measured_but_what_asks_the_application() {
-        let all = sockwarden_defend::defences::Defences::default().build();
+        let all =
+            sockwarden_defend::defences::Defences::default().build().expect("the defaults mean something");
         for link in all.iter() {
             let name = format!("defence-{}", link.defence.rule().id);
             assert!(NAMES.contains(&name.as_str()), "{name} is not in the list");

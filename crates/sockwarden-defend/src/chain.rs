@@ -104,7 +104,7 @@ impl Chain {
             Fact::Content { content: Content::Value(_), .. } => Hears::VALUES,
             Fact::Content { content: Content::Operation(_), .. } => Hears::OPERATIONS,
             Fact::Content { content: Content::Anomaly(..), .. } => Hears::ANOMALIES,
-            Fact::Content { content: Content::Whole { .. }, .. } => Hears::MESSAGES,
+            Fact::Content { content: Content::Begin | Content::Whole { .. }, .. } => Hears::MESSAGES,
         };
         let links = usize::from(self.after.0)..usize::from(self.after.1);
         self.ask_from(links, Some(heard), fact, now, report)
@@ -250,7 +250,7 @@ mod tests {
         let mut judge = |mode| {
             defences[1].switch.set(mode);
             let mut report = Report::default();
-            let content = Content::Whole { kind: MessageKind::Text, bytes: b"a" };
+            let content = Content::Whole { kind: MessageKind::Text, bytes: b"a", goes_on: false };
             let fact = Fact::Content { direction: Direction::Server, content };
             let dropped = match chain.observe(&fact, Duration::ZERO, &mut report) {
                 Outcome::Stop(decided) => matches!(decided.verdict, Verdict::Drop { .. }),

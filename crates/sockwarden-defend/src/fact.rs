@@ -50,9 +50,12 @@ pub enum Fact<'a> {
     },
 }
 
-/// What a complete message holds: its values, then its operations, with anomalies among them, then the whole.
+/// What a complete message holds: its beginning, its values, then its operations, with anomalies among them, then the whole. Once the
+/// message is stopped nothing more of it is told, so what is gathered of a message is forgotten where the next one begins.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
+    /// A message is about to be read.
+    Begin,
     /// It holds a value.
     Value(&'a Value<'a>),
     /// It does something in its sub-protocol.
@@ -65,6 +68,8 @@ pub enum Content<'a> {
         kind: MessageKind,
         /// What it holds, inflated; of a text, UTF-8.
         bytes: &'a [u8],
+        /// Whether a packet of the sub-protocol goes on in the sender's next message: nobody acts on that packet before.
+        goes_on: bool,
     },
 }
 

@@ -11,7 +11,7 @@ impl Hears {
     pub const NOTHING: Self = Self(0);
     /// Frames, pieces of compressed messages and violations.
     pub const FRAMES: Self = Self(1);
-    /// Whole messages, as bytes.
+    /// Whole messages, as bytes, and where they begin.
     pub const MESSAGES: Self = Self(1 << 1);
     /// Each value of a message.
     pub const VALUES: Self = Self(1 << 2);

@@ -4,13 +4,17 @@
 //! [`Chain`] asks the guards in the one order of [`defences::ORDER`] and applies each one's mode. A guard cannot fail,
 //! wait or look anything up: what must be looked up is a verdict too ([`Verdict::Ask`]), which the shell carries out.
 
+mod bad_setting;
 mod chain;
 pub mod defences;
 mod fact;
 mod hears;
+mod reading;
 mod switch;
+mod topics;
 mod verdict;
 
+pub use bad_setting::BadSetting;
 pub use chain::{Chain, Configured, Decided, Outcome, Report};
 pub use defences::{Defences, ORDER};
 pub use fact::{Answer, Content, Fact, HandshakeFact, OpenFact, RequestFact, UpstreamFact};

@@ -249,6 +249,11 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             ("origin_policy.mode", route.origin_policy.mode),
             ("frame_limits.mode", route.frame_limits.mode),
             ("message_format.mode", route.message_format.mode),
+            ("operation_policy.mode", route.operation_policy.mode),
+            ("topic_policy.mode", route.topic_policy.mode),
+            ("graphql_limits.mode", route.graphql_limits.mode),
+            ("cdp_refused.mode", route.cdp_refused.mode),
+            ("ocpp_session.mode", route.ocpp_session.mode),
         ] {
             if mode == Mode::Off {
                 warn(name, "this defence is off", None);
@@ -449,7 +454,17 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
         message_format: config.message_format.clone(),
+        operation_policy: config.operation_policy.clone(),
+        topic_policy: config.topic_policy.clone(),
+        graphql_limits: config.graphql_limits.clone(),
+        cdp_refused: config.cdp_refused.clone(),
+        ocpp_session: config.ocpp_session.clone(),
     };
+    let defences = defences.build().map_err(|wrong| {
+        for setting in wrong {
+            problems.add(&key(&setting.key), &setting.message, Some(&setting.help));
+        }
+    });
     let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
@@ -463,7 +478,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstream_tls,
         upstream_headers,
         forward_auth,
-        defences: defences.build(),
+        defences: defences.ok()?,
         inspection: inspection?,
         timeouts: config.timeouts.clone(),
         compression: config.compression,
@@ -477,7 +492,9 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
 #[cfg(test)]
 mod tests {
     use sockwarden_config::{ByteSize, HumanDuration};
-    use sockwarden_defend::defences::{ForwardAuthConfig, FrameLimitsConfig};
+    use sockwarden_defend::defences::{
+        ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, OperationConfig,
+    };
 
     use super::*;
     use crate::{pass_through::HttpLimitsConfig, routing::PathMatch};
@@ -535,6 +552,21 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_mean_nothing_are_named_with_their_keys() {
+        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None);
+        let bad = OperationConfig { protocol: Some("smoke".into()), ..OperationConfig::default() };
+        route.operation_policy.allow = vec![bad];
+        route.topic_policy.publish = Some(vec!["a".into(), "{x}".into()]);
+        route.graphql_limits.allow = vec!["a*b".into()];
+        let expected = [
+            "routes[0].operation_policy.allow[0].protocol",
+            "routes[0].topic_policy.publish[1]",
+            "routes[0].graphql_limits.allow[0]",
+        ];
+        assert_eq!(keys(&[listener("127.0.0.1:0")], &[route]), expected);
+    }
+
+    #[test]
     fn limits_under_which_nothing_could_pass_are_refused() {
         let nothing = LimitsConfig {
             connections: 0,
@@ -558,6 +590,14 @@ mod tests {
             fragments: 0,
             control_frames_per_second: 0,
             ..FrameLimitsConfig::default()
+        };
+        route.graphql_limits = GraphqlLimitsConfig {
+            depth: 0,
+            breadth: 0,
+            fields: 0,
+            operations: 0,
+            length: ByteSize::default(),
+            ..GraphqlLimitsConfig::default()
         };
         route.http_limits = HttpLimitsConfig {
             body: ByteSize::default(),
@@ -590,6 +630,11 @@ mod tests {
                 "routes[0].frame_limits.message",
                 "routes[0].frame_limits.fragments",
                 "routes[0].frame_limits.control_frames_per_second",
+                "routes[0].graphql_limits.depth",
+                "routes[0].graphql_limits.breadth",
+                "routes[0].graphql_limits.fields",
+                "routes[0].graphql_limits.operations",
+                "routes[0].graphql_limits.length",
                 "routes[0].http_limits.body_timeout",
                 "routes[0].http_limits.response_head",
                 "routes[0].http_limits.response_timeout",

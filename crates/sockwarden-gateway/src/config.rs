@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
-    TlsRequiredConfig, UpstreamTlsConfig,
+    CdpRefusedConfig, ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
+    OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
+    TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -145,6 +146,21 @@ pub struct RouteConfig {
     /// Stops messages that readers understand differently.
     #[serde(default)]
     pub message_format: MessageFormatConfig,
+    /// Stops operations of a sub-protocol that are not allowed.
+    #[serde(default)]
+    pub operation_policy: OperationPolicyConfig,
+    /// Stops publications and subscriptions that are not allowed.
+    #[serde(default)]
+    pub topic_policy: TopicPolicyConfig,
+    /// Limits what one GraphQL document may ask for.
+    #[serde(default)]
+    pub graphql_limits: GraphqlLimitsConfig,
+    /// Refuses the Chrome DevTools Protocol.
+    #[serde(default)]
+    pub cdp_refused: CdpRefusedConfig,
+    /// Lets a charging station have one connection.
+    #[serde(default)]
+    pub ocpp_session: OcppSessionConfig,
     /// How messages are read.
     #[serde(default)]
     pub inspect: InspectConfig,
@@ -190,6 +206,11 @@ impl RouteConfig {
             upstream_tls: UpstreamTlsConfig::default(),
             frame_limits: FrameLimitsConfig::default(),
             message_format: MessageFormatConfig::default(),
+            operation_policy: OperationPolicyConfig::default(),
+            topic_policy: TopicPolicyConfig::default(),
+            graphql_limits: GraphqlLimitsConfig::default(),
+            cdp_refused: CdpRefusedConfig::default(),
+            ocpp_session: OcppSessionConfig::default(),
             inspect: InspectConfig::default(),
             compression: CompressionKind::default(),
             inflate: InflateConfig::default(),

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    ForwardAuthConfig, FrameLimitsConfig, MessageFormatConfig, OriginPolicyConfig, StrictHandshakeConfig,
-    TlsRequiredConfig, UpstreamTlsConfig,
+    CdpRefusedConfig, ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
+    OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
+    TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -35,6 +36,16 @@ pub struct DefaultsConfig {
     pub frame_limits: Option<FrameLimitsConfig>,
     /// Stops messages that readers understand differently.
     pub message_format: Option<MessageFormatConfig>,
+    /// Stops operations of a sub-protocol that are not allowed.
+    pub operation_policy: Option<OperationPolicyConfig>,
+    /// Stops publications and subscriptions that are not allowed.
+    pub topic_policy: Option<TopicPolicyConfig>,
+    /// Limits what one GraphQL document may ask for.
+    pub graphql_limits: Option<GraphqlLimitsConfig>,
+    /// Refuses the Chrome DevTools Protocol.
+    pub cdp_refused: Option<CdpRefusedConfig>,
+    /// Lets a charging station have one connection.
+    pub ocpp_session: Option<OcppSessionConfig>,
     /// How messages are read.
     pub inspect: Option<InspectConfig>,
     /// What becomes of compression (permessage-deflate).

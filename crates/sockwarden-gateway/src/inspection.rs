@@ -5,12 +5,13 @@ use std::{cell::RefCell, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::ByteSize;
-use sockwarden_defend::{Chain, Content, Fact, Hears};
+use sockwarden_defend::{Chain, Closure, Content, Decided, Fact, Hears, Verdict};
 use sockwarden_inspect::{
     Anomaly, Chosen, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Sink,
     Value,
 };
 use sockwarden_model::Direction;
+use sockwarden_proto::CloseCode;
 
 use crate::{
     journal::Journal,
@@ -135,15 +136,40 @@ impl Inspector {
             notes: 0,
             read: Read::default(),
         };
+        let from = message.direction;
+        let came_within = self.conversation.is_within(from);
+        if hears.any(Hears::MESSAGES) {
+            teller.tell(Content::Begin);
+        }
         if hears.any(Hears::CONTENT) {
             let Self { conversation, limits } = self;
             READER.with_borrow_mut(|reader| conversation.message(reader, limits, message, &mut teller));
         }
+        let goes_on = self.conversation.is_within(from);
         if hears.any(Hears::MESSAGES) {
-            teller.tell(Content::Whole { kind: message.kind, bytes: message.bytes });
+            teller.tell(Content::Whole { kind: message.kind, bytes: message.bytes, goes_on });
         }
-        teller.read
+        let mut read = teller.read;
+        read.judged = settled(read.judged, came_within || goes_on);
+        if let Some(dropped) = &read.judged.dropped {
+            journal.decided(dropped, Some(from));
+        }
+        read
     }
+}
+
+/// Closes where a message is dropped that holds only a part of a packet: the receiver would take what comes next for the rest of it,
+/// and read something else than was judged.
+fn settled(mut judged: Judged, holds_part: bool) -> Judged {
+    if holds_part && let Some(Decided { rule, mode, verdict: Verdict::Drop { reason } }) = judged.dropped {
+        let reason =
+            format!("{reason}; a part of the message cannot be left out, a packet goes on beyond it");
+        let told = "the message is not allowed";
+        let verdict = Verdict::Close(Closure { code: CloseCode::POLICY, reason, told });
+        judged.stopped = Some(Decided { rule, mode, verdict });
+        judged.dropped = None;
+    }
+    judged
 }
 
 /// What became of reading a message.
@@ -170,14 +196,14 @@ impl Teller<'_> {
     /// Tells the chain, as long as the message may still be forwarded.
     fn tell(&mut self, content: Content<'_>) {
         let Judged { stopped, dropped, noted } = &mut self.read.judged;
-        if stopped.is_some() || *dropped {
+        if stopped.is_some() || dropped.is_some() {
             return;
         }
         let fact = Fact::Content { direction: self.direction, content };
         let judged =
             observe_again(self.chain, self.journal, &fact, self.direction, self.now, &mut self.notes);
         *noted |= judged.noted;
-        *dropped |= judged.dropped;
+        *dropped = judged.dropped;
         *stopped = judged.stopped;
     }
 }

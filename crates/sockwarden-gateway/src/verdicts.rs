@@ -13,7 +13,7 @@ pub(crate) struct Judged {
     /// The connection ends.
     pub(crate) stopped: Option<Decided>,
     /// The message is not forwarded.
-    pub(crate) dropped: bool,
+    pub(crate) dropped: Option<Decided>,
     /// Whether a guard that only observes would have stopped it.
     pub(crate) noted: bool,
 }
@@ -29,10 +29,15 @@ pub(crate) fn observe(
     from: Direction,
     now: Duration,
 ) -> Judged {
-    observe_again(chain, journal, fact, from, now, &mut 0)
+    let judged = observe_again(chain, journal, fact, from, now, &mut 0);
+    if let Some(dropped) = &judged.dropped {
+        journal.decided(dropped, Some(from));
+    }
+    judged
 }
 
-/// The same for one of several facts of one message, of which so many `notes` have been reported.
+/// The same for one of several facts of one message, of which so many `notes` have been reported. That it is dropped is not reported:
+/// that may be more than a drop once the message is read.
 pub(crate) fn observe_again(
     chain: &mut Chain,
     journal: &Journal,
@@ -49,11 +54,10 @@ pub(crate) fn observe_again(
     *notes = notes.saturating_add(report.noted.len());
     let noted = !report.noted.is_empty();
     match outcome {
-        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: false, noted },
+        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: None, noted },
         Outcome::Stop(decided) if matches!(decided.verdict, Verdict::Drop { .. }) => {
-            journal.decided(&decided, Some(from));
-            Judged { stopped: None, dropped: true, noted }
+            Judged { stopped: None, dropped: Some(decided), noted }
         }
-        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: false, noted },
+        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: None, noted },
     }
 }

@@ -112,6 +112,12 @@ impl Conversation {
         self.0.speaker.as_ref().and_then(|speaker| speaker.inner())
     }
 
+    /// Tells whether this side is within a packet: it has begun one whose rest is awaited in a message to come. The packets of some
+    /// protocols need not begin or end together with messages, so who leaves out such a message leaves out a part of a packet.
+    pub fn is_within(&self, direction: Direction) -> bool {
+        self.0.is_within(direction)
+    }
+
     /// Reads a message and tells `sink` what it holds.
     pub fn message(
         &mut self,
@@ -182,6 +188,10 @@ impl Spoken {
         }
     }
 
+    pub(crate) fn is_within(&self, direction: Direction) -> bool {
+        self.speaker.as_ref().is_some_and(|speaker| speaker.is_within(direction))
+    }
+
     fn choose(&mut self, protocol: Protocol, chosen: Chosen) {
         self.protocol = Some((protocol, chosen));
         self.speaker = protocol.speaker();
@@ -191,5 +201,29 @@ impl Spoken {
 impl std::fmt::Debug for Spoken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spoken").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Notes;
+
+    #[test]
+    fn a_side_is_within_a_packet_until_its_rest_has_come() {
+        let check = |protocol: Protocol, pieces: &[(&[u8], bool)]| {
+            let mut conversation = Conversation::new(Some(protocol), &Opening::default());
+            let (mut reader, mut notes) = (Reader::default(), Notes::default());
+            for (bytes, expected) in pieces {
+                let message = Message { direction: Direction::Client, kind: MessageKind::Binary, bytes };
+                conversation.message(&mut reader, &InspectLimits::default(), &message, &mut notes);
+                let within = [Direction::Client, Direction::Server].map(|side| conversation.is_within(side));
+                assert_eq!(within, [*expected, false], "{protocol} {}", bytes.escape_ascii());
+            }
+        };
+        // PINGREQ is two bytes long.
+        check(Protocol::Mqtt, &[(b"\xc0\0", false), (b"\xc0\0\xc0", true), (b"\0", false)]);
+        check(Protocol::Stomp, &[(b"SEND\ndesti", true), (b"nation:/a\n\n\0", false), (b"\n", false)]);
+        check(Protocol::JsonRpc, &[(b"{", false)]);
     }
 }

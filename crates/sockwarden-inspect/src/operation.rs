@@ -51,6 +51,29 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Self; 14] = [
+        Self::Connect,
+        Self::Connected,
+        Self::Disconnect,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Publish,
+        Self::Deliver,
+        Self::Call,
+        Self::Event,
+        Self::Reply,
+        Self::Error,
+        Self::Acknowledge,
+        Self::KeepAlive,
+        Self::Stream,
+    ];
+
+    /// Finds an action by its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
     /// Its name, as people and configurations write it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -94,6 +94,16 @@ pub enum AnswerKind {
     Drop,
 }
 
+impl AnswerKind {
+    /// Makes the verdict on a message that is not forwarded.
+    pub(crate) const fn verdict(self, code: CloseCode, reason: String, told: &'static str) -> Verdict {
+        match self {
+            Self::Close => Verdict::Close(Closure { code, reason, told }),
+            Self::Drop => Verdict::Drop { reason },
+        }
+    }
+}
+
 /// Stops what readers understand differently.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageFormat {
@@ -149,15 +159,12 @@ impl MessageFormat {
         };
         let place = printable(place.to_string().as_bytes(), 100);
         let reason = if place.is_empty() { anomaly.to_string() } else { format!("{anomaly}, at {place}") };
-        match self.answer {
-            AnswerKind::Close => Verdict::Close(Closure { code, reason, told: "the message cannot be read" }),
-            AnswerKind::Drop => Verdict::Drop { reason },
-        }
+        self.answer.verdict(code, reason, "the message cannot be read")
     }
 }
 
 /// Tells whether a place lies in what a value was taken to encode.
-fn is_guessed(place: Place<'_>) -> bool {
+pub(crate) fn is_guessed(place: Place<'_>) -> bool {
     place.steps().any(|step| matches!(step, Step::Inside(_)))
 }
 

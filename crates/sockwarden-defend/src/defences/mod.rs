@@ -1,21 +1,32 @@
 //! Every defence, in the order in which the chain asks them.
 
+mod cdp_refused;
 mod forward_auth;
 mod frame_limits;
+mod graphql_limits;
 mod message_format;
+mod ocpp_session;
+mod operation_policy;
 mod origin_policy;
 mod protocol_rules;
 mod strict_handshake;
 mod tls_required;
+mod topic_policy;
 mod upstream_tls;
 
+pub use cdp_refused::{CdpRefused, CdpRefusedConfig};
 pub use forward_auth::{ForwardAuth, ForwardAuthConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
+pub use graphql_limits::{GraphqlLimits, GraphqlLimitsConfig, IntrospectionKind};
+pub(crate) use message_format::is_guessed;
 pub use message_format::{AnswerKind, MessageFormat, MessageFormatConfig};
+pub use ocpp_session::{OcppSession, OcppSessionConfig, WinnerKind};
+pub use operation_policy::{OperationConfig, OperationPolicy, OperationPolicyConfig, SenderKind};
 pub use origin_policy::{OriginPattern, OriginPolicy, OriginPolicyConfig};
 pub use protocol_rules::ProtocolRules;
 pub use strict_handshake::{StrictHandshake, StrictHandshakeConfig};
 pub use tls_required::{TlsRequired, TlsRequiredConfig};
+pub use topic_policy::{TopicPolicy, TopicPolicyConfig};
 pub use upstream_tls::{UpstreamTls, UpstreamTlsConfig};
 
 pub use strict_handshake::RULE as STRICT_HANDSHAKE;
@@ -24,11 +35,11 @@ use std::sync::Arc;
 
 use sockwarden_model::{Mode, Rule};
 
-use crate::{Configured, Switch};
+use crate::{BadSetting, Configured, Switch};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 8] = [
+pub static ORDER: [&Rule; 13] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -37,6 +48,11 @@ pub static ORDER: [&Rule; 8] = [
     &protocol_rules::RULE,
     &frame_limits::RULE,
     &message_format::RULE,
+    &operation_policy::RULE,
+    &topic_policy::RULE,
+    &graphql_limits::RULE,
+    &cdp_refused::RULE,
+    &ocpp_session::RULE,
 ];
 
 /// The defences of one route, as configured.
@@ -58,11 +74,24 @@ pub struct Defences {
     pub frame_limits: FrameLimitsConfig,
     /// Stops messages that readers understand differently.
     pub message_format: MessageFormatConfig,
+    /// Stops operations of a sub-protocol that are not allowed.
+    pub operation_policy: OperationPolicyConfig,
+    /// Stops publications and subscriptions that are not allowed.
+    pub topic_policy: TopicPolicyConfig,
+    /// Limits what one GraphQL document may ask for.
+    pub graphql_limits: GraphqlLimitsConfig,
+    /// Refuses the Chrome DevTools Protocol.
+    pub cdp_refused: CdpRefusedConfig,
+    /// Lets a charging station have one connection.
+    pub ocpp_session: OcppSessionConfig,
 }
 
 impl Defences {
     /// Builds the chain's links in the order of [`ORDER`].
-    pub fn build(&self) -> Arc<[Configured]> {
+    ///
+    /// # Errors
+    /// Every setting that means nothing.
+    pub fn build(&self) -> Result<Arc<[Configured]>, Vec<BadSetting>> {
         let mut links = vec![
             configured(TlsRequired, self.tls_required.mode),
             configured(StrictHandshake, self.strict_handshake.mode),
@@ -78,7 +107,21 @@ impl Defences {
             configured(FrameLimits::new(&self.frame_limits), self.frame_limits.mode),
             configured(MessageFormat::new(&self.message_format), self.message_format.mode),
         ]);
-        links.into()
+        let mut wrong = Vec::new();
+        let mut add = |built: Result<Configured, Vec<BadSetting>>| match built {
+            Ok(link) => links.push(link),
+            Err(mut found) => wrong.append(&mut found),
+        };
+        let (operations, topics) = (&self.operation_policy, &self.topic_policy);
+        add(OperationPolicy::new(operations).map(|policy| configured(policy, operations.mode)));
+        add(TopicPolicy::new(topics).map(|policy| configured(policy, topics.mode)));
+        let documents = &self.graphql_limits;
+        add(GraphqlLimits::new(documents).map(|limits| configured(limits, documents.mode)));
+        links.extend([
+            configured(CdpRefused::new(&self.cdp_refused), self.cdp_refused.mode),
+            configured(OcppSession::new(&self.ocpp_session), self.ocpp_session.mode),
+        ]);
+        if wrong.is_empty() { Ok(links.into()) } else { Err(wrong) }
     }
 }
 
@@ -134,6 +177,17 @@ pub(crate) mod samples {
         judge_messages(defence, protocol, &messages)
     }
 
+    /// Gives what verdicts tell the operator.
+    pub(crate) fn reasons(verdicts: &[Verdict]) -> Vec<String> {
+        let reason = |verdict: &Verdict| match verdict {
+            Verdict::Close(closure) => Some(closure.reason.clone()),
+            Verdict::Refuse(refusal) => Some(refusal.reason.clone()),
+            Verdict::Drop { reason } => Some(reason.clone()),
+            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => None,
+        };
+        verdicts.iter().filter_map(reason).collect()
+    }
+
     /// The same of messages of either kind.
     pub(crate) fn judge_messages(
         defence: &dyn Defence,
@@ -148,8 +202,10 @@ pub(crate) mod samples {
         for &(direction, kind, bytes) in messages {
             let mut asked = Asked { guard: &mut *guard, direction, said: Verdict::Pass };
             let message = Message { direction, kind, bytes };
+            asked.ask(Content::Begin);
             conversation.message(&mut reader, &InspectLimits::default(), &message, &mut asked);
-            asked.ask(Content::Whole { kind, bytes });
+            let goes_on = conversation.is_within(direction);
+            asked.ask(Content::Whole { kind, bytes, goes_on });
             verdicts.push(asked.said);
         }
         verdicts.retain(|verdict| *verdict != Verdict::Pass);
@@ -164,10 +220,9 @@ pub(crate) mod samples {
 
     impl Asked<'_> {
         fn ask(&mut self, content: Content<'_>) {
-            let said =
-                self.guard.observe(&Fact::Content { direction: self.direction, content }, Duration::ZERO);
             if self.said == Verdict::Pass {
-                self.said = said;
+                let fact = Fact::Content { direction: self.direction, content };
+                self.said = self.guard.observe(&fact, Duration::ZERO);
             }
         }
     }
@@ -226,7 +281,7 @@ mod tests {
             forward_auth: Some(ForwardAuthConfig::new("https://127.0.0.1/session")),
             ..Defences::default()
         };
-        let built: Vec<&str> = defences.build().iter().map(|link| link.defence.rule().id).collect();
+        let built: Vec<&str> = defences.build().unwrap().iter().map(|link| link.defence.rule().id).collect();
         assert_eq!(built, ORDER.map(|rule| rule.id));
     }
 }

@@ -1,6 +1,6 @@
 //! Limits of nothing.
 
-use sockwarden_defend::defences::FrameLimitsConfig;
+use sockwarden_defend::defences::{FrameLimitsConfig, GraphqlLimitsConfig};
 
 use super::Problems;
 use crate::{
@@ -48,6 +48,25 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
             *control_frames_per_second == 0,
             "with 0 no connection could be closed properly",
         );
+        let GraphqlLimitsConfig {
+            mode: _,
+            depth,
+            breadth,
+            fields,
+            aliases: _,
+            directives: _,
+            operations,
+            length,
+            introspection: _,
+            allow: _,
+            answer: _,
+        } = &route.graphql_limits;
+        let no_document = "with 0 no document could pass";
+        refuse(&key("graphql_limits.depth"), *depth == 0, no_document);
+        refuse(&key("graphql_limits.breadth"), *breadth == 0, no_document);
+        refuse(&key("graphql_limits.fields"), *fields == 0, no_document);
+        refuse(&key("graphql_limits.operations"), *operations == 0, no_document);
+        refuse(&key("graphql_limits.length"), length.as_u64() == 0, no_document);
         let HttpLimitsConfig {
             body: _,
             body_timeout,

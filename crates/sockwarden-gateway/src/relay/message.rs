@@ -64,7 +64,7 @@ impl UnderWay {
     /// Takes note of what is said of it, and gives what ends the connection.
     pub(super) fn heed(&mut self, judged: Judged) -> Option<Decided> {
         self.noted |= judged.noted;
-        self.dropped |= judged.dropped;
+        self.dropped |= judged.dropped.is_some();
         judged.stopped
     }
 

@@ -12,6 +12,7 @@ mod handshake;
 mod http;
 mod liveness;
 mod messages;
+mod operations;
 mod patience;
 mod proxies;
 mod relay;

@@ -28,6 +28,8 @@ mod sockjs;
 mod stomp;
 mod wamp;
 
+use sockwarden_model::Direction;
+
 use crate::{Chosen, Message, Opening, content, walk::Walk};
 
 /// What one file says of its protocol.
@@ -57,6 +59,11 @@ pub(crate) trait Speaker: Send {
     /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket.
     fn body(&mut self, body: &[u8], walk: &mut Walk<'_>) {
         content::body(walk, body);
+    }
+
+    /// Tells whether this side has begun a packet whose rest is awaited in a message to come.
+    fn is_within(&self, _direction: Direction) -> bool {
+        false
     }
 
     /// Gives the protocol that is spoken inside of this one.
@@ -178,7 +185,7 @@ fn no_target(_: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use sockwarden_model::Direction::{self, Client, Server};
+    use sockwarden_model::Direction::{Client, Server};
     use sockwarden_proto::MessageKind;
 
     use super::*;

@@ -42,6 +42,10 @@ impl Speaker for SockJs {
         self.inner.protocol()
     }
 
+    fn is_within(&self, direction: Direction) -> bool {
+        self.inner.is_within(direction)
+    }
+
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if message.kind == MessageKind::Binary {
             breach(walk, Breach::WrongKind);

@@ -48,6 +48,14 @@ struct Stream {
 }
 
 impl Speaker for Mqtt {
+    fn is_within(&self, direction: Direction) -> bool {
+        let stream = match direction {
+            Direction::Client => &self.client,
+            Direction::Server => &self.server,
+        };
+        !stream.pending.is_empty() || stream.skip > 0
+    }
+
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if message.kind == MessageKind::Text {
             broken(walk, Breach::WrongKind);

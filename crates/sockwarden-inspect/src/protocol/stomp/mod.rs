@@ -118,6 +118,14 @@ struct Stream {
 }
 
 impl Speaker for Stomp {
+    fn is_within(&self, direction: Direction) -> bool {
+        let stream = match direction {
+            Direction::Client => &self.client,
+            Direction::Server => &self.server,
+        };
+        !stream.pending.is_empty()
+    }
+
     fn open(&mut self, opening: &Opening<'_>) {
         let version = match opening.subprotocol.unwrap_or_default() {
             token if token.eq_ignore_ascii_case("v10.stomp") => Version::V10,
