@@ -45,11 +45,11 @@ policy() {
     case $1 in
     socketio)
         printf '[routes.operation_policy]\nallow = [%s]\n' \
-            '{ action = "event", name = "say", subject = "/" }, { action = "event", name = "picture", subject = "/" }, { action = "connect", subject = "/" }'
+            '{ name = "say", subject = "/" }, { name = "picture", subject = "/" }, { action = "connect", subject = "/" }'
         printf 'deny = [%s]\n' '{ action = "connect", subject = "/admin" }'
         ;;
     graphql)
-        printf '[routes.graphql_limits]\nallow = ["hello", "ticks", "person"]\n'
+        printf '[routes.graphql_limits]\nallow = ["query.hello", "query.person", "subscription.ticks"]\n'
         ;;
     stomp)
         printf '[routes.topic_policy]\npublish = ["/ask/*"]\nsubscribe = ["/room/*"]\n'
@@ -103,7 +103,7 @@ for at in 0 1 2 3 4; do
     name=${names[at]}
     check "open: $name" node "$E2E/subprotocols-clients.mjs" "$name" "$open"
     check "strict: $name, what is allowed" node "$E2E/subprotocols-clients.mjs" "$name" "$strict"
-    check "strict: $name, what is not, and the session lives on" \
+    check "strict: $name, what is not, and then what is" \
         node "$E2E/subprotocols-clients.mjs" "$name" "$strict" forbidden
 done
 for what in wipe /admin 'mutation wipe' /secret 'subscription /\*\*' 'rpc wipe'; do

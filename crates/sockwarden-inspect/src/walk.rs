@@ -113,9 +113,10 @@ impl<'s> Walk<'s> {
 
     /// Tells of an anomaly at the place where the walk is.
     pub(crate) fn anomaly(&mut self, anomaly: Anomaly) {
-        let anomaly = match anomaly {
-            Anomaly::Malformed { format, at } if self.state.guessing => Anomaly::Doubtful { format, at },
-            certain => certain,
+        let anomaly = if let (Anomaly::Malformed { format, at }, true) = (anomaly, self.state.guessing) {
+            Anomaly::Doubtful { format, at }
+        } else {
+            anomaly
         };
         self.sink.anomaly(anomaly, self.state.path.place());
     }
