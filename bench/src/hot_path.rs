@@ -7,8 +7,8 @@ mod messages;
 
 use std::{hint::black_box, time::Duration};
 
-use sockwarden_defend::{Chain, Fact as Seen, HandshakeFact, Report, defences::Defences};
-use sockwarden_inspect::Marks;
+use sockwarden_defend::{Chain, Content, Fact as Seen, HandshakeFact, Report, defences::Defences};
+use sockwarden_inspect::{Action, Marks, Operation, Protocol};
 use sockwarden_model::Direction;
 use sockwarden_proto::{
     FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, Utf8Validator, apply_mask,
@@ -27,7 +27,7 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: app.example\r\nUpgrade: web
     Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n";
 
 /// Every piece of work.
-pub(crate) const NAMES: [&str; 35] = [
+pub(crate) const NAMES: [&str; 41] = [
     "receive-text-16-x32",
     "receive-text-125",
     "receive-text-200-json",
@@ -63,6 +63,12 @@ pub(crate) const NAMES: [&str; 35] = [
     "defence-upstream-tls",
     "defence-protocol-rules",
     "defence-frame-limits",
+    "defence-message-format",
+    "defence-operation-policy",
+    "defence-topic-policy",
+    "defence-graphql-limits",
+    "defence-cdp-refused",
+    "defence-ocpp-session",
 ];
 
 /// One piece of work, to be done again and again.
@@ -112,6 +118,11 @@ impl Work {
                 let id = name.strip_prefix("defence-")?;
                 let all = Defences::default().build().expect("the defaults mean something");
                 let mut guard = all.iter().find(|link| link.defence.rule().id == id)?.defence.guard();
+                if guards_content(id) {
+                    return Some(hear(move |seen| {
+                        black_box(guard.observe(seen, Duration::from_secs(1)));
+                    }));
+                }
                 observe(matches!(id, "protocol-rules" | "frame-limits"), move |seen| {
                     black_box(guard.observe(seen, Duration::from_secs(1)));
                 })?
@@ -190,6 +201,34 @@ fn validate(text: Vec<u8>) -> Work {
     Work::new(text.len(), move || {
         let mut validator = Utf8Validator::default();
         assert!(black_box(validator.push(black_box(&text))).is_ok(), "the sample is text");
+    })
+}
+
+/// Tells whether a defence judges what messages hold.
+fn guards_content(id: &str) -> bool {
+    matches!(
+        id,
+        "message-format"
+            | "operation-policy"
+            | "topic-policy"
+            | "graphql-limits"
+            | "cdp-refused"
+            | "ocpp-session"
+    )
+}
+
+/// The same operation is heard again and again.
+fn hear(mut judge: impl FnMut(&Seen<'_>) + 'static) -> Work {
+    let operation = Operation {
+        protocol: Protocol::JsonRpc,
+        action: Action::Call,
+        name: Some("subtract"),
+        subject: None,
+        id: Some("1"),
+    };
+    Work::new(1, move || {
+        let content = Content::Operation(&operation);
+        judge(black_box(&Seen::Content { direction: Direction::Client, content }));
     })
 }
 
