@@ -117,8 +117,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages =
-            "gcc haproxy libc6-dev nginx-light nodejs npm openssl python3 python3-venv util-linux valgrind";
+        let packages = "gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv util-linux valgrind";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

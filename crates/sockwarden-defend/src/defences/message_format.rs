@@ -18,8 +18,9 @@ rule! {
     /// Of the application's messages it stops those alone that exceed a bound of `inspect` (depth, values, encodings inside one another), unless
     /// `server` is set.
     ///
-    /// What is neither JSON nor anything else that is known is text or bytes, and passes. So does what only begins as JSON, unless `strict` is
-    /// set or the sub-protocol says that it is JSON.
+    /// What is neither JSON nor anything else that is known is text or bytes, and passes. So does what only begins as JSON, and what breaks a
+    /// sub-protocol that was only recognised, unless `strict` is set; where the handshake or the configuration names the sub-protocol, its
+    /// rules hold.
     ///
     /// # Why is this bad
     /// Who inspects and who acts must see the same message. `{"role":"user","role":"admin"}` is `user` to a reader that takes the first member
@@ -52,7 +53,7 @@ rule! {
     /// ```
     pub static RULE = Defence {
         id: "message-format",
-        summary: "a message that readers understand differently, or that cannot be read to its end, is not forwarded",
+        summary: "messages that readers understand differently are not forwarded",
         severity: Medium,
         threats: [T6],
         cwe: [436, 20],
@@ -110,12 +111,14 @@ pub struct MessageFormat {
     server: bool,
     strict: bool,
     answer: AnswerKind,
+    /// Whether the sub-protocol is known from the handshake or the configuration: what is only recognised may be another one.
+    sure: bool,
 }
 
 impl MessageFormat {
     /// Takes what is configured.
     pub const fn new(config: &MessageFormatConfig) -> Self {
-        Self { server: config.server, strict: config.strict, answer: config.answer }
+        Self { server: config.server, strict: config.strict, answer: config.answer, sure: false }
     }
 
     fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
@@ -136,6 +139,9 @@ impl MessageFormat {
                 return Verdict::Pass;
             }
             Anomaly::DuplicateKey | Anomaly::XmlDeclaration | Anomaly::Breach(..) if !judged => {
+                return Verdict::Pass;
+            }
+            Anomaly::Malformed { .. } | Anomaly::Breach(..) if !self.sure && !self.strict => {
                 return Verdict::Pass;
             }
             Anomaly::Doubtful { .. } | Anomaly::TrailingData(_)
@@ -188,11 +194,14 @@ impl Guard for MessageFormat {
             Fact::Content { direction, content: Content::Anomaly(anomaly, place) } => {
                 self.judge(*direction, *anomaly, *place)
             }
+            Fact::Open(open) => {
+                self.sure = open.protocol.is_some();
+                Verdict::Pass
+            }
             Fact::Handshake(_)
             | Fact::Request(_)
             | Fact::Answer(_)
             | Fact::Upstream(_)
-            | Fact::Open(_)
             | Fact::Frame { .. }
             | Fact::Inflated { .. }
             | Fact::Content { .. }
@@ -258,6 +267,14 @@ mod tests {
         check(false, None, cut, &[]);
         check(true, None, cut, &["begins as json and is none from byte 7 on"]);
         check(false, rpc, cut, &["no well-formed json from byte 7 on"]);
+        // What looks like another protocol's greeting at first is held to nothing.
+        check(false, None, r#"{"jsonrpc":"2.0","method":7}"#, &[]);
+        check(
+            false,
+            rpc,
+            r#"{"jsonrpc":"2.0","method":7}"#,
+            &["json-rpc: a field has a value that it cannot have"],
+        );
         check(false, None, "{} {}", &[]);
         check(true, None, "{} {}", &["something follows the end of the json"]);
     }

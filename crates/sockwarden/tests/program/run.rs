@@ -1,7 +1,7 @@
 //! Running the built program.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -27,16 +27,31 @@ fn as_program(command: &mut Command, folder: &Path) {
 
 /// Waits until the program ends and gives what it printed; fails the test if that takes too long.
 pub(crate) fn finished(mut child: Child) -> Output {
+    // A pipe holds little: who prints more waits until it is read.
+    let (stdout, stderr) = (read_out(child.stdout.take()), read_out(child.stderr.take()));
     let latest = Instant::now() + PATIENCE;
-    while child.try_wait().unwrap().is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
         if Instant::now() > latest {
             child.kill().unwrap();
-            let output = child.wait_with_output().unwrap();
-            panic!("the program did not end: {}", String::from_utf8_lossy(&output.stderr));
+            panic!("the program did not end: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
         }
         thread::sleep(Duration::from_millis(5));
-    }
-    child.wait_with_output().unwrap()
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Reads a pipe to its end, beside everything else.
+fn read_out(pipe: Option<impl io::Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut all).unwrap();
+        }
+        all
+    })
 }
 
 /// A gateway of the built program.
