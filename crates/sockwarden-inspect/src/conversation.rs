@@ -12,6 +12,9 @@ use crate::{
 /// How many messages are looked at to recognise a protocol that the handshake did not name.
 const FIRST: u8 = 8;
 
+/// The longest of them: what begins a protocol is short, and every recogniser looks through all of it.
+const LONGEST: usize = 4096;
+
 /// A complete message, inflated.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -176,7 +179,7 @@ impl Spoken {
 
     /// Reads a message.
     pub(crate) fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        if self.protocol.is_none() && self.heard < FIRST {
+        if self.protocol.is_none() && self.heard < FIRST && message.bytes.len() <= LONGEST {
             self.heard += 1;
             if let Some(protocol) = protocol::of_message(message).filter(|found| Some(*found) != self.outer) {
                 self.choose(protocol, Chosen::FirstMessages);

@@ -5,7 +5,7 @@
 use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
 
-use super::{Declaration, Protocol, Speaker, envelope::Envelope, memory::Memory};
+use super::{Declaration, Protocol, Speaker, envelope::Envelope, hint, memory::Memory};
 use crate::{
     Action, Anomaly, Bound, Breach, Message, Operation, Sink, Value, content, format::json, walk::Walk,
 };
@@ -223,7 +223,7 @@ fn is_first(message: &Message<'_>) -> bool {
 
 /// Finds a member, and gives what follows its colon.
 fn find<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let at = bytes.windows(name.len()).position(|window| window == name)?;
+    let at = hint::find(bytes, name)?;
     bytes[at + name.len()..].trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start)
 }
 

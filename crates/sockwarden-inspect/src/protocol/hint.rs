@@ -18,8 +18,17 @@ pub(super) fn says(text: &[u8], member: &str, value: &str) -> bool {
 }
 
 /// Finds where `wanted` begins.
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+pub(super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let (first, rest) = wanted.split_first()?;
+    let mut at = 0;
+    loop {
+        // Comparing one byte is far cheaper than comparing all of them at each place.
+        at += bytes.get(at..)?.iter().position(|byte| byte == first)?;
+        if bytes[at + 1..].starts_with(rest) {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ fn is_one(message: &Message<'_>) -> bool {
         return false;
     }
     let text = message.bytes;
-    let joins = text.windows(11).any(|window| window == b",\"phx_join\"");
+    let joins = hint::find(text, b",\"phx_join\"").is_some();
     json::begins(text)
         && (text.starts_with(b"[") && (joins || text.ends_with(b",\"phoenix\",\"heartbeat\",{}]"))
             || hint::says(text, "event", "\"phx_join\"") && hint::says(text, "topic", "\""))
