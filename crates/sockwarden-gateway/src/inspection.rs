@@ -27,7 +27,7 @@ thread_local! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InspectConfig {
-    /// The sub-protocol that is spoken, such as `socket.io`: `auto` takes it from the handshake or recognises it by the first messages, `none` takes none for one.
+    /// The sub-protocol that is spoken, such as `socket-io`: `auto` takes it from the handshake or recognises it by the first messages, `none` takes none for one.
     pub protocol: String,
     /// Objects and arrays inside one another.
     pub depth: u16,

@@ -31,7 +31,7 @@ pub(crate) fn message(walk: &mut Walk<'_>, message: &Message<'_>) {
     }
 }
 
-/// Reads the body of an HTTP message that no protocol has taken apart.
+/// Reads the body of a message or a packet of which no one says what it is.
 pub(crate) fn body(walk: &mut Walk<'_>, body: &[u8]) {
     if std::str::from_utf8(body).is_ok() { text(walk, body) } else { bytes(walk, body) }
 }

@@ -1,5 +1,6 @@
 //! What the tables of all parsers share: a message in, what was told of it out, as text.
 
+use proptest::prelude::prop;
 use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
 
@@ -131,4 +132,20 @@ pub(crate) fn check_talk(protocol: Protocol, texts: &[&str], expected: &[&str]) 
     let notes = read(Some(protocol), &messages);
     assert_eq!(notes.said, expected, "{texts:?}");
     notes
+}
+
+/// Takes valid bytes and changes one of them, or cuts them there.
+pub(crate) fn spoilt(mut bytes: Vec<u8>, at: prop::sample::Index, byte: u8, cut: bool) -> Vec<u8> {
+    let at = at.index(bytes.len());
+    if cut {
+        bytes.truncate(at);
+    } else {
+        bytes[at] = byte;
+    }
+    bytes
+}
+
+/// Tells whether an anomaly may be told of well-formed input of a binary format.
+pub(crate) fn is_of_valid_input(anomaly: &Anomaly) -> bool {
+    matches!(anomaly, Anomaly::NulCharacter | Anomaly::BigNumber | Anomaly::DuplicateKey)
 }

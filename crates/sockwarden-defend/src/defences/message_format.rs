@@ -122,50 +122,37 @@ impl MessageFormat {
     }
 
     fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
-        let judged = direction == Direction::Client || self.server;
-        let code = match anomaly {
-            // What stands in encodings so deep was told encoded, and few applications would ever decode it; it counts as not looked at.
-            Anomaly::Bound(Bound::Layers) if !self.strict => return Verdict::Pass,
-            Anomaly::Bound(_) => CloseCode::TOO_BIG,
-            // What stands in a value is only taken for an encoding; if it is none, nobody reads it so.
-            Anomaly::Malformed { .. }
-            | Anomaly::LoneSurrogate
-            | Anomaly::InvalidUtf8
-            | Anomaly::KeyOfOtherKind
-            | Anomaly::Reserved(_)
-            | Anomaly::NotCanonical(_)
-                if !judged || is_guessed(place) =>
-            {
-                return Verdict::Pass;
-            }
-            Anomaly::DuplicateKey | Anomaly::XmlDeclaration | Anomaly::Breach(..) if !judged => {
-                return Verdict::Pass;
-            }
-            Anomaly::Malformed { .. } | Anomaly::Breach(..) if !self.sure && !self.strict => {
-                return Verdict::Pass;
-            }
-            Anomaly::Doubtful { .. } | Anomaly::TrailingData(_)
-                if !judged || !self.strict || is_guessed(place) =>
-            {
-                return Verdict::Pass;
-            }
-            // Readers agree on what it is; whether they can hold it is theirs to say.
-            Anomaly::BigNumber | Anomaly::NulCharacter => return Verdict::Pass,
-            Anomaly::Malformed { .. }
-            | Anomaly::Doubtful { .. }
-            | Anomaly::TrailingData(_)
-            | Anomaly::LoneSurrogate
-            | Anomaly::InvalidUtf8
-            | Anomaly::KeyOfOtherKind
-            | Anomaly::Reserved(_)
-            | Anomaly::NotCanonical(_)
-            | Anomaly::DuplicateKey
-            | Anomaly::XmlDeclaration
-            | Anomaly::Breach(..) => CloseCode::INVALID_DATA,
-        };
+        if !self.objects_to(direction, anomaly, place) {
+            return Verdict::Pass;
+        }
+        let is_bound = matches!(anomaly, Anomaly::Bound(_));
+        let code = if is_bound { CloseCode::TOO_BIG } else { CloseCode::INVALID_DATA };
         let place = printable(place.to_string().as_bytes(), 100);
         let reason = if place.is_empty() { anomaly.to_string() } else { format!("{anomaly}, at {place}") };
         self.answer.verdict(code, reason, "the message cannot be read")
+    }
+
+    fn objects_to(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> bool {
+        let judged = direction == Direction::Client || self.server;
+        // What stands in a value is only taken for an encoding; if it is none, nobody reads it so.
+        let certain = judged && !is_guessed(place);
+        let agreed = self.sure || self.strict;
+        match anomaly {
+            // What stands in encodings so deep was told encoded, and few applications would ever decode it; it counts as not looked at.
+            Anomaly::Bound(Bound::Layers) => self.strict,
+            Anomaly::Bound(_) => true,
+            Anomaly::Malformed { .. } => certain && agreed,
+            Anomaly::Doubtful { .. } | Anomaly::TrailingData(_) => certain && self.strict,
+            Anomaly::LoneSurrogate
+            | Anomaly::InvalidUtf8
+            | Anomaly::KeyOfOtherKind
+            | Anomaly::Reserved(_)
+            | Anomaly::NotCanonical(_) => certain,
+            Anomaly::Breach(..) => judged && agreed,
+            Anomaly::DuplicateKey | Anomaly::XmlDeclaration => judged,
+            // Readers agree on what it is; whether they can hold it is theirs to say.
+            Anomaly::BigNumber | Anomaly::NulCharacter => false,
+        }
     }
 }
 

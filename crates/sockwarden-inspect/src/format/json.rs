@@ -455,7 +455,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{check_values, read as notes_of};
+    use crate::testing::{check_values, read as notes_of, spoilt};
     use sockwarden_model::Direction;
     use sockwarden_proto::MessageKind;
 
@@ -612,9 +612,7 @@ mod tests {
 
         #[test]
         fn what_serde_json_refuses_is_told(value in json(), at: prop::sample::Index, byte: u8, cut: bool) {
-            let mut text = serde_json::to_vec(&value).unwrap();
-            let at = at.index(text.len());
-            if cut { text.truncate(at) } else { text[at] = byte }
+            let text = spoilt(serde_json::to_vec(&value).unwrap(), at, byte, cut);
             let accepted = serde_json::from_slice::<serde_json::Value>(&text).is_ok();
             let utf8 = std::str::from_utf8(&text).is_ok();
             let (_, anomalies) = read_json(&text);

@@ -4,15 +4,7 @@ use crate::{content, walk::Walk};
 
 /// Reads a payload of this content type (empty where none is stated).
 pub(super) fn of_type(walk: &mut Walk<'_>, bytes: &[u8], content_type: &str) {
-    if is_json(content_type) && !bytes.is_empty() { walk.json(bytes) } else { of_any(walk, bytes) }
-}
-
-/// Reads a payload of which no one says what it is.
-pub(super) fn of_any(walk: &mut Walk<'_>, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => content::text(walk, bytes),
-        Err(_) => content::bytes(walk, bytes),
-    }
+    if is_json(content_type) && !bytes.is_empty() { walk.json(bytes) } else { content::body(walk, bytes) }
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sockwarden_model::Direction;
 
-use super::{Declaration, Protocol, Speaker, body};
+use super::{Declaration, Protocol, Speaker};
 use crate::{Action, Anomaly, Breach, Message, Opening, Operation, content, format::json, walk::Walk};
 
 pub(super) static DECLARATION: Declaration = Declaration {
@@ -119,7 +119,7 @@ impl Kubernetes {
         }
         let Some((name, sender)) = CHANNELS.get(usize::from(number)).copied() else {
             broken(walk, Breach::UnknownType);
-            return body::of_any(walk, payload);
+            return content::body(walk, payload);
         };
         if sender != walk.direction {
             broken(walk, Breach::WrongDirection);
@@ -162,7 +162,7 @@ impl Kubernetes {
 /// Reads a piece of a stream; empty ones tell that a stream is there.
 fn stream(walk: &mut Walk<'_>, payload: &[u8]) {
     if !payload.is_empty() {
-        body::of_any(walk, payload);
+        content::body(walk, payload);
     }
 }
 

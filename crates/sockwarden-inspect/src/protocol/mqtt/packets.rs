@@ -66,7 +66,7 @@ pub(super) fn read(session: &mut Session, walk: &mut Walk<'_>, bytes: &[u8]) {
     let (number, flags) = (first >> 4, first & 0x0f);
     let Some(kind) = Kind::of(number, session.version) else {
         broken(walk, Breach::UnknownType);
-        return body::of_any(walk, fields.rest());
+        return content::body(walk, fields.rest());
     };
     let sender = walk.direction;
     if !kind.may_come_from(sender, session.version) {

@@ -178,7 +178,7 @@ impl Stomp {
         if pending.len() > most {
             stream.lost = true;
             walk.anomaly(Anomaly::Bound(Bound::Pending));
-            return body::of_any(walk, &pending);
+            return content::body(walk, &pending);
         }
         (stream.pending, stream.seen) = (pending, seen);
     }
@@ -196,7 +196,7 @@ impl Stomp {
             }
             if !may_be_frame(rest) {
                 broken(walk, Breach::NotOfTheProtocol);
-                body::of_any(walk, rest);
+                content::body(walk, rest);
                 *seen = Seen::default();
                 return bytes.len();
             }

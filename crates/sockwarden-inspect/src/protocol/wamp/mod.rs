@@ -13,6 +13,7 @@ use self::kinds::{CLIENT, For, KINDS, Kind, ROUTER, Subject, Tail, Wanted};
 use super::{
     Declaration, Protocol, Speaker,
     elements::{Elements, Is},
+    hint,
     memory::Memory,
     no_target,
 };
@@ -364,7 +365,7 @@ fn is_one(message: &Message<'_>) -> bool {
     let rest = &rest[realm..];
     message.direction == Direction::Client
         && message.kind == MessageKind::Text
-        && rest.windows(7).any(|window| window == b"\"roles\"")
+        && hint::find(rest, b"\"roles\"").is_some()
 }
 
 fn broken(walk: &mut Walk<'_>, breach: Breach) {
