@@ -9,6 +9,7 @@ mod event;
 mod evidence;
 mod finding;
 mod fingerprint;
+mod identity;
 mod listen;
 mod mode;
 mod operations;
@@ -33,6 +34,7 @@ pub use event::{
 pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;
 pub use fingerprint::fingerprint;
+pub use identity::Identity;
 pub use listen::{ListenAddress, NoListenAddress};
 pub use mode::{Direction, Mode};
 pub use operations::{Answer, Draining, Operations, OrderError, Reloaded};
