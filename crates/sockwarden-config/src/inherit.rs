@@ -18,14 +18,14 @@ pub struct Inheritance<'a> {
     pub only_where: &'a [Condition<'a>],
 }
 
-/// A key that is inherited by those entries only whose key `other` has the text `value`.
+/// A key that is inherited by those entries only whose key `other` is the text `value`, or a list with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Condition<'a> {
     /// The key that would be inherited.
     pub key: &'a str,
     /// The entry's own key that decides.
     pub other: &'a str,
-    /// The text that it must have.
+    /// The text that it must be or hold.
     pub value: &'a str,
 }
 
@@ -40,8 +40,7 @@ impl Inheritance<'_> {
             let DeValue::Table(entry) = entry.get_mut() else { continue };
             let mut defaults = defaults.clone();
             for condition in self.only_where {
-                let other = entry.get(condition.other).and_then(|value| value.get_ref().as_str());
-                if other != Some(condition.value) {
+                if !entry.get(condition.other).is_some_and(|other| says(other.get_ref(), condition.value)) {
                     defaults.remove(condition.key);
                 }
             }
@@ -54,6 +53,12 @@ impl Inheritance<'_> {
         place::is_within(&misfit.key, self.into)
             && written.get(self.from).is_some_and(|defaults| place::holds(defaults, misfit.span.start))
     }
+}
+
+/// Tells whether a value is this text, or a list with it.
+fn says(value: &DeValue<'_>, text: &str) -> bool {
+    value.as_str() == Some(text)
+        || value.as_array().is_some_and(|list| list.iter().any(|one| one.get_ref().as_str() == Some(text)))
 }
 
 fn fill<'t>(table: &mut DeTable<'t>, defaults: &DeTable<'t>) {

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use sockwarden_model::{Mode, Rule};
+use sockwarden_model::{Identity, Mode, Rule};
 
 use crate::{Content, Defence, Effect, Fact, Guard, Hears, Switch, Verdict};
 
@@ -92,8 +92,8 @@ impl Chain {
         on.fold(Hears::NOTHING, |all, configured| all | configured.hears)
     }
 
-    /// Asks every guard that `fact` may concern, in order. Refusals, closes and drops of guards that only observe go to `noted`; what an
-    /// application says of a caller goes to `user`.
+    /// Asks every guard that `fact` may concern, in order. Refusals, closes and drops of guards that only observe go to `noted`; who the
+    /// caller is goes to `identity`.
     #[inline]
     pub fn observe(&mut self, fact: &Fact<'_>, now: Duration, report: &mut Report) -> Outcome {
         let heard = match fact {
@@ -160,8 +160,8 @@ impl Chain {
         }
         match guard.observe(fact, now) {
             Verdict::Pass => Outcome::Pass,
-            Verdict::Identified { user } => {
-                report.user = user;
+            Verdict::Identified(identity) => {
+                report.identity = *identity;
                 Outcome::Pass
             }
             Verdict::Ask(effect) => Outcome::Ask { link, effect },
@@ -182,8 +182,8 @@ impl Chain {
 pub struct Report {
     /// What guards in observe mode would have stopped.
     pub noted: Vec<Decided>,
-    /// Who the application says the caller is.
-    pub user: Option<String>,
+    /// Who the caller is, where somebody vouches for it.
+    pub identity: Identity,
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What a guard is told.
 
 use sockwarden_inspect::{Anomaly, Operation, Place, Protocol, Value};
-use sockwarden_model::Direction;
+use sockwarden_model::{Direction, Identity};
 use sockwarden_proto::{
     FrameHeader, MessageKind, Violation,
     handshake::{RequestHead, UpgradeRequest},
 };
+
+use crate::Denied;
 
 /// Something that happened on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +104,8 @@ pub struct RequestFact<'a> {
 /// A connection that is established.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenFact<'a> {
-    /// Who the client is, where authentication says so.
-    pub user: Option<&'a str>,
+    /// Who the client is; nothing is said where nobody was asked.
+    pub identity: &'a Identity,
     /// The sub-protocol that is spoken, where the handshake or the configuration names one that is understood.
     pub protocol: Option<Protocol>,
     /// What the client asked for: the path and the query.
@@ -124,13 +126,8 @@ pub struct UpstreamFact<'a> {
 /// The outcome of an [`crate::Effect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The application was asked about a caller.
-    ForwardAuth {
-        /// The HTTP status that it answered.
-        status: u16,
-        /// Who it says the caller is.
-        user: Option<String>,
-    },
-    /// It could not be asked; the text says why, for the operator.
-    Failed(String),
+    /// Somebody vouches for the caller.
+    Identified(Box<Identity>),
+    /// The way does not let the caller in.
+    Denied(Denied),
 }

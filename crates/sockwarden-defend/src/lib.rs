@@ -13,6 +13,7 @@ mod reading;
 mod switch;
 mod topics;
 mod verdict;
+mod way;
 
 pub use bad_setting::BadSetting;
 pub use chain::{Chain, Configured, Decided, Outcome, Report};
@@ -21,6 +22,7 @@ pub use fact::{Answer, Content, Fact, HandshakeFact, OpenFact, RequestFact, Upst
 pub use hears::Hears;
 pub use switch::Switch;
 pub use verdict::{Closure, Effect, Refusal, Verdict};
+pub use way::{Denial, Denied, Way};
 
 use std::time::Duration;
 

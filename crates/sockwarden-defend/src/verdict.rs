@@ -1,17 +1,17 @@
 //! What a guard decides.
 
+use sockwarden_model::Identity;
 use sockwarden_proto::CloseCode;
+
+use crate::Way;
 
 /// A guard's decision about one fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing is wrong.
     Pass,
-    /// Let in by the application's own word; `user` is who it says the caller is.
-    Identified {
-        /// The user, where the application names one.
-        user: Option<String>,
-    },
+    /// Somebody vouches for the caller, who is let in.
+    Identified(Box<Identity>),
     /// Refuse before the upgrade.
     Refuse(Refusal),
     /// Close both sides.
@@ -50,6 +50,6 @@ pub struct Closure {
 /// Something only the shell can find out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask the application's own endpoint whether it knows the caller, with the caller's Cookie and Authorization.
-    ForwardAuth,
+    /// Find out in this way who the caller is.
+    Authenticate(Way),
 }

@@ -10,14 +10,14 @@ use std::{
 
 use sockwarden_defend::{Configured, Defences};
 use sockwarden_model::ListenAddress;
-use sockwarden_net::{ClientTls, DevCertificate, ServerTls};
-use sockwarden_proto::WsUrl;
+use sockwarden_net::{DevCertificate, ServerTls};
 
 use crate::{
+    auth::{self, Authenticator},
     certificates::{CertificateConfig, CertificateFiles},
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
-    config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig},
+    config::{LimitsConfig, ListenerConfig, RouteConfig},
     counters::RouteTally,
     inspection::Inspection,
     liveness::TimeoutsConfig,
@@ -71,9 +71,8 @@ pub(crate) struct Route {
     pub(crate) path: String,
     matcher: Matcher,
     pub(crate) upstreams: Upstreams,
-    pub(crate) upstream_tls: ClientTls,
     pub(crate) upstream_headers: Vec<AddedHeader>,
-    pub(crate) forward_auth: Option<ForwardAuthTarget>,
+    pub(crate) authenticator: Authenticator,
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) inspection: Inspection,
     pub(crate) timeouts: TimeoutsConfig,
@@ -91,13 +90,6 @@ impl Route {
     pub(crate) const fn config(&self) -> &RouteConfig {
         &self.made_of.0
     }
-}
-
-#[derive(Debug)]
-pub(crate) struct ForwardAuthTarget {
-    pub(crate) url: WsUrl,
-    pub(crate) user_header: Option<String>,
-    pub(crate) timeout: std::time::Duration,
 }
 
 impl Built {
@@ -214,7 +206,7 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
     for (index, route) in routes.iter().enumerate() {
         let mut warn =
             |name: &str, message: &str, help| problems.add(&format!("routes[{index}].{name}"), message, help);
-        if route.auth == AuthKind::None {
+        if route.auth.is_none() {
             warn(
                 "auth",
                 "anyone can connect unless the application refuses them (T1)",
@@ -259,9 +251,10 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
                 warn(name, "this defence is off", None);
             }
         }
-        if let Some(mode) = route.forward_auth.as_ref().map(|f| f.mode).filter(|mode| *mode != Mode::Block) {
+        if !route.auth.is_none() && route.authentication.mode != Mode::Block {
+            let mode = route.authentication.mode;
             warn(
-                "forward_auth.mode",
+                "authentication.mode",
                 &format!("authentication does not stop anybody in mode {mode} (T1)"),
                 None,
             );
@@ -396,45 +389,8 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     let matcher =
         Matcher::new(config).map_err(|error| problems.add(&key(error.key()), &error.to_string(), None));
     let upstreams = upstream::build(config, key, problems);
-    let forward_auth = match (config.auth, &config.forward_auth) {
-        (AuthKind::None, None) => None,
-        (AuthKind::None, Some(_)) => {
-            problems.add(
-                &key("forward_auth"),
-                "`auth` is \"none\"",
-                Some("say `auth = \"forward\"` or remove it"),
-            );
-            None
-        }
-        (AuthKind::Forward, None) => {
-            problems.add(
-                &key("auth"),
-                "\"forward\" needs to know whom to ask",
-                Some("add `forward_auth = { url = … }`"),
-            );
-            None
-        }
-        (AuthKind::Forward, Some(forward)) => {
-            let url = forward.url.parse::<WsUrl>().map_err(|error| format!("`{}`: {error}", forward.url));
-            let url = problems.take(&key("forward_auth.url"), url);
-            if let Some(url) = &url
-                && !url.tls
-                && !url.is_loopback()
-                && !config.cleartext_upstream
-            {
-                problems.add(
-                    &key("forward_auth.url"),
-                    "sessions would be sent in the clear beyond this machine",
-                    Some("use https://, or say `cleartext_upstream = true`"),
-                );
-            }
-            url.map(|url| ForwardAuthTarget {
-                url,
-                user_header: forward.user_header.clone(),
-                timeout: forward.timeout.get(),
-            })
-        }
-    };
+    let tls = upstreams.as_ref().map(|(_, tls, _)| tls);
+    let authenticator = auth::build(config, key, tls, problems);
     if let Some((upstreams, ..)) = &upstreams
         && config.http == HttpKind::Pass
         && upstreams.url().target != "/"
@@ -449,7 +405,8 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         tls_required: config.tls_required.clone(),
         strict_handshake: config.strict_handshake.clone(),
         origin_policy: config.origin_policy.clone(),
-        forward_auth: config.forward_auth.clone(),
+        authentication: config.authentication,
+        ways: config.auth.ways().to_vec(),
         upstream_tls: config.upstream_tls.clone(),
         cleartext_upstream: config.cleartext_upstream,
         frame_limits: config.frame_limits.clone(),
@@ -468,16 +425,15 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
-    let (upstreams, upstream_tls, of_upstreams) = upstreams?;
+    let (upstreams, _, of_upstreams) = upstreams?;
     of_upstreams.hash(&mut files);
     Some(Route {
         name: config.name.as_str().into(),
         path: config.path.clone(),
         matcher: matcher.ok()?,
         upstreams,
-        upstream_tls,
         upstream_headers,
-        forward_auth,
+        authenticator,
         defences: defences.ok()?,
         inspection: inspection?,
         timeouts: config.timeouts.clone(),
@@ -492,12 +448,15 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
 #[cfg(test)]
 mod tests {
     use sockwarden_config::{ByteSize, HumanDuration};
-    use sockwarden_defend::defences::{
-        ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, OperationConfig,
-    };
+    use sockwarden_defend::Way;
+    use sockwarden_defend::defences::{FrameLimitsConfig, GraphqlLimitsConfig, OperationConfig};
 
     use super::*;
-    use crate::{pass_through::HttpLimitsConfig, routing::PathMatch};
+    use crate::{
+        auth::{Auth, ForwardAuthConfig},
+        pass_through::HttpLimitsConfig,
+        routing::PathMatch,
+    };
 
     fn listener(address: &str) -> ListenerConfig {
         ListenerConfig::new(address)
@@ -512,7 +471,7 @@ mod tests {
 
     #[test]
     fn what_is_unsafe_or_contradictory_does_not_start() {
-        let good = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None);
+        let good = RouteConfig::new("app", "ws://127.0.0.1:3000", Auth::NONE);
         let loopback = listener("127.0.0.1:0");
         let check = |l: &ListenerConfig, r: &RouteConfig, expected: &[&str]| {
             assert_eq!(keys(std::slice::from_ref(l), std::slice::from_ref(r)), expected);
@@ -530,7 +489,7 @@ mod tests {
         check(&listener("nonsense"), &good, &["listeners[0].address"]);
         check(&listener("fd:web"), &good, &[]);
         check(&ListenerConfig { tls_dev: true, ..listener("fd:web") }, &good, &["listeners[0].tls_dev"]);
-        let with = |upstream: &str| RouteConfig::new("app", upstream, AuthKind::None);
+        let with = |upstream: &str| RouteConfig::new("app", upstream, Auth::NONE);
         check(&loopback, &with("ws://app.internal:1"), &["routes[0].upstream"]);
         check(&loopback, &RouteConfig { cleartext_upstream: true, ..with("ws://app.internal:1") }, &[]);
         check(&loopback, &with("wss://app.internal:1"), &[]);
@@ -538,7 +497,7 @@ mod tests {
         let pass = |upstream: &str| RouteConfig { http: HttpKind::Pass, ..with(upstream) };
         check(&loopback, &pass("ws://127.0.0.1:1"), &[]);
         check(&loopback, &pass("ws://127.0.0.1:1/socket"), &["routes[0].http"]);
-        check(&loopback, &RouteConfig { auth: AuthKind::Forward, ..good.clone() }, &["routes[0].auth"]);
+        check(&loopback, &RouteConfig { auth: Auth::by(Way::Forward), ..good.clone() }, &["routes[0].auth"]);
         assert_eq!(keys(&[], &[]), ["listeners", "routes"]);
         let one = std::slice::from_ref(&good);
         let twice = [listener("127.0.0.1:5"), listener("[::1]:5"), listener("127.0.0.1:05")];
@@ -553,7 +512,7 @@ mod tests {
 
     #[test]
     fn patterns_that_mean_nothing_are_named_with_their_keys() {
-        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None);
+        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", Auth::NONE);
         let bad = OperationConfig { protocol: Some("smoke".into()), ..OperationConfig::default() };
         route.operation_policy.allow = vec![bad];
         route.topic_policy.publish = Some(vec!["a".into(), "{x}".into()]);
@@ -579,7 +538,7 @@ mod tests {
             message_memory: ByteSize::default(),
             write_buffer: ByteSize::default(),
         };
-        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::Forward);
+        let mut route = RouteConfig::new("app", "ws://127.0.0.1:3000", Auth::by(Way::Forward));
         route.forward_auth = Some(ForwardAuthConfig {
             timeout: HumanDuration::default(),
             ..ForwardAuthConfig::new("http://127.0.0.1:1/")
@@ -652,7 +611,7 @@ mod tests {
         let route = |name: &str, host: Option<&str>, path: &str| RouteConfig {
             host: host.map(str::to_owned),
             path: path.to_owned(),
-            ..RouteConfig::new(name, "ws://127.0.0.1:1", AuthKind::None)
+            ..RouteConfig::new(name, "ws://127.0.0.1:1", Auth::NONE)
         };
         let built = |routes: &[RouteConfig]| {
             build(&[listener("127.0.0.1:0")], routes, &LimitsConfig::default()).unwrap()
@@ -678,7 +637,7 @@ mod tests {
                 .map(|(path, path_match)| RouteConfig {
                     path: (*path).to_owned(),
                     path_match: *path_match,
-                    ..RouteConfig::new(path, "ws://127.0.0.1:1", AuthKind::Forward)
+                    ..RouteConfig::new(path, "ws://127.0.0.1:1", Auth::by(Way::Forward))
                 })
                 .collect();
             let warnings = warnings(&[], &routes, &LimitsConfig::default());

@@ -6,12 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    CdpRefusedConfig, ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
+    AuthenticationConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
     OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
     TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
+    auth::{Auth, ForwardAuthConfig},
     certificates::CertificateConfig,
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
@@ -117,15 +118,18 @@ pub struct RouteConfig {
     /// Whether a `ws://` application beyond this machine is acceptable.
     #[serde(default)]
     pub cleartext_upstream: bool,
-    /// How clients are authenticated; it must be said.
-    pub auth: AuthKind,
+    /// How clients are authenticated: `none`, a way, or a list of ways that are tried in their order; it must be said.
+    pub auth: Auth,
+    /// Whether one of several ways is enough, and what happens to callers that nobody vouches for.
+    #[serde(default)]
+    pub authentication: AuthenticationConfig,
     /// What becomes of requests that ask for no upgrade.
     #[serde(default)]
     pub http: HttpKind,
     /// How much such a request may bring, and how long it may take.
     #[serde(default)]
     pub http_limits: HttpLimitsConfig,
-    /// Asks the application about each caller; needed where `auth = "forward"`.
+    /// Asks the application about each caller; needed where `auth` names "forward".
     #[serde(default)]
     pub forward_auth: Option<ForwardAuthConfig>,
     /// Refuses clients without TLS where the listener has a certificate.
@@ -181,7 +185,7 @@ fn root_path() -> String {
 
 impl RouteConfig {
     /// Makes the route of every path to `upstream`, with every defence at its default.
-    pub fn new(name: &str, upstream: &str, auth: AuthKind) -> Self {
+    pub fn new(name: &str, upstream: &str, auth: Auth) -> Self {
         Self {
             name: name.to_owned(),
             host: None,
@@ -199,6 +203,7 @@ impl RouteConfig {
             auth,
             http: HttpKind::default(),
             http_limits: HttpLimitsConfig::default(),
+            authentication: AuthenticationConfig::default(),
             forward_auth: None,
             tls_required: TlsRequiredConfig::default(),
             strict_handshake: StrictHandshakeConfig::default(),
@@ -232,16 +237,6 @@ impl RouteConfig {
         });
         named.chain(secrets).collect()
     }
-}
-
-/// How a route authenticates clients before the upgrade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthKind {
-    /// Not at all: the application does it, or nobody.
-    None,
-    /// By asking the application's own endpoint (`forward_auth`).
-    Forward,
 }
 
 /// What one gateway holds at most, and how long it waits.

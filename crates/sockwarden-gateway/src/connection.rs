@@ -15,7 +15,7 @@ use sockwarden_defend::{
     Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
 };
 use sockwarden_inspect::Opening;
-use sockwarden_model::{Decision, Direction, EventSender, Mode, Notice, TurnedAway, printable};
+use sockwarden_model::{Decision, Direction, EventSender, Identity, Mode, Notice, TurnedAway, printable};
 use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
@@ -39,7 +39,6 @@ use crate::{
     counters::Tally,
     engine::{Engine, Established},
     farewell::linger,
-    forward_auth,
     journal::{Journal, notice},
     lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
@@ -181,7 +180,7 @@ struct Admitted<'a> {
     lease: Lease,
     compression: Compression,
     chain: Chain,
-    user: Option<String>,
+    identity: Identity,
     origin: Option<String>,
     tls: bool,
 }
@@ -317,10 +316,11 @@ impl Client {
         target: &str,
         admitted: Admitted<'_>,
     ) -> Established {
-        let Admitted { route, mut upstream, compression, lease, chain, user, origin, tls } = admitted;
+        let Admitted { route, mut upstream, compression, lease, chain, identity, origin, tls } = admitted;
         let opening = Opening { subprotocol: upstream.protocol.as_deref(), target };
         let inspector = route.inspection.begin(&opening);
-        let seat = self.journal.open(route, user.clone(), origin, upstream.protocol.clone(), tls);
+        let identity = Arc::new(identity);
+        let seat = self.journal.open(route, &identity, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
         let ends = compression.ends(limits, route.inflate.limits(memory));
@@ -332,7 +332,7 @@ impl Client {
             relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
         }
         let begun = std::time::Instant::now();
-        relay.open(user.as_deref(), target, begun.elapsed());
+        relay.open(&identity, target, begun.elapsed());
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();
@@ -381,19 +381,23 @@ impl Client {
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
-        let caller = Caller {
-            request,
-            from,
-            user: report.user.as_deref(),
-            extensions,
-            added: &route.upstream_headers,
-        };
+        let caller =
+            Caller { request, from, identity: &report.identity, extensions, added: &route.upstream_headers };
         let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
         let upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
         lease.succeeded();
         let compression = route.compression.settle(request, upstream.deflate);
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
-        Ok(Admitted { route, upstream, compression, lease, chain, user: report.user, origin, tls: from.tls })
+        Ok(Admitted {
+            route,
+            upstream,
+            compression,
+            lease,
+            chain,
+            identity: report.identity,
+            origin,
+            tls: from.tls,
+        })
     }
 
     /// Asks the guards about a handshake or a request, and the application where they want to know of it.
@@ -411,8 +415,11 @@ impl Client {
             match outcome {
                 Outcome::Pass => break Ok(()),
                 Outcome::Stop(decided) => break Err(self.refused_by(&decided)),
-                Outcome::Ask { link, effect: Effect::ForwardAuth } => {
-                    let answer = self.ask(route, head, from).await;
+                Outcome::Ask { link, effect: Effect::Authenticate(way) } => {
+                    let answer = match route.authenticator.identify(way, head, from).await {
+                        Ok(identity) => sockwarden_defend::Answer::Identified(Box::new(identity)),
+                        Err(denied) => sockwarden_defend::Answer::Denied(denied),
+                    };
                     let now = self.begun.elapsed();
                     outcome = chain.resume(link, &Fact::Answer(&answer), &fact, now, report);
                 }
@@ -420,20 +427,6 @@ impl Client {
         };
         self.note(report);
         result
-    }
-
-    async fn ask(
-        &self,
-        route: &Route,
-        head: &RequestHead,
-        from: &ClientAddress,
-    ) -> sockwarden_defend::Answer {
-        match &route.forward_auth {
-            Some(whom) => {
-                forward_auth::ask(whom, &route.upstream_tls, &head.headers, &head.target, from.ip).await
-            }
-            None => sockwarden_defend::Answer::Failed("the route names nobody to ask".to_owned()),
-        }
     }
 
     /// Connects to the application and lets the chain judge the way there before anything is sent.
@@ -444,7 +437,7 @@ impl Client {
         chain: &mut Chain,
         report: &mut Report,
     ) -> Result<(Stream, Lease), Answer> {
-        let user = report.user.clone();
+        let user = report.identity.user.clone();
         let seeker = Seeker { user: user.as_deref(), client: self.peer, reached: self.reached };
         let mut search = route.upstreams.search(seeker, patience);
         while let Some(lease) = search.next().await {
@@ -572,7 +565,7 @@ impl Client {
         let (status, told) = match &decided.verdict {
             Verdict::Refuse(Refusal { status, told, .. }) => (*status, *told),
             Verdict::Close(closure) => (403, closure.told),
-            Verdict::Pass | Verdict::Identified { .. } | Verdict::Drop { .. } | Verdict::Ask(_) => (403, ""),
+            Verdict::Pass | Verdict::Identified(_) | Verdict::Drop { .. } | Verdict::Ask(_) => (403, ""),
         };
         Answer::new(status, format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id))
     }

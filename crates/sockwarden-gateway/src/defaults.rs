@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    CdpRefusedConfig, ForwardAuthConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
+    AuthenticationConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
     OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
     TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
+    auth::ForwardAuthConfig,
     compression::{CompressionKind, InflateConfig},
     inspection::InspectConfig,
     liveness::TimeoutsConfig,
@@ -20,7 +21,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DefaultsConfig {
-    /// Asks the application about each caller; inherited by routes with `auth = "forward"`.
+    /// Whether one of several ways to authenticate is enough, and what happens to callers that nobody vouches for.
+    pub authentication: Option<AuthenticationConfig>,
+    /// Asks the application about each caller; inherited by routes whose `auth` names "forward".
     pub forward_auth: Option<ForwardAuthConfig>,
     /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
     pub http_limits: Option<HttpLimitsConfig>,

@@ -9,8 +9,8 @@ use std::{
 use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
 use sockwarden_inspect::{Chosen, Protocol};
 use sockwarden_model::{
-    CloseEvent, Decision, Direction, Event, EventId, EventSender, Initiator, Mode, Notice, NoticeEvent,
-    OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
+    CloseEvent, Decision, Direction, Event, EventId, EventSender, Identity, Initiator, Mode, Notice,
+    NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
 };
 use sockwarden_net::random_u64;
 
@@ -95,7 +95,7 @@ impl Journal {
     pub(crate) fn open(
         &self,
         route: &Route,
-        user: Option<String>,
+        identity: &Arc<Identity>,
         origin: Option<String>,
         subprotocol: Option<String>,
         tls: bool,
@@ -107,7 +107,7 @@ impl Journal {
         let about = About {
             route: Arc::clone(&route.name),
             client: self.client,
-            user: kept(&user),
+            identity: Arc::clone(identity),
             origin: origin.as_deref().map(Into::into),
             subprotocol: kept(&subprotocol),
             tls,
@@ -119,7 +119,7 @@ impl Journal {
             connection: self.connection,
             route: self.route_name(),
             client: self.client.to_string(),
-            user,
+            user: identity.user.clone(),
             origin,
             subprotocol,
             extensions: self.extensions.clone(),
@@ -171,7 +171,7 @@ impl Journal {
             Verdict::Refuse(Refusal { status, reason, .. }) => (Decision::Refuse(*status), reason.clone()),
             Verdict::Close(Closure { code, reason, .. }) => (Decision::Close(code.0), reason.clone()),
             Verdict::Drop { reason } => (Decision::Drop, reason.clone()),
-            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (Decision::Note, String::new()),
+            Verdict::Pass | Verdict::Identified(_) | Verdict::Ask(_) => (Decision::Note, String::new()),
         };
         self.verdict(decided.rule, decided.mode, decision, direction, reason)
     }

@@ -9,6 +9,7 @@
 //! handed, and whoever operates it does so by the [`sockwarden_model::Control`] that [`Gateway::control`] gives.
 
 mod admission;
+mod auth;
 mod build;
 mod certificates;
 mod client_address;
@@ -20,7 +21,6 @@ mod counters;
 mod defaults;
 mod engine;
 mod farewell;
-mod forward_auth;
 mod hold;
 mod inflate_time;
 mod inspection;
@@ -42,11 +42,12 @@ mod stopping;
 mod upstream;
 mod verdicts;
 
+pub use auth::{Auth, ForwardAuthConfig};
 pub use build::{BuildError, Built, Problem, build, warnings};
 pub use certificates::CertificateConfig;
 pub use client_address::{ForwardedHeader, ProxiesConfig};
 pub use compression::{CompressionKind, InflateConfig};
-pub use config::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig};
+pub use config::{LimitsConfig, ListenerConfig, RouteConfig};
 pub use defaults::DefaultsConfig;
 pub use inspection::InspectConfig;
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};

@@ -183,15 +183,15 @@ mod tests {
     use sockwarden_model::{EventReceiver, Role, event_channel};
 
     use super::*;
-    use crate::{AuthKind, LimitsConfig, ListenerConfig, RouteConfig, build};
+    use crate::{Auth, LimitsConfig, ListenerConfig, RouteConfig, build};
 
     fn routes() -> Vec<Arc<Route>> {
         let listener = ListenerConfig::new("127.0.0.1:0");
-        let mut chat = RouteConfig::new("chat", "ws://127.0.0.1:1", AuthKind::None);
+        let mut chat = RouteConfig::new("chat", "ws://127.0.0.1:1", Auth::NONE);
         chat.origin_policy.mode = Mode::Off;
         let feed = RouteConfig {
             path: "/feed".to_owned(),
-            ..RouteConfig::new("feed", "ws://127.0.0.1:1", AuthKind::None)
+            ..RouteConfig::new("feed", "ws://127.0.0.1:1", Auth::NONE)
         };
         build(&[listener], &[chat, feed], &LimitsConfig::default()).unwrap().routes
     }
@@ -248,7 +248,7 @@ mod tests {
         check(Some("chat"), Some("origin-policy"), Block, 60, Ok(1));
         check(Some("chat"), None, Block, 60, Ok(0));
         check(Some("elsewhere"), None, Observe, 60, Err(NoRoute));
-        check(Some("chat"), Some("forward-auth"), Observe, 60, Err(NoRule));
+        check(Some("chat"), Some("authentication"), Observe, 60, Err(NoRule));
         check(None, Some("nonsense"), Observe, 60, Err(NoRule));
         check(None, Some("protocol-rules"), Off, 60, Err(Fixed));
         check(None, None, Observe, 0, Err(Time));

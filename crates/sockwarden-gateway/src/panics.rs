@@ -54,7 +54,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::Message;
 
     use super::*;
-    use crate::{AuthKind, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
+    use crate::{Auth, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_panic_ends_its_own_connection_and_no_other_and_is_counted() {
@@ -72,7 +72,7 @@ mod tests {
                 });
             }
         });
-        let routes = [RouteConfig::new("app", &upstream, AuthKind::None)];
+        let routes = [RouteConfig::new("app", &upstream, Auth::NONE)];
         let limits = LimitsConfig { connections: 2, ..LimitsConfig::default() };
         let built = build(&[ListenerConfig::new("127.0.0.1:0")], &routes, &limits).unwrap();
         let (sender, events) = event_channel(100);

@@ -10,7 +10,9 @@ use std::{
     },
 };
 
-use sockwarden_model::{Direction, EventId, Session, SessionPage, SessionQuery, SessionState, Traffic};
+use sockwarden_model::{
+    Direction, EventId, Identity, Session, SessionPage, SessionQuery, SessionState, Traffic, printable,
+};
 
 use crate::{counters::RouteTally, mailbox::Mailbox};
 
@@ -39,7 +41,7 @@ pub(crate) struct Entry {
 pub(crate) struct About {
     pub(crate) route: Arc<str>,
     pub(crate) client: SocketAddr,
-    pub(crate) user: Option<Box<str>>,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) origin: Option<Box<str>>,
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) tls: bool,
@@ -120,7 +122,10 @@ impl Registry {
         let limit = query.limit.min(SessionQuery::LIMIT);
         let wanted = |about: &About| {
             query.route.as_deref().is_none_or(|route| route == &*about.route)
-                && query.user.as_deref().is_none_or(|user| Some(user) == about.user.as_deref())
+                && query
+                    .user
+                    .as_deref()
+                    .is_none_or(|user| about.identity.user.as_deref().map(shown).as_deref() == Some(user))
         };
         let mut sessions: Vec<Session> = Vec::new();
         let mut more = false;
@@ -173,15 +178,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Gives a user as people are shown it.
+fn shown(user: &str) -> String {
+    printable(user.as_bytes(), Identity::LONGEST_USER)
+}
+
 impl Entry {
     pub(crate) fn session(&self) -> Session {
         let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        let About { route, client, user, origin, subprotocol, tls, opened_at_ms } = &self.about;
+        let About { route, client, identity, origin, subprotocol, tls, opened_at_ms } = &self.about;
         Session {
             id: self.id,
             route: route.to_string(),
             client: client.to_string(),
-            user: owned(user),
+            user: identity.user.as_deref().map(shown),
             origin: owned(origin),
             subprotocol: owned(subprotocol),
             tls: *tls,
@@ -238,7 +248,7 @@ mod tests {
         About {
             route: "app".into(),
             client: "127.0.0.1:9".parse().unwrap(),
-            user: Some(user.into()),
+            identity: Arc::new(Identity::of_user(user)),
             origin: None,
             subprotocol: None,
             tls: false,

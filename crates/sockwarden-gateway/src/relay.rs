@@ -11,7 +11,7 @@ use std::{io::IoSlice, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
 use sockwarden_inspect::Message;
-use sockwarden_model::{Direction, Initiator, MessageClass, Treatment, Uninspected};
+use sockwarden_model::{Direction, Identity, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
 use message::{Form, Passed, Target, UnderWay};
@@ -105,9 +105,9 @@ impl Relay {
     }
 
     /// Tells the chain that the connection is established; it may end it at once.
-    pub(crate) fn open(&mut self, user: Option<&str>, target: &str, now: Duration) {
+    pub(crate) fn open(&mut self, identity: &Identity, target: &str, now: Duration) {
         let protocol = self.inspector.protocol().map(|(protocol, _)| protocol);
-        let fact = Observed::Open(OpenFact { user, protocol, target });
+        let fact = Observed::Open(OpenFact { identity, protocol, target });
         let judged = observe(&mut self.chain, &self.journal, &fact, Direction::Client, now);
         if let Some(decided) = judged.stopped {
             self.stop(Direction::Client, &decided, now);

@@ -447,7 +447,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::AuthKind;
+    use crate::Auth;
 
     /// A route as `[host]/path[ sub-protocol]`; a path with `*` is a glob, one after `=` exact.
     fn matcher(text: &str) -> Result<Matcher, MatchError> {
@@ -466,7 +466,7 @@ mod tests {
             path: path.to_owned(),
             path_match,
             subprotocol,
-            ..RouteConfig::new("r", "ws://127.0.0.1:1", AuthKind::None)
+            ..RouteConfig::new("r", "ws://127.0.0.1:1", Auth::NONE)
         })
     }
 

@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod headers;
 mod health;
+mod identity;
 mod pool;
 mod resolve;
 mod search;
@@ -18,7 +19,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::HumanDuration;
-use sockwarden_model::{AddressState, EventSender, UpstreamCounters};
+use sockwarden_model::{AddressState, EventSender, Identity, UpstreamCounters};
 use sockwarden_net::{Stream, random_array};
 use sockwarden_proto::{
     WsUrl,
@@ -200,7 +201,7 @@ pub(crate) enum Refused {
 pub(crate) struct Caller<'a> {
     pub(crate) request: &'a UpgradeRequest,
     pub(crate) from: &'a ClientAddress,
-    pub(crate) user: Option<&'a str>,
+    pub(crate) identity: &'a Identity,
     /// The extensions to offer.
     pub(crate) extensions: Vec<String>,
     /// What the route adds, instead of what the client sent of the same name.
@@ -210,7 +211,7 @@ pub(crate) struct Caller<'a> {
 /// Who asks, as far as a request of any kind tells the application.
 pub(crate) struct Told<'a> {
     pub(crate) from: &'a ClientAddress,
-    pub(crate) user: Option<&'a str>,
+    pub(crate) identity: &'a Identity,
     /// What the route adds, instead of what the client sent of the same name.
     pub(crate) added: &'a [AddedHeader],
 }
@@ -219,14 +220,13 @@ impl Told<'_> {
     /// Gives what the route adds and what only we may say.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (String, Vec<u8>)> {
         let added = self.added.iter().map(|added| (added.name.clone(), added.value.expose().into()));
-        let user = self.user.filter(|user| user.bytes().all(|b| matches!(b, 0x20..=0x7e)));
         let ours = [
-            ("X-Forwarded-For", Some(self.from.ip.to_string())),
-            ("X-Forwarded-Proto", Some(if self.from.tls { "https" } else { "http" }.to_owned())),
-            ("X-Forwarded-Host", Some(self.from.host.clone().unwrap_or_default())),
-            ("Sockwarden-User", user.map(str::to_owned)),
+            ("X-Forwarded-For", self.from.ip.to_string()),
+            ("X-Forwarded-Proto", if self.from.tls { "https" } else { "http" }.to_owned()),
+            ("X-Forwarded-Host", self.from.host.clone().unwrap_or_default()),
         ];
-        added.chain(ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into_bytes()))))
+        let ours = ours.into_iter().chain(identity::headers(self.identity));
+        added.chain(ours.map(|(name, value)| (name.to_owned(), value.into_bytes())))
     }
 }
 
@@ -284,7 +284,7 @@ fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     handshake.protocols = caller.request.protocols();
     handshake.extensions.clone_from(&caller.extensions);
     handshake.headers = passed_on(&head.headers, caller.added);
-    let told = Told { from: caller.from, user: caller.user, added: caller.added };
+    let told = Told { from: caller.from, identity: caller.identity, added: caller.added };
     handshake.headers.extend(told.headers());
     handshake
 }
@@ -349,7 +349,8 @@ mod tests {
             ClientAddress { ip: [192, 0, 2, 1].into(), tls: true, host: Some("app.example".to_owned()) };
         let extensions = vec!["ours".to_owned()];
         let added = [AddedHeader { name: "X-Tenant".to_owned(), value: Hidden::new("acme".to_owned()) }];
-        let caller = Caller { request: &request, from: &from, user: Some("mara"), extensions, added: &added };
+        let mara = Identity::of_user("mara");
+        let caller = Caller { request: &request, from: &from, identity: &mara, extensions, added: &added };
         let ours = handshake(&"ws://127.0.0.1:1".parse().unwrap(), &caller);
         let sent: Vec<String> =
             ours.headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v))).collect();

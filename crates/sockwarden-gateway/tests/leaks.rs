@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use sockwarden_config::HumanDuration;
 use sockwarden_gateway::{
-    AuthKind, ChangedRoutes, CheckConfig, Gateway, HealthConfig, LimitsConfig, ListenerConfig, ReloadConfig,
+    Auth, ChangedRoutes, CheckConfig, Gateway, HealthConfig, LimitsConfig, ListenerConfig, ReloadConfig,
     RouteConfig, build,
 };
 use sockwarden_model::event_channel;
@@ -101,7 +101,7 @@ async fn routes() -> Vec<RouteConfig> {
         addresses.push((format!("{manner:?}"), server(manner).await));
     }
     let route = |name: &str, addresses: Vec<String>| {
-        let mut route = RouteConfig::new(name, "ws://app.internal", AuthKind::None);
+        let mut route = RouteConfig::new(name, "ws://app.internal", Auth::NONE);
         route.path = format!("/{name}");
         route.upstreams.addresses = addresses;
         route.upstreams.health = HealthConfig { failures: 3, eject: MS(20), eject_at_most: MS(50) };
@@ -114,7 +114,7 @@ async fn routes() -> Vec<RouteConfig> {
     routes.push(route("All", all));
     routes.push(RouteConfig {
         path: "/Nameless".to_owned(),
-        ..RouteConfig::new("Nameless", "wss://nobody.invalid", AuthKind::None)
+        ..RouteConfig::new("Nameless", "wss://nobody.invalid", Auth::NONE)
     });
     routes.push(route("Right", vec![server(Manner::Right).await.to_string()]));
     routes

@@ -117,7 +117,7 @@ impl Rule {
 ///         cwe: [287],
 ///         references: ["RFC 6455 §10.5"],
 ///         lifecycle: Preview,
-///         counterparts: ["forward-auth"],
+///         counterparts: ["authentication"],
 ///         profile: Passive,
 ///         may_change: "nothing",
 ///     }

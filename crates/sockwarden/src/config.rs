@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, Diagnostic, Inheritance, locate};
 use sockwarden_console::AdminConfig;
 use sockwarden_gateway::{
-    AuthKind, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
+    Auth, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
     RouteConfig,
 };
 use sockwarden_model::ListenAddress;
@@ -65,7 +65,7 @@ impl Default for Config {
             version: VERSION,
             listeners: vec![ListenerConfig { tls_dev: true, ..ListenerConfig::new("127.0.0.1:8443") }],
             defaults: DefaultsConfig::default(),
-            routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", AuthKind::None)],
+            routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", Auth::NONE)],
             limits: LimitsConfig::default(),
             events: EventsConfig::default(),
             reload: ReloadConfig::default(),

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_config::HumanDuration;
 use sockwarden_console::{AdminConfig, Console, Feed, Tls, Wiring, build, write_new_token};
-use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig};
+use sockwarden_gateway::{Auth, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig};
 use sockwarden_model::{
     Action, Answer, AuditEvent, Control, Draining, Event, Operations, OrderError, Reloaded, Requester, Role,
     event_channel,
@@ -85,7 +85,7 @@ impl Stage {
 
     async fn start_with(certificate: Option<&DevCertificate>) -> Self {
         let app = echo().await;
-        let route = RouteConfig::new("app", &format!("ws://{app}/?canary-upstream-query"), AuthKind::None);
+        let route = RouteConfig::new("app", &format!("ws://{app}/?canary-upstream-query"), Auth::NONE);
         let built = sockwarden_gateway::build(
             &[ListenerConfig::new("127.0.0.1:0")],
             &[route],

@@ -246,7 +246,7 @@ mod tests {
             match guard.observe(&fact, Duration::from_millis(at)) {
                 Verdict::Close(closure) => Some((index, closure.code.0)),
                 Verdict::Pass
-                | Verdict::Identified { .. }
+                | Verdict::Identified(_)
                 | Verdict::Refuse(_)
                 | Verdict::Drop { .. }
                 | Verdict::Ask(_) => None,
@@ -292,7 +292,7 @@ mod tests {
                 match guard.observe(&piece, Duration::ZERO) {
                     Verdict::Close(closure) => closure.code == CloseCode::TOO_BIG,
                     Verdict::Pass
-                    | Verdict::Identified { .. }
+                    | Verdict::Identified(_)
                     | Verdict::Refuse(_)
                     | Verdict::Drop { .. }
                     | Verdict::Ask(_) => false,

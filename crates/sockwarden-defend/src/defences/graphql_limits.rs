@@ -329,7 +329,7 @@ impl Guard for Watch {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
             Fact::Open(open) => {
-                self.user = open.user.map(Into::into);
+                self.user = open.identity.user.as_deref().map(Into::into);
                 self.may_be =
                     open.protocol.is_none_or(|spoken| is_graphql(spoken) || spoken == Protocol::SockJs);
                 Verdict::Pass

@@ -211,7 +211,7 @@ mod tests {
             let said = verdict.map(|verdict| match verdict {
                 Verdict::Close(closure) => format!("{}: {}", closure.code.0, closure.reason),
                 other @ (Verdict::Pass
-                | Verdict::Identified { .. }
+                | Verdict::Identified(_)
                 | Verdict::Refuse(_)
                 | Verdict::Drop { .. }
                 | Verdict::Ask(_)) => format!("{other:?}"),

@@ -1,7 +1,7 @@
 //! Every defence, in the order in which the chain asks them.
 
+mod authentication;
 mod cdp_refused;
-mod forward_auth;
 mod frame_limits;
 mod graphql_limits;
 mod message_format;
@@ -14,8 +14,8 @@ mod tls_required;
 mod topic_policy;
 mod upstream_tls;
 
+pub use authentication::{Authentication, AuthenticationConfig, RequireKind};
 pub use cdp_refused::{CdpRefused, CdpRefusedConfig};
-pub use forward_auth::{ForwardAuth, ForwardAuthConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
 pub use graphql_limits::{GraphqlLimits, GraphqlLimitsConfig, IntrospectionKind};
 pub(crate) use message_format::is_guessed;
@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use sockwarden_model::{Mode, Rule};
 
-use crate::{BadSetting, Configured, Switch};
+use crate::{BadSetting, Configured, Switch, Way};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
@@ -43,7 +43,7 @@ pub static ORDER: [&Rule; 13] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
-    &forward_auth::RULE,
+    &authentication::RULE,
     &upstream_tls::RULE,
     &protocol_rules::RULE,
     &frame_limits::RULE,
@@ -64,8 +64,10 @@ pub struct Defences {
     pub strict_handshake: StrictHandshakeConfig,
     /// Refuses pages of other origins.
     pub origin_policy: OriginPolicyConfig,
-    /// Asks the application about the caller; absent where the route says `auth = "none"`.
-    pub forward_auth: Option<ForwardAuthConfig>,
+    /// Refuses callers that nobody vouches for.
+    pub authentication: AuthenticationConfig,
+    /// The ways to find out who a caller is; none where the route says `auth = "none"`.
+    pub ways: Vec<Way>,
     /// Refuses an application that cannot be reached safely.
     pub upstream_tls: UpstreamTlsConfig,
     /// Whether the route says that a cleartext application beyond this machine is acceptable.
@@ -97,8 +99,9 @@ impl Defences {
             configured(StrictHandshake, self.strict_handshake.mode),
             configured(OriginPolicy::new(&self.origin_policy), self.origin_policy.mode),
         ];
-        if let Some(config) = &self.forward_auth {
-            links.push(configured(ForwardAuth, config.mode));
+        if !self.ways.is_empty() {
+            let AuthenticationConfig { mode, require } = self.authentication;
+            links.push(configured(Authentication::new(&self.ways, require), mode));
         }
         links.extend([
             configured(UpstreamTls::new(self.cleartext_upstream), self.upstream_tls.mode),
@@ -139,7 +142,7 @@ pub(crate) mod samples {
         Anomaly, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Sink,
         Value,
     };
-    use sockwarden_model::Direction;
+    use sockwarden_model::{Direction, Identity};
     use sockwarden_proto::{
         MessageKind,
         handshake::{HeadLimits, RequestHead, UpgradeRequest},
@@ -183,7 +186,7 @@ pub(crate) mod samples {
             Verdict::Close(closure) => Some(closure.reason.clone()),
             Verdict::Refuse(refusal) => Some(refusal.reason.clone()),
             Verdict::Drop { reason } => Some(reason.clone()),
-            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => None,
+            Verdict::Pass | Verdict::Identified(_) | Verdict::Ask(_) => None,
         };
         verdicts.iter().filter_map(reason).collect()
     }
@@ -195,7 +198,8 @@ pub(crate) mod samples {
         messages: &[(Direction, MessageKind, &[u8])],
     ) -> Vec<Verdict> {
         let mut guard = defence.guard();
-        let open = OpenFact { user: Some("ann"), protocol, target: "/" };
+        let ann = Identity::of_user("ann");
+        let open = OpenFact { identity: &ann, protocol, target: "/" };
         let mut verdicts = vec![guard.observe(&Fact::Open(open), Duration::ZERO)];
         let mut conversation = Conversation::new(protocol, &Opening::default());
         let mut reader = Reader::default();
@@ -277,10 +281,7 @@ mod tests {
 
     #[test]
     fn the_chain_is_built_in_the_order_of_the_list() {
-        let defences = Defences {
-            forward_auth: Some(ForwardAuthConfig::new("https://127.0.0.1/session")),
-            ..Defences::default()
-        };
+        let defences = Defences { ways: vec![Way::Ticket], ..Defences::default() };
         let built: Vec<&str> = defences.build().unwrap().iter().map(|link| link.defence.rule().id).collect();
         assert_eq!(built, ORDER.map(|rule| rule.id));
     }

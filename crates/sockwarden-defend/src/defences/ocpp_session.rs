@@ -264,7 +264,8 @@ mod tests {
 
     fn open(defence: &OcppSession, protocol: Protocol, target: &str) -> (Box<dyn Guard>, bool) {
         let mut guard = defence.guard();
-        let fact = Fact::Open(OpenFact { user: None, protocol: Some(protocol), target });
+        let nobody = sockwarden_model::Identity::default();
+        let fact = Fact::Open(OpenFact { identity: &nobody, protocol: Some(protocol), target });
         let passed = guard.observe(&fact, Duration::ZERO) == Verdict::Pass;
         (guard, passed)
     }

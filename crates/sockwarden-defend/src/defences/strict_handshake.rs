@@ -107,7 +107,7 @@ mod tests {
             let refused = match StrictHandshake.observe(&fact, Duration::ZERO) {
                 Verdict::Refuse(refusal) => Some(refusal.status),
                 Verdict::Pass
-                | Verdict::Identified { .. }
+                | Verdict::Identified(_)
                 | Verdict::Close(_)
                 | Verdict::Drop { .. }
                 | Verdict::Ask(_) => None,

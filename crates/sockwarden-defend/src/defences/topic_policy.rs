@@ -217,7 +217,7 @@ impl Guard for Watch {
     fn observe(&mut self, fact: &Fact<'_>, _now: Duration) -> Verdict {
         match fact {
             Fact::Open(open) => {
-                self.user = open.user.map(Into::into);
+                self.user = open.identity.user.as_deref().map(Into::into);
                 Verdict::Pass
             }
             Fact::Content { direction: Direction::Client, content } => self.judge(*content),

@@ -15,7 +15,7 @@ use std::{
 };
 
 use sockwarden_defend::{Chain, Fact, Report, RequestFact, defences};
-use sockwarden_model::{Decision, Mode, RequestEvent, StatusClass, printable};
+use sockwarden_model::{Decision, Identity, Mode, RequestEvent, StatusClass, printable};
 use sockwarden_net::Stream;
 use sockwarden_proto::{
     handshake::RequestHead,
@@ -66,7 +66,7 @@ struct LetIn<'a> {
     route: &'a Route,
     app: Stream,
     lease: Lease,
-    user: Option<String>,
+    identity: Identity,
     body: Body,
 }
 
@@ -98,9 +98,9 @@ impl Client {
                 return None;
             }
         };
-        let LetIn { route, app, lease, user, body } = let_in;
+        let LetIn { route, app, lease, identity, body } = let_in;
         let limits = &route.config().http_limits;
-        let told = Told { from: &from, user: user.as_deref(), added: &route.upstream_headers };
+        let told = Told { from: &from, identity: &identity, added: &route.upstream_headers };
         let wants_more = may_follow
             && head.minor_version > 0
             && !head.headers.list_has("connection", "close")
@@ -136,7 +136,7 @@ impl Client {
             connection: self.journal.connection(),
             route: route.name.to_string(),
             client: self.peer.to_string(),
-            user,
+            user: identity.user,
             method: printable(head.method.as_bytes(), RECORDED.0),
             path: printable(head.target.split('?').next().unwrap_or_default().as_bytes(), RECORDED.1),
             status: answered.status,
@@ -198,7 +198,7 @@ impl Client {
         })?;
         let patience = built.limits.upstream_timeout.get();
         let (app, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
-        Ok(LetIn { route, app, lease, user: report.user, body })
+        Ok(LetIn { route, app, lease, identity: report.identity, body })
     }
 
     /// Reads what of the body came with the head, so that nobody is connected to for what is malformed at once.

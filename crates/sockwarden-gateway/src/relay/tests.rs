@@ -142,7 +142,7 @@ fn relay(agreed: Agreed, mode: Mode) -> (Relay, EventReceiver) {
     let about = About {
         route: "app".into(),
         client: "127.0.0.1:9".parse().unwrap(),
-        user: None,
+        identity: Arc::default(),
         origin: None,
         subprotocol: None,
         tls: false,

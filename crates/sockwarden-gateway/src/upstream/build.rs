@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     build::Problems,
-    config::{AuthKind, LimitsConfig, RouteConfig},
+    config::{LimitsConfig, RouteConfig},
 };
 
 /// The most addresses that a route names.
@@ -68,7 +68,7 @@ pub(crate) fn warnings(
             Some("use `wss://`"),
         );
     }
-    if config.upstreams.balance == Balance::HashUser && config.auth == AuthKind::None {
+    if config.upstreams.balance == Balance::HashUser && config.auth.is_none() {
         warn(
             "upstreams.balance",
             "with `auth = \"none\"` no user is known: the client's address is taken instead",
@@ -195,6 +195,7 @@ mod tests {
     use sockwarden_config::HumanDuration;
 
     use super::*;
+    use crate::Auth;
 
     fn keys(route: &RouteConfig) -> Vec<String> {
         let mut problems = Problems::default();
@@ -203,7 +204,7 @@ mod tests {
     }
 
     fn route(upstream: &str, change: impl FnOnce(&mut RouteConfig)) -> RouteConfig {
-        let mut route = RouteConfig::new("app", upstream, AuthKind::None);
+        let mut route = RouteConfig::new("app", upstream, Auth::NONE);
         change(&mut route);
         route
     }

@@ -1,7 +1,7 @@
 //! Each defence at the handshake: the attack succeeds without it and fails with it.
 
-use sockwarden_defend::defences::ForwardAuthConfig;
-use sockwarden_gateway::{AuthKind, RouteConfig};
+use sockwarden_defend::{Way, defences::AuthenticationConfig};
+use sockwarden_gateway::{Auth, ForwardAuthConfig, RouteConfig};
 use sockwarden_model::{Decision, Event, Mode};
 use sockwarden_net::{ClientError, DevCertificate};
 use tokio::{
@@ -76,16 +76,17 @@ async fn a_stranger_is_kept_out_by_forward_auth_and_a_user_is_named_upstream() {
     let endpoint = session_endpoint().await;
     for mode in [Mode::Block, Mode::Observe, Mode::Off] {
         let route = RouteConfig {
-            auth: AuthKind::Forward,
+            auth: Auth::by(Way::Forward),
+            authentication: AuthenticationConfig { mode, ..AuthenticationConfig::default() },
             forward_auth: Some(ForwardAuthConfig {
-                mode,
                 user_header: Some("X-User".to_owned()),
                 ..ForwardAuthConfig::new(&endpoint)
             }),
             ..route_to(app.address)
         };
         let stage = Stage::plain(route).await;
-        let no = |status| if mode == Mode::Block { Err((status, "forward-auth".to_owned())) } else { Ok(()) };
+        let no =
+            |status| if mode == Mode::Block { Err((status, "authentication".to_owned())) } else { Ok(()) };
         assert_eq!(attempt(&stage, &[]).await, no(401));
         assert_eq!(attempt(&stage, &[("Cookie", "session=forged")]).await, no(401));
         assert_eq!(attempt(&stage, &[("Cookie", "session=crash")]).await, no(503));
@@ -139,7 +140,7 @@ async fn a_machine_in_the_middle_of_the_upstream_is_kept_out() {
         (&posing, Mode::Off, Ok(())),
     ] {
         let app = App::start_tls(certificate).await;
-        let mut route = RouteConfig::new("app", &format!("wss://{}", app.address), AuthKind::None);
+        let mut route = RouteConfig::new("app", &format!("wss://{}", app.address), Auth::NONE);
         route.upstream_ca = Some(authority.clone());
         route.upstream_tls.mode = mode;
         let stage = Stage::plain(route).await;

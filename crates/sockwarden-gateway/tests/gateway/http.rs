@@ -8,7 +8,7 @@ use std::{
 
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_gateway::{
-    AuthKind, DrainConfig, HttpKind, HttpLimitsConfig, LimitsConfig, ListenerConfig, RouteConfig,
+    Auth, DrainConfig, HttpKind, HttpLimitsConfig, LimitsConfig, ListenerConfig, RouteConfig,
 };
 use sockwarden_model::{Event, RequestEvent, StatusClass};
 use tokio::{
@@ -393,11 +393,13 @@ async fn every_request_is_asked_about_where_the_route_says_so() {
     let asked = Script::start(b"HTTP/1.1 200 OK\r\nX-User: mara\r\nContent-Length: 0\r\n\r\n").await;
     let denied = Script::start(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n").await;
     for (whom, expected) in [(&asked, 200), (&denied, 401)] {
-        let mut forward =
-            sockwarden_defend::defences::ForwardAuthConfig::new(&format!("http://{}/who", whom.address));
+        let mut forward = sockwarden_gateway::ForwardAuthConfig::new(&format!("http://{}/who", whom.address));
         forward.user_header = Some("X-User".to_owned());
-        let route =
-            RouteConfig { auth: AuthKind::Forward, forward_auth: Some(forward), ..passing(script.address) };
+        let route = RouteConfig {
+            auth: Auth::by(sockwarden_defend::Way::Forward),
+            forward_auth: Some(forward),
+            ..passing(script.address)
+        };
         let stage = Stage::plain(route).await;
         let mut tcp = TcpStream::connect(stage.address).await.unwrap();
         tcp.write_all(b"GET /1 HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")

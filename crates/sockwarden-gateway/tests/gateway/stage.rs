@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockwarden_gateway::{AuthKind, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
+use sockwarden_gateway::{Auth, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
 use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
@@ -167,7 +167,7 @@ pub(crate) struct Stage {
 
 /// The route of every path to `app`, without authentication.
 pub(crate) fn route_to(app: SocketAddr) -> RouteConfig {
-    RouteConfig::new("app", &format!("ws://{app}"), AuthKind::None)
+    RouteConfig::new("app", &format!("ws://{app}"), Auth::NONE)
 }
 
 impl Stage {

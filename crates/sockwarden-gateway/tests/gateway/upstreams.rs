@@ -11,7 +11,7 @@ use std::{
 
 use sockwarden_config::HumanDuration;
 use sockwarden_gateway::{
-    AuthKind, Balance, CheckConfig, HealthConfig, LimitsConfig, ListenerConfig, ProxiesConfig, RouteConfig,
+    Auth, Balance, CheckConfig, HealthConfig, LimitsConfig, ListenerConfig, ProxiesConfig, RouteConfig,
 };
 use sockwarden_model::{AddressHealth, Event, Notice};
 use sockwarden_net::{ClientError, DevCertificate, Stream, read_proxy_header};
@@ -135,7 +135,7 @@ async fn nowhere() -> SocketAddr {
 }
 
 fn route_over(addresses: &[SocketAddr]) -> RouteConfig {
-    let mut route = RouteConfig::new("app", "ws://app.internal", AuthKind::None);
+    let mut route = RouteConfig::new("app", "ws://app.internal", Auth::NONE);
     route.upstreams.addresses = addresses.iter().map(ToString::to_string).collect();
     // Longer than any test, where it does not say otherwise.
     route.upstreams.health.eject = HumanDuration::from_secs(60);
@@ -347,7 +347,7 @@ async fn a_unix_socket_is_as_safe_as_loopback() {
         let (unix, _) = listener.accept().await.unwrap();
         echo(Stream::Unix(unix), &record).await;
     });
-    let mut route = RouteConfig::new("app", "ws://app.internal", AuthKind::None);
+    let mut route = RouteConfig::new("app", "ws://app.internal", Auth::NONE);
     route.upstreams.addresses = vec![format!("unix:{}", path.display())];
     let stage = Stage::plain(route).await;
     let mut client = stage.greeted().await;
@@ -364,7 +364,7 @@ async fn the_name_in_the_certificate_is_that_of_the_url() {
     std::fs::write(&ca, &dev.authority).unwrap();
     let app = App::start_tls(&dev).await;
     let through = async |url: &str| {
-        let mut route = RouteConfig::new("app", url, AuthKind::None);
+        let mut route = RouteConfig::new("app", url, Auth::NONE);
         route.upstreams.addresses = vec![app.address.to_string()];
         route.upstream_ca = Some(ca.clone());
         let stage = Stage::plain(route).await;
@@ -407,8 +407,7 @@ async fn an_application_that_asks_for_a_certificate_is_shown_it() {
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut route =
-        RouteConfig::new("app", &format!("wss://{}", listener.local_addr().unwrap()), AuthKind::None);
+    let mut route = RouteConfig::new("app", &format!("wss://{}", listener.local_addr().unwrap()), Auth::NONE);
     route.upstream_ca = file("ca.pem", &dev.authority);
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
@@ -455,12 +454,12 @@ async fn the_application_is_told_whose_connection_it_is_handed() {
 #[tokio::test]
 async fn a_name_is_asked_for_and_one_that_stands_for_nothing_is_not_waited_for() {
     let server = Server::start(Manner::Right).await;
-    let route = RouteConfig::new("app", &format!("ws://localhost:{}", server.address.port()), AuthKind::None);
+    let route = RouteConfig::new("app", &format!("ws://localhost:{}", server.address.port()), Auth::NONE);
     let stage = Stage::plain(route).await;
     for _ in 0..10 {
         assert_eq!(ask(&stage).await.0, 101);
     }
-    let mut route = RouteConfig::new("app", "wss://nobody.invalid", AuthKind::None);
+    let mut route = RouteConfig::new("app", "wss://nobody.invalid", Auth::NONE);
     route.upstreams.connect_timeout = MS(1_000);
     let stage = Stage::plain(route).await;
     let begun = Instant::now();

@@ -48,7 +48,7 @@ rule! {
         cwe: [287, 346],
         references: ["RFC 6455 §10.1", "RFC 6454 §8.3", "OWASP ASVS 5.0 V4.4.3"],
         lifecycle: Preview,
-        counterparts: ["forward-auth"],
+        counterparts: ["authentication"],
         profile: Safe,
         may_change: "nothing but what the messages to say change, at most three times",
     }

@@ -58,7 +58,7 @@ rule! {
             "https://cheatsheetseries.owasp.org/cheatsheets/WebSocket_Security_Cheat_Sheet.html",
         ],
         lifecycle: Preview,
-        counterparts: ["forward-auth"],
+        counterparts: ["authentication"],
         profile: Passive,
         may_change: "nothing but what the messages to say change",
     }

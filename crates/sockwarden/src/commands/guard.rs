@@ -3,8 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use sockwarden_defend::defences::{ForwardAuthConfig, FrameLimitsConfig, OriginPattern};
-use sockwarden_gateway::{AuthKind, LimitsConfig, ListenerConfig, Problem, RouteConfig};
+use sockwarden_defend::{
+    Way,
+    defences::{FrameLimitsConfig, OriginPattern},
+};
+use sockwarden_gateway::{Auth, ForwardAuthConfig, LimitsConfig, ListenerConfig, Problem, RouteConfig};
 use sockwarden_proto::WsUrl;
 
 use crate::{
@@ -33,7 +36,7 @@ pub(crate) struct Arguments {
     upstream: Option<String>,
     /// How clients are authenticated: `none`, or `forward:URL` to ask the application's own endpoint
     #[arg(long, value_name = "HOW", required_unless_present = "config")]
-    auth: Option<Auth>,
+    auth: Option<AuthArgument>,
     /// The header of that endpoint's answer that names the user
     #[arg(long, value_name = "HEADER", requires = "auth")]
     auth_user_header: Option<String>,
@@ -73,12 +76,12 @@ enum LimitSet {
 }
 
 #[derive(Clone, Debug)]
-enum Auth {
+enum AuthArgument {
     None,
     Forward(String),
 }
 
-impl std::str::FromStr for Auth {
+impl std::str::FromStr for AuthArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -123,13 +126,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<Exit> {
 fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
     let missing = |flag: &str| UsageError(format!("`{flag}` is missing"));
     let (auth, forward_auth) = match arguments.auth.ok_or_else(|| missing("--auth"))? {
-        Auth::None if arguments.auth_user_header.is_some() => {
+        AuthArgument::None if arguments.auth_user_header.is_some() => {
             return Err(UsageError("`--auth-user-header` needs `--auth forward:URL`".to_owned()));
         }
-        Auth::None => (AuthKind::None, None),
-        Auth::Forward(url) => {
+        AuthArgument::None => (Auth::NONE, None),
+        AuthArgument::Forward(url) => {
             let user_header = arguments.auth_user_header;
-            (AuthKind::Forward, Some(ForwardAuthConfig { user_header, ..ForwardAuthConfig::new(&url) }))
+            (Auth::by(Way::Forward), Some(ForwardAuthConfig { user_header, ..ForwardAuthConfig::new(&url) }))
         }
     };
     let relaxed = arguments.limits == LimitSet::Relaxed;

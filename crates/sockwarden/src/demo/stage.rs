@@ -3,8 +3,8 @@
 use std::{io::Write as _, net::SocketAddr};
 
 use anyhow::Context as _;
-use sockwarden_defend::defences::ForwardAuthConfig;
-use sockwarden_gateway::{AuthKind, Gateway, ListenerConfig, RouteConfig};
+use sockwarden_defend::Way;
+use sockwarden_gateway::{Auth, ForwardAuthConfig, Gateway, ListenerConfig, RouteConfig};
 use sockwarden_lab::{Config as LabConfig, Lab, Ledger, seed::SeedAccount};
 use sockwarden_model::{EventId, EventSender, Mode, event_channel};
 use sockwarden_net::ClientTls;
@@ -55,7 +55,8 @@ impl Stage {
         authority.write_all(lab.certificate_pem().as_bytes())?;
         let authority = authority.into_temp_path();
 
-        let mut route = RouteConfig::new("harbor", &format!("wss://{tls_address}{PATH}"), AuthKind::Forward);
+        let mut route =
+            RouteConfig::new("harbor", &format!("wss://{tls_address}{PATH}"), Auth::by(Way::Forward));
         route.path = PATH.to_owned();
         route.upstream_ca = Some(authority.to_path_buf());
         route.forward_auth = Some(ForwardAuthConfig {
@@ -170,7 +171,7 @@ fn url(scheme: &str, address: SocketAddr) -> anyhow::Result<WsUrl> {
 
 /// The defences that can be switched off.
 pub const SWITCHES: [&str; 6] =
-    ["tls-required", "strict-handshake", "origin-policy", "forward-auth", "upstream-tls", "frame-limits"];
+    ["tls-required", "strict-handshake", "origin-policy", "authentication", "upstream-tls", "frame-limits"];
 
 /// Switches off the defence called `id`, one of [`SWITCHES`]; tells whether there is such a switch.
 pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
@@ -178,7 +179,7 @@ pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
         "tls-required" => route.tls_required.mode = Mode::Off,
         "strict-handshake" => route.strict_handshake.mode = Mode::Off,
         "origin-policy" => route.origin_policy.mode = Mode::Off,
-        "forward-auth" => (route.auth, route.forward_auth) = (AuthKind::None, None),
+        "authentication" => (route.auth, route.forward_auth) = (Auth::NONE, None),
         "upstream-tls" => route.upstream_tls.mode = Mode::Off,
         "frame-limits" => route.frame_limits.mode = Mode::Off,
         _ => return false,
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_switch_changes_the_route() {
-        let route = RouteConfig::new("a", "ws://127.0.0.1:1", AuthKind::Forward);
+        let route = RouteConfig::new("a", "ws://127.0.0.1:1", Auth::by(Way::Forward));
         for id in SWITCHES {
             let mut changed = route.clone();
             assert!(switch_off(id, &mut changed) && changed != route, "{id}");

@@ -91,7 +91,7 @@ error: a.toml:3:1: unknown key `adress` in `listeners[0]`
 error: a.toml:4:1: missing key `auth` in `routes[0]`
   4 | [[routes]]
     | ^
-  help: How clients are authenticated; it must be said.
+  help: How clients are authenticated: `none`, a way, or a list of ways that are tried in their order; it must be said.
 "#,
     );
     check(
@@ -100,7 +100,7 @@ error: a.toml:4:1: missing key `auth` in `routes[0]`
 error: a.toml:6:12: `routes[0].upstream` is a whole number, expected a text in quotes
   6 | upstream = 9
     |            ^
-error: a.toml:7:8: `routes[0].auth` is true, expected one of "none", "forward"
+error: a.toml:7:8: `routes[0].auth` is true, expected "none", "forward", "ticket", "jwt" or a list
   7 | auth = true
     |        ^
 "#,
@@ -111,7 +111,7 @@ error: a.toml:7:8: `routes[0].auth` is true, expected one of "none", "forward"
 error: a.toml:7:8: unknown value `nun` for `routes[0].auth`
   7 | auth = "nun"
     |        ^
-  help: known values: "none", "forward"
+  help: known values: "none", "forward", "ticket", "jwt"
 "#,
     );
     check(
@@ -268,7 +268,7 @@ error: a.toml:6:1: `routes[0].upstream`: a ws:// application beyond this machine
     check(
         config(LISTENER, "upstream = \"ws://127.0.0.1:9\"\nauth = \"forward\"", ""),
         r#"
-error: a.toml:7:1: `routes[0].auth`: "forward" needs to know whom to ask
+error: a.toml:7:1: `routes[0].auth`: "forward" needs `forward_auth`
   7 | auth = "forward"
     | ^
   help: add `forward_auth = { url = … }`
@@ -277,7 +277,7 @@ error: a.toml:7:1: `routes[0].auth`: "forward" needs to know whom to ask
     check(
         config(LISTENER, &format!("{ROUTE}\nforward_auth.url = \"http://127.0.0.1/\""), ""),
         r#"
-error: a.toml:8:1: `routes[0].forward_auth`: `auth` is "none"
+error: a.toml:8:1: `routes[0].forward_auth`: `auth` does not name "forward"
   8 | forward_auth.url = "http://127.0.0.1/"
     | ^
   help: say `auth = "forward"` or remove it

@@ -207,7 +207,7 @@ fn who_is_not_let_in_by_the_application_is_refused_and_no_credential_is_written(
     let events = parsed(&events);
     let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["open", "close", "verdict"]);
-    assert_eq!((&events[0]["user"], &events[2]["rule"]), (&"mara".into(), &"forward-auth".into()));
+    assert_eq!((&events[0]["user"], &events[2]["rule"]), (&"mara".into(), &"authentication".into()));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) static ATTACK: Attack = Attack {
     title: "another's data without logging in",
     check: "unauthenticated-access",
     place: Place::Endpoint,
-    defence: "forward-auth",
+    defence: "authentication",
     attempt: |stage, target| Box::pin(attempt(stage, target)),
 };
 
