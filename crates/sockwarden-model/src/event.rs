@@ -138,6 +138,10 @@ pub enum Notice {
     CertificateReplaced,
     /// New certificates cannot be used; the last good ones stay in use.
     CertificateRejected,
+    /// Keys that tokens are verified with were read: others than before, or the first after a failure.
+    KeysRead,
+    /// Keys that tokens are verified with cannot be read.
+    KeysUnavailable,
     /// A new configuration is in use.
     Reloaded,
     /// A new configuration cannot be used; the last good one stays in use.
