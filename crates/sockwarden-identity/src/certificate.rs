@@ -102,7 +102,8 @@ impl MtlsConfig {
         } else {
             Vec::new()
         };
-        let is_bad = |name: &String| name.len() > Identity::LONGEST_USER || name.chars().any(char::is_control);
+        let is_bad =
+            |name: &String| name.len() > Identity::LONGEST_USER || name.chars().any(char::is_control);
         if is_bad(&user) || roles.iter().any(is_bad) {
             return Err(CertificateError::Name);
         }
@@ -143,9 +144,14 @@ fn subject(of: &x509_cert::name::Name, attribute: ObjectIdentifier) -> Result<Ve
     let values = of.iter().filter(|pair| pair.oid == attribute).take(MOST);
     values
         .map(|pair| {
-            #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's list; old forms of text are not read")]
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "another crate's list; old forms of text are not read"
+            )]
             match x509_cert::der::Tagged::tag(&pair.value) {
-                Tag::Utf8String => pair.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned()),
+                Tag::Utf8String => {
+                    pair.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned())
+                }
                 Tag::PrintableString => {
                     pair.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())
                 }
@@ -222,9 +228,13 @@ mod tests {
 
     #[test]
     fn a_certificate_gives_roles_an_end_and_an_id() {
-        let der = certificate(&[(DnType::CommonName, "mara"), (DnType::OrganizationalUnitName, "admin")], &[]);
+        let der =
+            certificate(&[(DnType::CommonName, "mara"), (DnType::OrganizationalUnitName, "admin")], &[]);
         let identity = MtlsConfig { roles_from_units: true, ..MtlsConfig::default() }.identity(&der).unwrap();
-        assert_eq!((identity.user.as_deref(), &identity.roles[..]), (Some("mara"), &["admin".to_owned()][..]));
+        assert_eq!(
+            (identity.user.as_deref(), &identity.roles[..]),
+            (Some("mara"), &["admin".to_owned()][..])
+        );
         assert!(identity.issued_at < identity.expires_at);
         assert_eq!(identity.token_id.map(|id| id.len()), Some(64));
     }

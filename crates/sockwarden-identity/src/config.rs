@@ -112,10 +112,14 @@ impl JwtConfig {
     /// Names the files that are read for it, by its keys.
     pub fn files(&self) -> Vec<(&'static str, &Path)> {
         let secret = self.secret.as_ref().and_then(|secret| secret.file.as_deref());
-        [("secret", secret), ("public_key", self.public_key.as_deref()), ("jwks_file", self.jwks_file.as_deref())]
-            .into_iter()
-            .filter_map(|(key, path)| Some((key, path?)))
-            .collect()
+        [
+            ("secret", secret),
+            ("public_key", self.public_key.as_deref()),
+            ("jwks_file", self.jwks_file.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(key, path)| Some((key, path?)))
+        .collect()
     }
 
     pub(crate) fn user_place(&self) -> Place {

@@ -9,7 +9,12 @@ use sockwarden_net::{ClientTls, DialOptions, dial};
 use sockwarden_proto::WsUrl;
 
 /// Gets a document of at most `most` bytes; only the answer 200 counts, no redirect is followed.
-pub(crate) async fn fetch(url: &WsUrl, tls: &ClientTls, timeout: Duration, most: usize) -> Result<Bytes, String> {
+pub(crate) async fn fetch(
+    url: &WsUrl,
+    tls: &ClientTls,
+    timeout: Duration,
+    most: usize,
+) -> Result<Bytes, String> {
     tokio::time::timeout(timeout, exchange(url, tls, timeout, most))
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
@@ -18,8 +23,9 @@ pub(crate) async fn fetch(url: &WsUrl, tls: &ClientTls, timeout: Duration, most:
 async fn exchange(url: &WsUrl, tls: &ClientTls, timeout: Duration, most: usize) -> Result<Bytes, String> {
     let options = DialOptions { tls: tls.clone(), timeout, connect_to: None };
     let stream = dial(url, &options).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
     let request = Request::get(&url.target)
         .header("Host", url.authority())
         .header("Accept", "application/jwk-set+json, application/json")

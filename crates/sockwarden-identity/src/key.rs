@@ -5,8 +5,8 @@ use std::fmt;
 use aws_lc_rs::{
     hmac,
     signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-        RsaPublicKeyComponents, UnparsedPublicKey,
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+        RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -162,7 +162,9 @@ impl Key {
             Means::Secret(means) => {
                 hmac::verify(&hmac::Key::new(means, &self.bytes), message, signature).is_ok()
             }
-            Means::Rsa(means) => UnparsedPublicKey::new(means, &self.bytes).verify(message, signature).is_ok(),
+            Means::Rsa(means) => {
+                UnparsedPublicKey::new(means, &self.bytes).verify(message, signature).is_ok()
+            }
             Means::Public(means) => {
                 UnparsedPublicKey::new(means, &self.bytes).verify(message, signature).is_ok()
             }
@@ -195,7 +197,9 @@ impl fmt::Debug for Key {
 fn rsa_from_der(der: &[u8]) -> Result<Key, KeyError> {
     let read = || {
         let mut reader = SliceReader::new(der)?;
-        let numbers = reader.sequence(|inner| Ok::<_, x509_cert::der::Error>((UintRef::decode(inner)?, UintRef::decode(inner)?)))?;
+        let numbers = reader.sequence(|inner| {
+            Ok::<_, x509_cert::der::Error>((UintRef::decode(inner)?, UintRef::decode(inner)?))
+        })?;
         reader.finish()?;
         Ok::<_, x509_cert::der::Error>(numbers)
     };

@@ -105,9 +105,10 @@ impl Keys {
 
     /// Picks the key of a token by its `kid`, or the only one that fits where it names none.
     pub(crate) fn pick(&self, id: Option<&str>, algorithm: Algorithm) -> Result<&Key, TokenError> {
-        let mut fitting = self.keys.iter().filter(|key| {
-            key.fits(algorithm) && id.is_none_or(|id| key.id.as_deref() == Some(id))
-        });
+        let mut fitting = self
+            .keys
+            .iter()
+            .filter(|key| key.fits(algorithm) && id.is_none_or(|id| key.id.as_deref() == Some(id)));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
             (None, _) => Err(TokenError::UnknownKey),
@@ -128,7 +129,8 @@ mod tests {
         let good = Issuer::p256().jwk(Some("a"));
         let mut encrypting = Issuer::rsa().jwk(Some("b\u{1b}"));
         encrypting["use"] = json!("enc");
-        let keys = Keys::from_jwks(json!({"keys": [encrypting, good, 1], "more": 1}).to_string().as_bytes()).unwrap();
+        let keys = Keys::from_jwks(json!({"keys": [encrypting, good, 1], "more": 1}).to_string().as_bytes())
+            .unwrap();
         assert_eq!(keys.len(), 1);
         let expected = ["keys[0] `b\\u{1b}`: it is not for signatures", "keys[2] ``: it is malformed"];
         assert_eq!(keys.left_out(), expected);

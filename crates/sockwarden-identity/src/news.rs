@@ -48,7 +48,8 @@ impl fmt::Display for KeyNews {
                 Ok(())
             }
             Self::Unavailable { from, why, has_older } => {
-                let now = if *has_older { "the last ones stay in use for a day at most" } else { "there are none" };
+                let now =
+                    if *has_older { "the last ones stay in use for a day at most" } else { "there are none" };
                 write!(out, "{from}: {why}; {now}")
             }
         }

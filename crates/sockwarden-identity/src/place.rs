@@ -14,7 +14,8 @@ impl Place {
     /// Gives the claim at this place.
     pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
         let Some(pointer) = self.0.strip_prefix('/') else { return claims.get(&self.0) };
-        let (first, rest) = pointer.split_once('/').map_or((pointer, None), |(first, rest)| (first, Some(rest)));
+        let (first, rest) =
+            pointer.split_once('/').map_or((pointer, None), |(first, rest)| (first, Some(rest)));
         let value = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
         match rest {
             None => Some(value),

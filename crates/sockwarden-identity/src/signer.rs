@@ -123,8 +123,9 @@ impl Signer {
             Some(path) => std::fs::read(path)
                 .map_err(|error| format!("`{}` cannot be read: {error}", path.display()))
                 .and_then(|pem| {
-                    PrivateKey::from_pem(config.algorithm, &pem)
-                        .ok_or_else(|| format!("`{}` has no private key for {:?} in PEM", path.display(), config.algorithm))
+                    PrivateKey::from_pem(config.algorithm, &pem).ok_or_else(|| {
+                        format!("`{}` has no private key for {:?} in PEM", path.display(), config.algorithm)
+                    })
                 }),
             None => PrivateKey::generate(config.algorithm).ok_or_else(|| "no key could be made".to_owned()),
         };
@@ -132,7 +133,9 @@ impl Signer {
             Ok(key) if bad.is_empty() => Ok(Self::of(key, config, lifetime)),
             Ok(_) => Err(bad),
             Err(message) => {
-                let help = Some("`openssl genpkey -algorithm ed25519`, or `-algorithm EC -pkeyopt ec_paramgen_curve:P-256`");
+                let help = Some(
+                    "`openssl genpkey -algorithm ed25519`, or `-algorithm EC -pkeyopt ec_paramgen_curve:P-256`",
+                );
                 bad.push(BadSetting::new("key", message, help));
                 Err(bad)
             }
@@ -195,7 +198,9 @@ impl Signer {
 impl PrivateKey {
     fn generate(algorithm: SigningAlgorithm) -> Option<Self> {
         match algorithm {
-            SigningAlgorithm::ES256 => EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(Self::P256),
+            SigningAlgorithm::ES256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).ok().map(Self::P256)
+            }
             SigningAlgorithm::EdDSA => Ed25519KeyPair::generate().ok().map(Self::Ed25519),
         }
     }
@@ -204,7 +209,8 @@ impl PrivateKey {
         let der = PrivateKeyDer::from_pem_slice(pem).ok()?;
         match algorithm {
             SigningAlgorithm::ES256 => {
-                let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_der());
+                let key =
+                    EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_der());
                 key.ok().map(Self::P256)
             }
             SigningAlgorithm::EdDSA => {
@@ -269,13 +275,18 @@ mod tests {
         let mut identity = Identity::of_user("mara");
         identity.roles = vec!["editor".to_owned()];
         identity.claims.insert("rooms".to_owned(), json!(["a"]));
-        for (with, algorithm) in [(SigningAlgorithm::ES256, Algorithm::ES256), (SigningAlgorithm::EdDSA, Algorithm::EdDSA)] {
+        for (with, algorithm) in
+            [(SigningAlgorithm::ES256, Algorithm::ES256), (SigningAlgorithm::EdDSA, Algorithm::EdDSA)]
+        {
             let signer = Signer::build(&SignerConfig { algorithm: with, ..SignerConfig::default() }).unwrap();
             let token = signer.sign(&statement(&identity)).unwrap();
             let read = verifier(&signer, algorithm, "chat").verify(&token, NOW).unwrap();
             assert_eq!((&read.user, &read.roles), (&identity.user, &identity.roles));
             assert_eq!(read.claims["claims"], json!({"rooms": ["a"]}));
-            assert_eq!((read.claims["sid"].as_str(), read.issued_at, read.expires_at), (Some("S1"), Some(NOW), Some(NOW + 60)));
+            assert_eq!(
+                (read.claims["sid"].as_str(), read.issued_at, read.expires_at),
+                (Some("S1"), Some(NOW), Some(NOW + 60))
+            );
             assert_eq!(read.token_id.as_deref(), Some("BwcHBwcHBwcHBwcHBwcHBw"));
             let late = verifier(&signer, algorithm, "chat").verify(&token, NOW + 91);
             assert_eq!(late, Err(TokenError::Expired));
@@ -345,7 +356,9 @@ mod tests {
         let members = r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()));
         assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-        let signer = Signer::build(&SignerConfig { algorithm: SigningAlgorithm::EdDSA, ..SignerConfig::default() }).unwrap();
+        let signer =
+            Signer::build(&SignerConfig { algorithm: SigningAlgorithm::EdDSA, ..SignerConfig::default() })
+                .unwrap();
         let x = signer.jwk["x"].as_str().unwrap();
         let members = members.replace("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", x);
         assert_eq!(signer.id, URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes())));

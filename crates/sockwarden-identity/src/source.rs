@@ -39,12 +39,18 @@ impl KeySource {
     /// Finds the one source that is configured; files are not read yet, a secret is.
     pub(crate) fn new(config: &JwtConfig, tls: &ClientTls) -> Result<Self, BadSetting> {
         match (&config.secret, &config.public_key, &config.jwks_file, &config.jwks_url) {
-            (Some(secret), None, None, None) => read_secret(secret).map_err(|(message, help)| BadSetting::new("secret", message, help)),
+            (Some(secret), None, None, None) => {
+                read_secret(secret).map_err(|(message, help)| BadSetting::new("secret", message, help))
+            }
             (None, Some(path), None, None) => Ok(Self::Pem(path.clone())),
             (None, None, Some(path), None) => Ok(Self::File(path.clone())),
             (None, None, None, Some(url)) => {
                 let url = parse_url(url).map_err(|message| {
-                    BadSetting::new("jwks_url", message, Some("an `https://` URL, or `http://` on this machine"))
+                    BadSetting::new(
+                        "jwks_url",
+                        message,
+                        Some("an `https://` URL, or `http://` on this machine"),
+                    )
                 })?;
                 Ok(Self::Url { url, tls: tls.clone(), timeout: config.timeout.get() })
             }
@@ -135,7 +141,8 @@ fn read_secret(secret: &Secret) -> Result<KeySource, (String, Option<&'static st
         SecretSource::File(path) => {
             let unread = |error| plain(format!("`{}` cannot be read: {error}", path.display()));
             let mut text = String::new();
-            let read = File::open(path).and_then(|file| file.take(LONGEST_SECRET + 2).read_to_string(&mut text));
+            let read =
+                File::open(path).and_then(|file| file.take(LONGEST_SECRET + 2).read_to_string(&mut text));
             read.map_err(unread)?;
             let ended = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
             Hidden::new(ended.unwrap_or(&text).to_owned())
@@ -149,7 +156,9 @@ fn read_secret(secret: &Secret) -> Result<KeySource, (String, Option<&'static st
     match Key::from_secret(bytes) {
         Ok(key) => Ok(KeySource::Secret(Keys::one(key))),
         Err(_) => Err((
-            format!("it is shorter than {SHORTEST_SECRET} bytes: whoever has a token could find it by trying"),
+            format!(
+                "it is shorter than {SHORTEST_SECRET} bytes: whoever has a token could find it by trying"
+            ),
             Some("`openssl rand -base64 48` makes a good one"),
         )),
     }
@@ -158,6 +167,7 @@ fn read_secret(secret: &Secret) -> Result<KeySource, (String, Option<&'static st
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     // One byte more than is allowed shows that there is more.
-    let read = File::open(path).and_then(|file| file.take(LONGEST_DOCUMENT as u64 + 1).read_to_end(&mut bytes));
+    let read =
+        File::open(path).and_then(|file| file.take(LONGEST_DOCUMENT as u64 + 1).read_to_end(&mut bytes));
     read.map(|_| bytes).map_err(|error| format!("it cannot be read: {error}"))
 }

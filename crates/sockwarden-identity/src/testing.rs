@@ -10,7 +10,7 @@ use aws_lc_rs::{
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
         KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
-        RSA_PSS_SHA512, RsaKeyPair,
+        RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
 use base64::{
@@ -20,7 +20,7 @@ use base64::{
 use serde_json::{Value, json};
 use x509_cert::der::{Decode as _, Reader as _, SliceReader, asn1::UintRef};
 
-use crate::{Algorithm, Keys};
+use crate::{Algorithm, Keys, algorithm::Means};
 
 /// The time at which tests take place.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -91,22 +91,19 @@ impl Issuer {
         let random = SystemRandom::new();
         match self {
             Self::Secret(secret) => {
-                let means = match algorithm {
-                    Algorithm::HS384 => hmac::HMAC_SHA384,
-                    Algorithm::HS512 => hmac::HMAC_SHA512,
-                    _ => hmac::HMAC_SHA256,
-                };
+                let Means::Secret(means) = algorithm.means() else { panic!("a secret cannot do that") };
                 hmac::sign(&hmac::Key::new(means, secret), message).as_ref().to_vec()
             }
             Self::Rsa(key) => {
-                let means: &'static dyn aws_lc_rs::signature::RsaEncoding = match algorithm {
-                    Algorithm::RS384 => &RSA_PKCS1_SHA384,
-                    Algorithm::RS512 => &RSA_PKCS1_SHA512,
-                    Algorithm::PS256 => &RSA_PSS_SHA256,
-                    Algorithm::PS384 => &RSA_PSS_SHA384,
-                    Algorithm::PS512 => &RSA_PSS_SHA512,
-                    _ => &RSA_PKCS1_SHA256,
-                };
+                let all: [(_, &'static dyn RsaEncoding); 6] = [
+                    (Algorithm::RS256, &RSA_PKCS1_SHA256),
+                    (Algorithm::RS384, &RSA_PKCS1_SHA384),
+                    (Algorithm::RS512, &RSA_PKCS1_SHA512),
+                    (Algorithm::PS256, &RSA_PSS_SHA256),
+                    (Algorithm::PS384, &RSA_PSS_SHA384),
+                    (Algorithm::PS512, &RSA_PSS_SHA512),
+                ];
+                let (_, means) = all.into_iter().find(|(known, _)| *known == algorithm).unwrap();
                 let mut signature = vec![0; key.public_modulus_len()];
                 key.sign(means, &random, message, &mut signature).unwrap();
                 signature

@@ -111,7 +111,9 @@ impl Tokens {
     pub async fn verify(&self, token: &str, now: u64) -> Result<Identity, TokenError> {
         let seen = self.shared.held.load_full();
         match judge(seen.as_deref(), token, now) {
-            Err(why @ (TokenError::UnknownKey | TokenError::KeysUnavailable)) if self.shared.source.may_change() => {
+            Err(why @ (TokenError::UnknownKey | TokenError::KeysUnavailable))
+                if self.shared.source.may_change() =>
+            {
                 // A task of its own: a caller who goes away must not take the answer along that others wait for.
                 let shared = Arc::clone(&self.shared);
                 let is_read = tokio::spawn(async move { shared.read_for_a_token(seen.as_ref()).await });
@@ -175,7 +177,8 @@ impl Shared {
         if !keys.fit_any(&self.rules.algorithms) {
             return Err("no key in it fits any of the `algorithms`".to_owned());
         }
-        let of = if self.source.may_change() { digest(&SHA256, document).as_ref().to_vec() } else { Vec::new() };
+        let of =
+            if self.source.may_change() { digest(&SHA256, document).as_ref().to_vec() } else { Vec::new() };
         let verifier = Verifier::of(Arc::clone(&self.rules), keys);
         Ok(Held { verifier, of, read_at: Instant::now() })
     }

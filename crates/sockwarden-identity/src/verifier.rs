@@ -56,9 +56,14 @@ impl Rules {
     pub(crate) fn new(config: &JwtConfig) -> Result<Self, Vec<BadSetting>> {
         let mut bad = Vec::new();
         let mut add = |key, message: &str, help| bad.push(BadSetting::new(key, message, help));
-        let secret = config.algorithms.iter().filter(|algorithm| algorithm.family() == Family::Secret).count();
+        let secret =
+            config.algorithms.iter().filter(|algorithm| algorithm.family() == Family::Secret).count();
         if config.algorithms.is_empty() {
-            add("algorithms", "no algorithm is named", Some("name the one that the issuer signs with, such as `ES256`"));
+            add(
+                "algorithms",
+                "no algorithm is named",
+                Some("name the one that the issuer signs with, such as `ES256`"),
+            );
         } else if secret != 0 && secret != config.algorithms.len() {
             // A public key is known to everybody: taken for a secret, it would let everybody sign.
             add(
@@ -71,7 +76,10 @@ impl Rules {
             let (message, help) = if config.any_audience {
                 ("`any_audience` contradicts it", "leave out one of the two")
             } else {
-                ("it is not said whom tokens must be for", "name what `aud` holds, or say `any_audience = true`")
+                (
+                    "it is not said whom tokens must be for",
+                    "name what `aud` holds, or say `any_audience = true`",
+                )
             };
             add("audience", message, Some(help));
         }
@@ -196,7 +204,8 @@ impl Verifier {
             return Err(TokenError::Issuer);
         }
         if let Some(ours) = &rules.audience {
-            let is_ours = |named: &Value| named.as_str().is_some_and(|named| ours.iter().any(|our| our == named));
+            let is_ours =
+                |named: &Value| named.as_str().is_some_and(|named| ours.iter().any(|our| our == named));
             let fits = match claims.get("aud") {
                 Some(Value::Array(named)) => named.iter().any(is_ours),
                 Some(named) => is_ours(named),

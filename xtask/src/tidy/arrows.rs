@@ -37,10 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sockwarden-proto",
         ],
     ),
-    (
-        "sockwarden-identity",
-        &["sockwarden-config", "sockwarden-model", "sockwarden-net", "sockwarden-proto"],
-    ),
+    ("sockwarden-identity", &["sockwarden-config", "sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("sockwarden-console", &["sockwarden-model"]),
     ("sockwarden-scan", &["sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("sockwarden-report", &["sockwarden-model"]),
