@@ -18,6 +18,23 @@ pub struct Network(IpNet);
 pub struct NetworkError;
 
 impl Network {
+    /// Gives the network of the first `bits` bits around an address, at most all of them; an IPv4 address that is written as
+    /// IPv6 counts as what it is.
+    pub fn around(address: IpAddr, bits: u8) -> Self {
+        let whole = IpNet::from(address.to_canonical());
+        Self(IpNet::new(whole.addr(), bits.min(whole.max_prefix_len())).unwrap_or(whole).trunc())
+    }
+
+    /// Gives how many bits its addresses have in common.
+    pub fn bits(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
+    /// Tells whether its addresses are those of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        matches!(self.0, IpNet::V4(_))
+    }
+
     /// Tells whether an address lies in the network; an IPv4 address that is written as IPv6 counts as what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
@@ -75,6 +92,21 @@ mod tests {
         check("fd00::/8", "fd12::1", true);
         check("fd00::/8", "10.0.0.1", false);
         check("0.0.0.0/0", "::1", false);
+    }
+
+    #[test]
+    fn every_address_has_networks_around_it() {
+        let check = |address: &str, bits, expected: &str, is_ipv4| {
+            let network = Network::around(address.parse().unwrap(), bits);
+            assert_eq!((network.to_string().as_str(), network.is_ipv4()), (expected, is_ipv4));
+            assert!(network.contains(address.parse().unwrap()));
+        };
+        check("10.1.2.3", 24, "10.1.2.0/24", true);
+        check("10.1.2.3", 0, "0.0.0.0/0", true);
+        check("::ffff:10.1.2.3", 64, "10.1.2.3/32", true);
+        check("fd00:1:2:3:4::5", 64, "fd00:1:2:3::/64", false);
+        check("fd00::5", 255, "fd00::5/128", false);
+        assert_eq!(Network::around("10.1.2.3".parse().unwrap(), 24).bits(), 24);
     }
 
     #[test]

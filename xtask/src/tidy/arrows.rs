@@ -41,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sockwarden-console", &["sockwarden-model"]),
     ("sockwarden-scan", &["sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
     ("sockwarden-report", &["sockwarden-model"]),
+    ("sockwarden-state", &["sockwarden-config", "sockwarden-model"]),
     ("sockwarden-store", &["sockwarden-model"]),
     (
         "sockwarden-defend",

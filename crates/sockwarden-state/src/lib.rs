@@ -1,0 +1,38 @@
+//! What the replicas of a gateway share: which tickets are outstanding, and what was revoked.
+//!
+//! [`StateConfig`] says where it is kept, in memory or on Redis; [`build`] reads it, and [`State::start`] begins. Times are
+//! arguments, in milliseconds since the Unix epoch, and so are random bytes: whoever holds a [`State`] decides what time it is.
+//!
+//! A **ticket** is good for one handshake. [`State::issue`] notes it, [`State::take`] takes it in one step that cannot be
+//! repeated, whoever tries and on which replica. Only its SHA-256 is kept.
+//!
+//! A **revocation** ends what was vouched for. It is kept until it concerns nothing any more, is asked for without waiting
+//! ([`State::revoked`]), and reaches everybody who [subscribed](State::subscribe), on every replica.
+
+#![expect(dead_code, reason = "what speaks to a server comes next")]
+
+mod config;
+mod feed;
+mod health;
+mod judge;
+mod memory;
+mod owner;
+mod record;
+mod revocation;
+mod revocations;
+mod state;
+mod ticket;
+mod url;
+
+pub use config::{Problem, Settings, StateConfig, build};
+pub use feed::{News, Subscription};
+pub use health::{Health, TicketCounts};
+pub use judge::{AddressBinding, Presented, Refused};
+pub use record::{IssueError, RecordError, TicketRecord};
+pub use revocation::{Revocation, RevokeError, Revoked, Subject};
+pub use state::State;
+pub use ticket::{Malformed, NoTicketHash, Ticket, TicketHash};
+pub use url::{NoStateUrl, StateUrl};
+
+/// The longest that a ticket may live, in milliseconds; it is remembered for as long again.
+pub const LONGEST_LIFE_MS: u64 = 300_000;
