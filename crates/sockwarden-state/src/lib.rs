@@ -9,8 +9,6 @@
 //! A **revocation** ends what was vouched for. It is kept until it concerns nothing any more, is asked for without waiting
 //! ([`State::revoked`]), and reaches everybody who [subscribed](State::subscribe), on every replica.
 
-#![expect(dead_code, reason = "what speaks to a server comes next")]
-
 mod config;
 mod feed;
 mod health;
@@ -18,6 +16,7 @@ mod judge;
 mod memory;
 mod owner;
 mod record;
+mod remote;
 mod revocation;
 mod revocations;
 mod state;

@@ -86,15 +86,6 @@ impl Revocations {
         Ok(())
     }
 
-    /// Tells whether there is room for a revocation, once those that are over are forgotten.
-    pub(crate) fn has_room_for(&self, what: &Revoked, now_ms: u64) -> bool {
-        if self.has(what) || self.len() < self.most {
-            return true;
-        }
-        self.sweep(now_ms);
-        self.len() < self.most
-    }
-
     /// Forgets what is over.
     pub(crate) fn sweep(&self, now_ms: u64) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@ use crate::{
     health::Pulse,
     judge::judge,
     memory::MemoryTickets,
+    remote::Remote,
     revocations::{MOST, Revocations},
 };
 
@@ -31,8 +32,8 @@ struct Inner {
 #[derive(Debug)]
 enum Tickets {
     Memory(Box<MemoryTickets>),
-    /// On a server that cannot be reached.
-    Away,
+    /// On a server.
+    Remote(Remote),
 }
 
 /// What became of tickets here.
@@ -49,23 +50,24 @@ impl State {
     pub fn start(settings: Settings) -> Self {
         match settings.0 {
             Kind::Memory { most } => Self::memory(most),
-            Kind::Redis(_) => Self(Arc::new(Inner {
-                tickets: Tickets::Away,
-                revocations: Arc::new(Revocations::new(MOST)),
-                pulse: Arc::new(Pulse::new("redis", false)),
-                tally: Tally::default(),
-            })),
+            Kind::Redis(settings) => {
+                let revocations = Arc::new(Revocations::new(MOST));
+                let kind = if settings.cluster { "redis-cluster" } else { "redis" };
+                let pulse = Arc::new(Pulse::new(kind, false));
+                let remote = Remote::start(settings, Arc::clone(&revocations), Arc::clone(&pulse));
+                Self::new(Tickets::Remote(remote), revocations, pulse)
+            }
         }
     }
 
     /// Begins in memory, with so many outstanding tickets at most.
     pub fn memory(most_tickets: usize) -> Self {
-        Self(Arc::new(Inner {
-            tickets: Tickets::Memory(Box::new(MemoryTickets::new(most_tickets))),
-            revocations: Arc::new(Revocations::new(MOST)),
-            pulse: Arc::new(Pulse::new("memory", true)),
-            tally: Tally::default(),
-        }))
+        let tickets = Tickets::Memory(Box::new(MemoryTickets::new(most_tickets)));
+        Self::new(tickets, Arc::new(Revocations::new(MOST)), Arc::new(Pulse::new("memory", true)))
+    }
+
+    fn new(tickets: Tickets, revocations: Arc<Revocations>, pulse: Arc<Pulse>) -> Self {
+        Self(Arc::new(Inner { tickets, revocations, pulse, tally: Tally::default() }))
     }
 
     /// Notes a ticket, of which at most `most_per_user` are outstanding for one user, or for one address (of IPv6, one network
@@ -84,7 +86,7 @@ impl State {
         let hash = ticket.hash();
         match &self.0.tickets {
             Tickets::Memory(tickets) => tickets.issue(hash, record, most_per_user, now_ms)?,
-            Tickets::Away => return Err(IssueError::Unavailable(self.0.pulse.failed("not connected"))),
+            Tickets::Remote(remote) => remote.issue(hash, record, most_per_user, now_ms).await?,
         }
         self.0.tally.issued.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -103,7 +105,7 @@ impl State {
         let hash = ticket.hash();
         let taken = match &self.0.tickets {
             Tickets::Memory(tickets) => tickets.take(&hash, now_ms)?,
-            Tickets::Away => return Err(Refused::Unavailable(self.0.pulse.failed("not connected"))),
+            Tickets::Remote(remote) => remote.take(&hash, now_ms).await?,
         };
         let subject = Subject {
             identity: &taken.record.identity,
@@ -130,10 +132,11 @@ impl State {
     /// It is not in force everywhere.
     pub async fn revoke(&self, revocation: &Revocation, now_ms: u64) -> Result<(), RevokeError> {
         revocation.what.check()?;
+        // Here it is in force whether the others can be reached or not. What they tell of it later says nothing new.
         self.0.revocations.apply(revocation, now_ms).map_err(|_| RevokeError::Full)?;
         match &self.0.tickets {
             Tickets::Memory(_) => Ok(()),
-            Tickets::Away => Err(RevokeError::Unavailable(self.0.pulse.failed("not connected"))),
+            Tickets::Remote(remote) => remote.revoke(revocation).await,
         }
     }
 
@@ -154,7 +157,7 @@ impl State {
         self.0.revocations.sweep(now_ms);
         match &self.0.tickets {
             Tickets::Memory(tickets) => tickets.sweep(now_ms),
-            Tickets::Away => {}
+            Tickets::Remote(_) => {}
         }
     }
 
@@ -169,7 +172,7 @@ impl State {
         let tally = &self.0.tally;
         let (expired, outstanding) = match &self.0.tickets {
             Tickets::Memory(tickets) => (Some(tickets.expired()), Some(tickets.outstanding() as u64)),
-            Tickets::Away => (None, None),
+            Tickets::Remote(_) => (None, None),
         };
         let (issued, taken, burned) = (load(&tally.issued), load(&tally.taken), load(&tally.burned));
         TicketCounts { issued, taken, burned, expired, outstanding }

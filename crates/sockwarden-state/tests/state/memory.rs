@@ -1,57 +1,34 @@
-//! Tickets and revocations in memory, by the public door.
+//! Tickets and revocations in memory.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 use sockwarden_config::Network;
 use sockwarden_model::{EventId, Identity};
 use sockwarden_state::{
-    AddressBinding, IssueError, News, Presented, RecordError, Refused, Revocation, RevokeError, Revoked,
-    State, Subject, Ticket, TicketRecord,
+    IssueError, News, Presented, Refused, Revocation, RevokeError, Revoked, State, Subject, TicketRecord,
 };
 
-const ORIGIN: &str = "https://app.example";
+use crate::common::{self, numbered_ticket as ticket, presented, record};
 
 #[tokio::test]
 async fn each_way_to_go_wrong_has_its_reason_and_burns_the_ticket() {
-    let right = presented();
-    let check = async |presented: Presented<'_>, now_ms, expected: Refused, code: &str, again: Refused| {
-        let state = State::memory(10);
-        state.issue(&ticket(1), &record("mara"), 5, 1000).await.unwrap();
-        assert_eq!(state.take(&ticket(1), &presented, now_ms).await, Err(expected.clone()));
-        assert_eq!(expected.code(), code);
-        assert_eq!(state.take(&ticket(1), &right, 1001).await, Err(again), "{code}");
-    };
-    check(
-        Presented { route: "admin", ..right },
-        1000,
-        Refused::OtherRoute,
-        "ticket-other-route",
-        Refused::Used,
-    )
-    .await;
-    let elsewhere = Presented { client: "10.1.2.4".parse().unwrap(), ..right };
-    check(elsewhere, 1000, Refused::OtherAddress, "ticket-other-address", Refused::Used).await;
-    let evil = Presented { origin: Some("https://evil.example"), ..right };
-    check(evil, 1000, Refused::OtherOrigin, "ticket-other-origin", Refused::Used).await;
-    let none = Presented { origin: None, ..right };
-    check(none, 1000, Refused::OtherOrigin, "ticket-other-origin", Refused::Used).await;
-    check(right, 31_000, Refused::Expired, "ticket-expired", Refused::Expired).await;
+    common::each_way_to_go_wrong_has_its_reason_and_burns_the_ticket(&State::memory(100)).await;
+}
 
-    let state = State::memory(10);
-    state.issue(&ticket(1), &record("mara"), 5, 1000).await.unwrap();
-    assert_eq!(state.take(&ticket(2), &right, 1000).await, Err(Refused::Unknown));
-    let near = Presented { client: "10.1.2.4".parse().unwrap(), binding: AddressBinding::Network, ..right };
-    assert_eq!(state.take(&ticket(1), &near, 30_999).await, Ok(record("mara")));
-    assert_eq!(state.take(&ticket(1), &near, 30_999).await, Err(Refused::Used));
-    assert_eq!(Refused::Unknown.code(), "ticket-unknown");
-    assert_eq!(Refused::Used.code(), "ticket-used");
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_issued() {
+    common::what_cannot_be_kept_is_not_issued(&State::memory(100)).await;
+    let state = State::memory(1);
+    assert_eq!(state.issue(&ticket(1), &record("mara"), 1, 1000).await, Ok(()));
+    assert_eq!(state.issue(&ticket(2), &record("ben"), 1, 1000).await, Err(IssueError::Full));
+    let long = Revocation { what: Revoked::User("u".repeat(1025)), at_ms: 1, until_ms: 9000 };
+    assert_eq!(state.revoke(&long, 1000).await, Err(RevokeError::LongName));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_ten_thousand_who_present_one_ticket_one_gets_it() {
+    common::of_ten_thousand_who_present_one_ticket_one_gets_it(&[State::memory(10)]).await;
 }
 
 #[tokio::test]
@@ -74,46 +51,6 @@ async fn a_revoked_ticket_is_not_taken() {
     check(Revoked::Address(Network::around([10, 1, 2, 3].into(), 8)), 0, revoked).await;
     check(Revoked::Session(EventId::from_random(1)), 1000, Ok(())).await;
     assert_eq!(Refused::Revoked.code(), "ticket-revoked");
-}
-
-#[tokio::test]
-async fn what_cannot_be_kept_is_not_issued() {
-    let state = State::memory(2);
-    let issue = async |number, record: &TicketRecord| state.issue(&ticket(number), record, 1, 1000).await;
-    let long = TicketRecord { note: Some("n".repeat(1025)), ..record("mara") };
-    assert_eq!(issue(1, &long).await, Err(IssueError::Record(RecordError::LongNote)));
-    assert_eq!(issue(1, &record("mara")).await, Ok(()));
-    assert_eq!(issue(2, &record("mara")).await, Err(IssueError::TooMany));
-    assert_eq!(issue(2, &record("ben")).await, Ok(()));
-    assert_eq!(issue(3, &record("ida")).await, Err(IssueError::Full));
-    let long = Revocation { what: Revoked::User("u".repeat(1025)), at_ms: 1, until_ms: 9000 };
-    assert_eq!(state.revoke(&long, 1000).await, Err(RevokeError::LongName));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_ten_thousand_who_present_one_ticket_one_gets_it() {
-    let state = State::memory(10);
-    state.issue(&ticket(1), &record("mara"), 5, 1000).await.unwrap();
-    let got = Arc::new(AtomicUsize::new(0));
-    let tasks: Vec<_> = (0..10_000)
-        .map(|_| {
-            let (state, got) = (state.clone(), Arc::clone(&got));
-            tokio::spawn(async move {
-                match state.take(&ticket(1), &presented(), 1500).await {
-                    Ok(_) => got.fetch_add(1, Ordering::Relaxed),
-                    Err(refused) => {
-                        assert_eq!(refused, Refused::Used);
-                        0
-                    }
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    assert_eq!(got.load(Ordering::Relaxed), 1);
-    assert_eq!(state.ticket_counts().taken, 1);
 }
 
 #[tokio::test]
@@ -149,17 +86,17 @@ async fn memory_is_always_up() {
 /// What somebody does, some time after what was done before.
 #[derive(Clone, Debug)]
 enum Deed {
-    Issue { number: u8, user: u8, life_ms: u64 },
-    Take { number: u8, right: bool },
+    Issue { number: u64, user: u8, life_ms: u64 },
+    Take { number: u64, right: bool },
     Revoke { user: u8 },
     Sweep,
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(u64, Deed)>> {
     let deed = prop_oneof![
-        4 => (any::<u8>(), 0..4_u8, 1..40_000_u64)
+        4 => (0..256_u64, 0..4_u8, 1..40_000_u64)
             .prop_map(|(number, user, life_ms)| Deed::Issue { number, user, life_ms }),
-        4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(number, right)| Deed::Take { number, right }),
+        4 => (0..256_u64, prop::bool::weighted(0.8)).prop_map(|(number, right)| Deed::Take { number, right }),
         1 => (0..4_u8).prop_map(|user| Deed::Revoke { user }),
         1 => Just(Deed::Sweep),
     ];
@@ -177,7 +114,7 @@ proptest! {
             let state = State::memory(20);
             let mut now_ms = 1000;
             // When each ticket was issued and ends; none once it was presented.
-            let mut open: HashMap<u8, (u64, u64)> = HashMap::new();
+            let mut open: HashMap<u64, (u64, u64)> = HashMap::new();
             for (pause_ms, deed) in deeds {
                 now_ms += pause_ms;
                 match deed {
@@ -221,30 +158,5 @@ proptest! {
             prop_assert_eq!(state.ticket_counts().outstanding, Some(left as u64));
             Ok(())
         })?;
-    }
-}
-
-fn ticket(number: u8) -> Ticket {
-    Ticket::from_random([number; 32])
-}
-
-fn record(user: &str) -> TicketRecord {
-    TicketRecord {
-        identity: Identity::of_user(user),
-        route: "chat".to_owned(),
-        origin: Some(ORIGIN.to_owned()),
-        client: Some([10, 1, 2, 3].into()),
-        issued_at_ms: 1000,
-        expires_at_ms: 31_000,
-        note: None,
-    }
-}
-
-fn presented() -> Presented<'static> {
-    Presented {
-        route: "chat",
-        origin: Some(ORIGIN),
-        client: [10, 1, 2, 3].into(),
-        binding: AddressBinding::Exact,
     }
 }
