@@ -8,6 +8,17 @@
 //!
 //! A **revocation** ends what was vouched for. It is kept until it concerns nothing any more, is asked for without waiting
 //! ([`State::revoked`]), and reaches everybody who [subscribed](State::subscribe), on every replica.
+//!
+//! # The server
+//!
+//! Redis 6.2 or newer, or Valkey; one server, or a cluster. Its user needs the keys `PREFIX:*` and `{PREFIX:*`, and the commands
+//! `EVAL`, `GET`, `SET`, `PEXPIRE`, `ZADD`, `ZCARD`, `ZREM`, `ZREMRANGEBYSCORE`, `ZREVRANGEBYSCORE`, `ZSCORE`, `XADD`, `XREAD`,
+//! `XREVRANGE`, in a cluster `CLUSTER SLOTS` too. A server that loses what it had loses tickets, which are refused then, and
+//! revocations, which go on where they are known and reach no replica that starts later: it should write them to disk, and evict
+//! nothing. Replicas must agree about the time, to the second or better.
+//!
+//! During an outage tickets are refused at once, revocations hold on the replica that is told, and those who gave the order hear
+//! that it is to be said again. The link comes back by itself.
 
 mod config;
 mod feed;

@@ -113,13 +113,13 @@ impl Remote {
     }
 
     /// Tells the other replicas.
-    pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    pub(crate) async fn revoke(&self, revocation: &Revocation, now_ms: u64) -> Result<(), RevokeError> {
         let shared = &self.shared;
         let text =
             serde_json::to_string(revocation).map_err(|error| shared.unavailable(&error.to_string()))?;
-        let until = Instant::now() + shared.timeout;
-        shared.order::<String>(&shared.keys.revoke(&text), until).await?;
-        Ok(())
+        let order = shared.keys.revoke(&text, revocation.until_ms, now_ms);
+        let has_room = shared.order::<bool>(&order, Instant::now() + shared.timeout).await?;
+        if has_room { Ok(()) } else { Err(RevokeError::Full) }
     }
 
     /// Takes a ticket off its owner's list. Where that fails it stays there until it would have expired.

@@ -64,7 +64,7 @@ impl Subject<'_> {
 /// Why a revocation is not in force everywhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeError {
-    /// There is no room for more revocations until some of them are over; it is not in force.
+    /// There is no room for more revocations until some of them are over; it is in force on this replica at most.
     #[error("there is no room for more revocations")]
     Full,
     /// It names a user or a token by more than [`Revoked::LONGEST`] bytes; it is not in force.

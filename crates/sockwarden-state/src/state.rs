@@ -136,7 +136,7 @@ impl State {
         self.0.revocations.apply(revocation, now_ms).map_err(|_| RevokeError::Full)?;
         match &self.0.tickets {
             Tickets::Memory(_) => Ok(()),
-            Tickets::Remote(remote) => remote.revoke(revocation).await,
+            Tickets::Remote(remote) => remote.revoke(revocation, now_ms).await,
         }
     }
 

@@ -1,17 +1,17 @@
 //! The names of keys on the server, and what is done there in one step.
 //!
-//! Each step concerns one key, so that a cluster may keep the keys wherever it likes.
+//! Each step concerns keys of one slot, so that a cluster may keep them wherever it likes.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use redis::Cmd;
 
 use crate::{LONGEST_LIFE_MS, TicketHash, owner::Owner};
 
-/// The most revocations that the server keeps, about.
+/// The most revocations that the server keeps, and about how many it tells those who are late.
 const MOST_REVOCATIONS: usize = crate::revocations::MOST;
 
 /// The most revocations that are read at once.
-const MOST_READ: usize = 500;
+pub(crate) const MOST_READ: usize = 500;
 
 /// The field of a revocation in the stream.
 pub(crate) const FIELD: &str = "revocation";
@@ -34,6 +34,15 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 1";
+
+/// Keeps a revocation until it is over, and tells it, unless there are too many once those that are over are gone.
+const REVOKE: &str = "\
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[1])
+local is_new = not redis.call('ZSCORE', KEYS[2], ARGV[4])
+if is_new and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4])
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'revocation', ARGV[4])
 return 1";
 
 /// Makes what is said to the server.
@@ -87,21 +96,34 @@ impl Keys {
         order
     }
 
-    pub(crate) fn revoke(&self, revocation: &str) -> Cmd {
-        let mut order = redis::cmd("XADD");
-        order.arg(self.revocations()).arg("MAXLEN").arg("~").arg(MOST_REVOCATIONS);
-        order.arg("*").arg(FIELD).arg(revocation);
+    /// Answered by whether there was room.
+    pub(crate) fn revoke(&self, revocation: &str, until_ms: u64, now_ms: u64) -> Cmd {
+        let mut order = redis::cmd("EVAL");
+        order.arg(REVOKE).arg(2).arg(self.told()).arg(self.revoked());
+        order.arg(now_ms).arg(MOST_REVOCATIONS).arg(until_ms).arg(revocation);
         order
     }
 
-    /// Reads what follows an entry, and waits for it where it is told how long.
-    pub(crate) fn read(&self, after: &str, wait_ms: Option<u64>) -> Cmd {
+    /// Answered by the last revocation that was told.
+    pub(crate) fn last_told(&self) -> Cmd {
+        let mut order = redis::cmd("XREVRANGE");
+        order.arg(self.told()).arg("+").arg("-").arg("COUNT").arg(1);
+        order
+    }
+
+    /// Answered by revocations that are not over, after the first so many. They go from the one that is over last: what is
+    /// over in the meantime moves no other out of sight.
+    pub(crate) fn revoked_after(&self, skipped: usize, now_ms: u64) -> Cmd {
+        let mut order = redis::cmd("ZREVRANGEBYSCORE");
+        order.arg(self.revoked()).arg("+inf").arg(now_ms).arg("LIMIT").arg(skipped).arg(MOST_READ);
+        order
+    }
+
+    /// Waits for revocations that are told after an entry.
+    pub(crate) fn told_after(&self, entry: &str, wait_ms: u64) -> Cmd {
         let mut order = redis::cmd("XREAD");
-        order.arg("COUNT").arg(MOST_READ);
-        if let Some(wait_ms) = wait_ms {
-            order.arg("BLOCK").arg(wait_ms);
-        }
-        order.arg("STREAMS").arg(self.revocations()).arg(after);
+        order.arg("COUNT").arg(MOST_READ).arg("BLOCK").arg(wait_ms);
+        order.arg("STREAMS").arg(self.told()).arg(entry);
         order
     }
 
@@ -125,7 +147,13 @@ impl Keys {
         hash.as_ref().iter().fold(format!("{}:owner:", self.prefix), |key, byte| key + &format!("{byte:02x}"))
     }
 
-    fn revocations(&self) -> String {
-        format!("{}:revocations", self.prefix)
+    /// The stream by which revocations are told. What is in braces decides on the node of a cluster: one for both.
+    fn told(&self) -> String {
+        format!("{{{}:revocations}}:told", self.prefix)
+    }
+
+    /// The revocations that are not over, by when they will be.
+    fn revoked(&self) -> String {
+        format!("{{{}:revocations}}:kept", self.prefix)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use redis::{RedisError, streams::StreamReadReply};
+use redis::{
+    Cmd, FromRedisValue, RedisError,
+    streams::{StreamRangeReply, StreamReadReply},
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -10,7 +13,7 @@ use tokio::{
 
 use super::{
     Shared,
-    keys::FIELD,
+    keys::{FIELD, MOST_READ},
     wire::{Wire, dial},
 };
 use crate::{Revocation, config::RedisSettings, health::unix_ms};
@@ -75,10 +78,10 @@ async fn link(shared: Arc<Shared>, settings: RedisSettings) -> Result<Infallible
     let tried = timeout(shared.timeout, wire.order::<redis::Value>(&order));
     tried.await.map_err(|_| Lost::ByError("no answer in time".to_owned()))??;
 
-    // All of it is read again each time, for what is known says nothing new: a server that has lost its last entries may
-    // have given their names to others.
-    let mut last = BEGINNING.to_owned();
-    while reader.read(&shared, &mut last, None).await? > 0 {}
+    // First the place from which to go on, so that nothing falls between. All of it is read again each time, for what is
+    // known says nothing new, and a server that has lost something may have given the same places to others.
+    let mut last = reader.last(&shared).await?;
+    reader.catch_up(&shared).await?;
 
     let lost = shared.lost.notified();
     tokio::pin!(lost);
@@ -88,7 +91,7 @@ async fn link(shared: Arc<Shared>, settings: RedisSettings) -> Result<Infallible
     loop {
         tokio::select! {
             () = lost.as_mut() => return Err(Lost::ByOrder),
-            read = reader.read(&shared, &mut last, Some(HOLD)) => read?,
+            read = reader.follow(&shared, &mut last) => read?,
         };
     }
 }
@@ -100,29 +103,53 @@ struct Reader {
 }
 
 impl Reader {
-    /// Puts what follows `last` in force and tells how much that was.
-    async fn read(&self, shared: &Shared, last: &mut String, wait: Option<Duration>) -> Result<usize, Lost> {
-        let wait_ms = wait.map(|wait| wait.as_millis() as u64);
-        let order = shared.keys.read(last, wait_ms);
-        let answer = timeout(self.patience, self.wire.order::<Option<StreamReadReply>>(&order));
-        let answer = answer.await.map_err(|_| Lost::ByError("no answer in time".to_owned()))??;
-        let entries = answer.into_iter().flat_map(|reply| reply.keys).flat_map(|stream| stream.ids);
-        let mut count = 0;
-        for entry in entries {
-            count += 1;
-            let text = entry.get::<String>(FIELD).unwrap_or_default();
-            match serde_json::from_str::<Revocation>(&text) {
-                Ok(revocation) if revocation.what.check().is_ok() => {
-                    if shared.revocations.apply(&revocation, unix_ms()).is_err() {
-                        shared.pulse.failed("there is no room for a revocation of another replica");
-                    }
-                }
-                Ok(_) | Err(_) => {
-                    shared.pulse.failed("a revocation of another replica cannot be understood");
-                }
+    /// Finds the last revocation that was told.
+    async fn last(&self, shared: &Shared) -> Result<String, Lost> {
+        let told: StreamRangeReply = self.order(&shared.keys.last_told()).await?;
+        Ok(told.ids.into_iter().next().map_or_else(|| BEGINNING.to_owned(), |entry| entry.id))
+    }
+
+    /// Puts all in force that is not over.
+    async fn catch_up(&self, shared: &Shared) -> Result<(), Lost> {
+        let mut skipped = 0;
+        loop {
+            let order = shared.keys.revoked_after(skipped, unix_ms());
+            let revocations: Vec<String> = self.order(&order).await?;
+            revocations.iter().for_each(|text| apply(shared, text));
+            skipped += revocations.len();
+            if revocations.len() < MOST_READ {
+                return Ok(());
             }
+        }
+    }
+
+    /// Waits for what follows `last`, and puts it in force.
+    async fn follow(&self, shared: &Shared, last: &mut String) -> Result<(), Lost> {
+        let order = shared.keys.told_after(last, HOLD.as_millis() as u64);
+        let told: Option<StreamReadReply> = self.order(&order).await?;
+        for entry in told.into_iter().flat_map(|told| told.keys).flat_map(|stream| stream.ids) {
+            apply(shared, &entry.get::<String>(FIELD).unwrap_or_default());
             *last = entry.id;
         }
-        Ok(count)
+        Ok(())
+    }
+
+    async fn order<T: FromRedisValue>(&self, order: &Cmd) -> Result<T, Lost> {
+        match timeout(self.patience, self.wire.order(order)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Lost::ByError("no answer in time".to_owned())),
+        }
+    }
+}
+
+/// Puts in force what another replica, or this one, has told.
+fn apply(shared: &Shared, text: &str) {
+    let revocation = serde_json::from_str::<Revocation>(text).ok();
+    let Some(revocation) = revocation.filter(|revocation| revocation.what.check().is_ok()) else {
+        shared.pulse.failed("a revocation of another replica cannot be understood");
+        return;
+    };
+    if shared.revocations.apply(&revocation, unix_ms()).is_err() {
+        shared.pulse.failed("there is no room for a revocation of another replica");
     }
 }

@@ -1,6 +1,9 @@
 //! Tickets and revocations by the public door: in memory, and on servers that are started for it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
+mod differential;
 mod memory;
 mod outage;
 mod redis;

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
 use sockwarden_config::{Hidden, Secret};
-use sockwarden_model::Identity;
+use sockwarden_model::{EventId, Identity};
 use sockwarden_state::{News, Presented, Refused, Revocation, Revoked, State, StateConfig, Subject, build};
 
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
     server::{Server, free_port},
 };
 
-/// The rights that a user of the server needs; `docs/state.md` names the same.
-const RIGHTS: &str =
-    "~sockwarden:* +eval +get +set +zremrangebyscore +zcard +zadd +zrem +pexpire +xadd +xread";
+/// The rights that a user of the server needs; the crate's page names the same.
+const RIGHTS: &str = "~sockwarden:* ~{sockwarden:* +eval +get +set +pexpire +zadd +zcard +zrem +zremrangebyscore \
+                      +zrevrangebyscore +zscore +xadd +xread +xrevrange";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_holds_that_holds_in_memory() {
@@ -78,6 +78,32 @@ async fn what_one_replica_revokes_all_hear_once_and_who_comes_later_knows() {
     let ticket = new_ticket();
     first.issue(&ticket, &record("mara"), 9, 1000).await.unwrap();
     assert_eq!(third.take(&ticket, &presented(), 1001).await, Err(Refused::Revoked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_late_knows_all_that_is_not_over() {
+    let server = Server::start();
+    let first = up(&StateConfig { timeout: "5s".parse().unwrap(), ..server.config() }).await;
+    let now_ms = unix_ms();
+    let revocation = |number: u64, until_ms| {
+        let what = Revoked::Session(EventId::from_random(number));
+        Revocation { what, at_ms: now_ms, until_ms }
+    };
+    for number in 0..1200 {
+        // Many are over at the same time.
+        let until_ms = now_ms + 600_000 + number % 3;
+        first.revoke(&revocation(number, until_ms), now_ms).await.unwrap();
+    }
+    // Nobody is told any more of what was told.
+    server.tell("XTRIM {sockwarden:revocations}:told MAXLEN 0");
+    let second = up(&server.config()).await;
+    assert_eq!(second.revocations(), 1200);
+    second.revoke(&revocation(1200, now_ms + 600_000), now_ms).await.unwrap();
+    wait_until("the last one", || first.revocations() == 1201).await;
+    // What is over is kept no longer than until the next one comes.
+    let later_ms = now_ms + 600_001;
+    second.revoke(&revocation(1201, later_ms + 1000), later_ms).await.unwrap();
+    assert_eq!(server.tell("ZCARD {sockwarden:revocations}:kept"), ":401\r\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +205,9 @@ async fn a_cluster_is_found_by_one_of_its_nodes() {
 /// Starts a state and waits until it can be used.
 pub(crate) async fn up(config: &StateConfig) -> State {
     let state = State::start(build(config).unwrap());
-    wait_until("a link", || state.health().up).await;
+    wait_until("a link", || state.health().up || state.health().errors > 0).await;
+    let health = state.health();
+    assert!(health.up, "{health:?}");
     state
 }
 
