@@ -1,10 +1,13 @@
 //! A server that goes away, and comes back.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sockwarden_model::Identity;
 use sockwarden_state::{
-    IssueError, Refused, Revocation, RevokeError, Revoked, State, StateConfig, Subject, build,
+    IssueError, News, Refused, Revocation, RevokeError, Revoked, State, StateConfig, Subject, build,
 };
 
 use crate::{
@@ -52,6 +55,28 @@ async fn an_outage_refuses_at_once_and_ends_by_itself() {
     }
     states[0].revoke(&mara, now_ms).await.unwrap();
     wait_until("the revocation", || is_revoked(&states[1])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_again_after_a_lost_connection_is_told_once() {
+    let server = Server::start();
+    let states = [up(&server.config()).await, up(&server.config()).await];
+    let mut heard = states[1].subscribe();
+    let now_ms = unix_ms();
+    let revocation = |at_ms| Revocation { what: Revoked::IssuedBefore, at_ms, until_ms: now_ms + 600_000 };
+    for round in 0..3 {
+        let told = revocation(now_ms + round);
+        states[0].revoke(&told, now_ms).await.unwrap();
+        assert_eq!(heard.next().await, Some(News::Revoked(Arc::new(told))));
+        let errors = states.each_ref().map(|state| state.health().errors);
+        server.tell("CLIENT KILL TYPE normal");
+        for (state, before) in states.iter().zip(errors) {
+            wait_until("a lost link", || state.health().errors > before).await;
+            wait_until("the link", || state.health().up).await;
+        }
+    }
+    drop(states);
+    assert_eq!(heard.next().await, None, "nothing more was told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
