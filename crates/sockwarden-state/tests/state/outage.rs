@@ -80,6 +80,29 @@ async fn what_is_read_again_after_a_lost_connection_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_only_orders_use_comes_back_too() {
+    let server = Server::start();
+    let state = up(&server.config()).await;
+    let ticket = new_ticket();
+    state.issue(&ticket, &record("mara"), 9, 1000).await.unwrap();
+    let clients = server.tell("CLIENT LIST");
+    let is_for_orders = |client: &&str| client.contains(" cmd=set ");
+    let client = clients.lines().find(is_for_orders).unwrap_or_else(|| panic!("{clients}"));
+    let id = client.trim_start_matches("id=").split(' ').next().unwrap();
+    assert_eq!(server.tell(&format!("CLIENT KILL ID {id}")), ":1\r\n");
+    let refused = state.take(&new_ticket(), &presented(), 1000).await;
+    assert!(matches!(refused, Err(Refused::Unavailable(_))), "{refused:?}");
+    for _ in 0..500 {
+        match state.take(&ticket, &presented(), 1000).await {
+            Ok(_) => return,
+            Err(refused) => assert!(matches!(refused, Refused::Unavailable(_)), "{refused:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the connection did not come back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_answer_holds_nobody_up() {
     let server = Server::start();
     let config = StateConfig { timeout: "200ms".parse().unwrap(), ..server.config() };
