@@ -65,6 +65,7 @@ pub(crate) const NAMES: [&str; 41] = [
     "defence-frame-limits",
     "defence-message-format",
     "defence-operation-policy",
+    "defence-message-authorization",
     "defence-topic-policy",
     "defence-graphql-limits",
     "defence-cdp-refused",
@@ -210,6 +211,7 @@ fn guards_content(id: &str) -> bool {
         id,
         "message-format"
             | "operation-policy"
+            | "message-authorization"
             | "topic-policy"
             | "graphql-limits"
             | "cdp-refused"

@@ -9,6 +9,8 @@ mod chain;
 pub mod defences;
 mod fact;
 mod hears;
+mod pointer;
+mod probe;
 mod reading;
 mod switch;
 mod topics;

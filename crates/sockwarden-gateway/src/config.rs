@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    AuthenticationConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
-    OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
-    TopicPolicyConfig, UpstreamTlsConfig,
+    AuthenticationConfig, AuthorizeConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig,
+    MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
+    TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -153,6 +153,9 @@ pub struct RouteConfig {
     /// Stops operations of a sub-protocol that are not allowed.
     #[serde(default)]
     pub operation_policy: OperationPolicyConfig,
+    /// Stops messages that their senders may not send.
+    #[serde(default)]
+    pub authorize: AuthorizeConfig,
     /// Stops publications and subscriptions that are not allowed.
     #[serde(default)]
     pub topic_policy: TopicPolicyConfig,
@@ -212,6 +215,7 @@ impl RouteConfig {
             frame_limits: FrameLimitsConfig::default(),
             message_format: MessageFormatConfig::default(),
             operation_policy: OperationPolicyConfig::default(),
+            authorize: AuthorizeConfig::default(),
             topic_policy: TopicPolicyConfig::default(),
             graphql_limits: GraphqlLimitsConfig::default(),
             cdp_refused: CdpRefusedConfig::default(),

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{Condition, Inheritance};
 use sockwarden_defend::defences::{
-    AuthenticationConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig, MessageFormatConfig,
-    OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig, TlsRequiredConfig,
-    TopicPolicyConfig, UpstreamTlsConfig,
+    AuthenticationConfig, AuthorizeConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig,
+    MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
+    TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
 
 use crate::{
@@ -41,6 +41,8 @@ pub struct DefaultsConfig {
     pub message_format: Option<MessageFormatConfig>,
     /// Stops operations of a sub-protocol that are not allowed.
     pub operation_policy: Option<OperationPolicyConfig>,
+    /// Stops messages that their senders may not send.
+    pub authorize: Option<AuthorizeConfig>,
     /// Stops publications and subscriptions that are not allowed.
     pub topic_policy: Option<TopicPolicyConfig>,
     /// Limits what one GraphQL document may ask for.

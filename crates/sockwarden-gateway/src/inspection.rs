@@ -82,14 +82,18 @@ impl InspectConfig {
                 format!("`{name}` is none of auto, none, {}", names.join(", "))
             })?),
         };
-        let limits = InspectLimits {
+        Ok(Inspection { spoken, limits: self.limits() })
+    }
+
+    /// Gives how much of a message is read.
+    pub fn limits(&self) -> InspectLimits {
+        InspectLimits {
             depth: self.depth,
             values: self.values,
             layers: self.layers,
             decoded: self.decoded.as_usize(),
             pending: self.pending.as_usize(),
-        };
-        Ok(Inspection { spoken, limits })
+        }
     }
 }
 

@@ -44,6 +44,8 @@ enum Command {
     Inspect(commands::inspect::Arguments),
     /// Connect to an endpoint and show what is said, decoded, as it happens; lines typed are sent
     Listen(commands::listen::Arguments),
+    /// Try a route's rules of who may say what on messages, as somebody
+    Authorize(commands::authorize::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
@@ -69,6 +71,7 @@ impl Cli {
             Command::Drain(arguments) => commands::drain::run(&arguments),
             Command::Inspect(arguments) => commands::inspect::run(&arguments),
             Command::Listen(arguments) => commands::listen::run(&arguments),
+            Command::Authorize(arguments) => commands::authorize::run(&arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Config(arguments) => commands::config::run(&arguments),

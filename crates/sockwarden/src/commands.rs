@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod authorize;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;

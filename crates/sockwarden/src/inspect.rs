@@ -2,8 +2,10 @@
 
 mod conversations;
 mod line;
+mod lines;
 mod summary;
 
 pub(crate) use conversations::Conversations;
 pub(crate) use line::{Line, LineError};
+pub(crate) use lines::{Lines, Numbered};
 pub(crate) use summary::Summary;

@@ -4,6 +4,7 @@ mod authentication;
 mod cdp_refused;
 mod frame_limits;
 mod graphql_limits;
+mod message_authorization;
 mod message_format;
 mod ocpp_session;
 mod operation_policy;
@@ -18,6 +19,10 @@ pub use authentication::{Authentication, AuthenticationConfig, RequireKind};
 pub use cdp_refused::{CdpRefused, CdpRefusedConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
 pub use graphql_limits::{GraphqlLimits, GraphqlLimitsConfig, IntrospectionKind};
+pub use message_authorization::{
+    AuthorizeCondition, AuthorizeConfig, AuthorizeField, AuthorizeRule, DefaultKind, Judge,
+    MessageAuthorization, Ruling,
+};
 pub(crate) use message_format::is_guessed;
 pub use message_format::{AnswerKind, MessageFormat, MessageFormatConfig};
 pub use ocpp_session::{OcppSession, OcppSessionConfig, WinnerKind};
@@ -39,7 +44,7 @@ use crate::{BadSetting, Configured, Switch, Way};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 13] = [
+pub static ORDER: [&Rule; 14] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -49,6 +54,7 @@ pub static ORDER: [&Rule; 13] = [
     &frame_limits::RULE,
     &message_format::RULE,
     &operation_policy::RULE,
+    &message_authorization::RULE,
     &topic_policy::RULE,
     &graphql_limits::RULE,
     &cdp_refused::RULE,
@@ -78,6 +84,8 @@ pub struct Defences {
     pub message_format: MessageFormatConfig,
     /// Stops operations of a sub-protocol that are not allowed.
     pub operation_policy: OperationPolicyConfig,
+    /// Stops messages that their senders may not send.
+    pub authorize: AuthorizeConfig,
     /// Stops publications and subscriptions that are not allowed.
     pub topic_policy: TopicPolicyConfig,
     /// Limits what one GraphQL document may ask for.
@@ -117,6 +125,8 @@ impl Defences {
         };
         let (operations, topics) = (&self.operation_policy, &self.topic_policy);
         add(OperationPolicy::new(operations).map(|policy| configured(policy, operations.mode)));
+        let rules = &self.authorize;
+        add(MessageAuthorization::new(rules).map(|policy| configured(policy, rules.mode)));
         add(TopicPolicy::new(topics).map(|policy| configured(policy, topics.mode)));
         let documents = &self.graphql_limits;
         add(GraphqlLimits::new(documents).map(|limits| configured(limits, documents.mode)));

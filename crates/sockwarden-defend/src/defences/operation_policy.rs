@@ -175,7 +175,7 @@ impl OperationPolicy {
             return Some("is in `deny`");
         }
         let is_listed = || {
-            let of_this = |entry: &Entry| entry.from == from && entry.action == Some(operation.action);
+            let of_this = |entry: &Entry| entry.from == from && entry.names(operation.action);
             keeps_going(operation.action) && !self.allow.iter().any(of_this)
                 || self.allow.iter().any(|entry| entry.allows(from, operation, user))
         };
@@ -184,7 +184,7 @@ impl OperationPolicy {
 }
 
 /// Tells whether an action does nothing but keep a session going.
-fn keeps_going(action: Action) -> bool {
+pub(super) fn keeps_going(action: Action) -> bool {
     match action {
         Action::Connect
         | Action::Connected
@@ -205,7 +205,7 @@ fn keeps_going(action: Action) -> bool {
 
 /// Operations that are alike.
 #[derive(Clone, Debug)]
-struct Entry {
+pub(super) struct Entry {
     protocol: Option<Protocol>,
     action: Option<Action>,
     name: Option<Pattern>,
@@ -215,7 +215,10 @@ struct Entry {
 
 impl Entry {
     /// Reads an entry; gives the key, what is wrong, and what would be right.
-    fn new(config: &OperationConfig, denies: bool) -> Result<Self, (&'static str, String, String)> {
+    pub(super) fn new(
+        config: &OperationConfig,
+        denies: bool,
+    ) -> Result<Self, (&'static str, String, String)> {
         let OperationConfig { protocol, action, name, subject, from } = config;
         if protocol.is_none() && action.is_none() && name.is_none() && subject.is_none() {
             let help = "name a `protocol`, an `action`, a `name` or a `subject`";
@@ -266,7 +269,7 @@ impl Entry {
         Ok(Self { protocol, action, name, subject, from })
     }
 
-    fn allows(&self, from: Direction, operation: &Operation<'_>, user: Option<&str>) -> bool {
+    pub(super) fn allows(&self, from: Direction, operation: &Operation<'_>, user: Option<&str>) -> bool {
         let is_name = |name: &Pattern| operation.name.is_some_and(|asked| name.matches(asked, user));
         self.is_about(from, operation)
             && self.name.as_ref().is_none_or(is_name)
@@ -274,7 +277,7 @@ impl Entry {
     }
 
     /// Tells whether an operation may be one of these. Dispatchers compare names without regard to case, some of them.
-    fn denies(&self, from: Direction, operation: &Operation<'_>, user: Option<&str>) -> bool {
+    pub(super) fn denies(&self, from: Direction, operation: &Operation<'_>, user: Option<&str>) -> bool {
         let is_name = |name: &Pattern| {
             let (asked, user) =
                 (operation.name.unwrap_or_default().to_lowercase(), user.map(str::to_lowercase));
@@ -283,6 +286,11 @@ impl Entry {
         self.is_about(from, operation)
             && self.name.as_ref().is_none_or(is_name)
             && self.subject.as_ref().is_none_or(|subject| subject.touch(operation, user))
+    }
+
+    /// Tells whether it says this action by its name.
+    pub(super) fn names(&self, action: Action) -> bool {
+        self.action == Some(action)
     }
 
     fn is_about(&self, from: Direction, operation: &Operation<'_>) -> bool {

@@ -46,6 +46,25 @@ async fn an_operation_that_is_not_listed_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_message_that_its_sender_may_not_send_is_left_out() {
+    let messages = [r#"{"type":"admin.delete"}"#, r#"{"type":"say","room":"a"}"#];
+    for mode in [Mode::Off, Mode::Observe, Mode::Block] {
+        let arrived = arriving(
+            |route| {
+                let rules = serde_json::json!({"mode": mode, "default": "deny", "rules": [
+                    {"field": {"at": "/type", "is": "admin.*"}, "roles": ["admin"], "allow": true},
+                    {"field": {"at": "/type", "is": "say"}, "when": [{"field": "/room", "one_of": ["a"]}], "allow": true},
+                ]});
+                route.authorize = serde_json::from_value(rules).unwrap();
+            },
+            messages,
+        );
+        let expected = if mode == Mode::Block { &messages[1..] } else { &messages[..] };
+        assert_eq!(arrived.await, expected, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn an_operation_can_end_the_session() {
     let app = App::start().await;
     let mut route = route_to(app.address);

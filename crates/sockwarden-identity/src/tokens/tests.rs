@@ -1,3 +1,5 @@
+//! Keys that are fetched, rotated and out of reach, against a server on the loopback.
+
 use std::{
     net::SocketAddr,
     path::Path,

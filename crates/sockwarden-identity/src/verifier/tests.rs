@@ -1,3 +1,5 @@
+//! Attacks on a verifier, and the examples of the RFCs.
+
 use proptest::prelude::*;
 use serde_json::json;
 use sockwarden_config::HumanDuration;

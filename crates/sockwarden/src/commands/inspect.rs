@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Read as _, Write},
+    io::{self, BufWriter, IsTerminal as _, Write},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use sockwarden_model::Direction;
 use crate::{
     complaint,
     exit::{self, Exit, UsageError},
-    inspect::{Conversations, Line, LineError, Summary},
+    inspect::{Conversations, Lines, Numbered, Summary},
     seen::{self, Choice, SeenAnomaly, SeenOperation, SeenProtocol, SeenValue},
     style::{ERROR, WARNING},
     terminal,
@@ -77,9 +77,6 @@ enum LimitName {
     Decoded,
     Pending,
 }
-
-/// The longest line, in bytes.
-const LONGEST: u64 = 64 << 20;
 
 fn limit(text: &str) -> Result<(LimitName, u64), String> {
     let (name, value) = text.split_once('=').ok_or("a limit is `KEY=VALUE`, as in `depth=32`")?;
@@ -148,34 +145,15 @@ fn read(
     summary: &mut Summary,
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
-    let mut input = BufReader::with_capacity(64 * 1024, io::stdin().lock());
+    let mut lines = Lines::new(io::stdin().lock());
     let mut conversations = Conversations::new(arguments.protocol, limits(&arguments.limits));
     let layout = seen::Layout { width: terminal::width() };
-    let (mut bytes, mut number) = (Vec::new(), 0_u64);
     loop {
-        // Who writes lines one by one, and waits for the answers, gets them.
-        if input.buffer().is_empty() {
+        if lines.must_wait() {
             out.flush()?;
         }
-        bytes.clear();
-        let length = input
-            .by_ref()
-            .take(LONGEST + 1)
-            .read_until(b'\n', &mut bytes)
-            .context("standard input cannot be read")?;
-        if length == 0 {
-            break;
-        }
-        number += 1;
-        bar.inc(length as u64);
-        if length as u64 > LONGEST {
-            let why = format!("a line has {} MiB at most", LONGEST >> 20);
-            return Err(UsageError(LineError { number, column: 1, why }.to_string()).into());
-        }
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        let line = Line::read(number, &bytes).map_err(|error| UsageError(error.to_string()))?;
+        let Some(Numbered { number, length, line }) = lines.next()? else { break };
+        bar.inc(length);
         let direction = line.direction.unwrap_or(match arguments.direction {
             Side::Client => Direction::Client,
             Side::Server => Direction::Server,

@@ -4,6 +4,7 @@
 mod activation;
 mod admin;
 mod admin_tls;
+mod authorize;
 mod bad_configuration;
 mod bad_input;
 mod bench;
