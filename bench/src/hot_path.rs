@@ -27,7 +27,7 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: app.example\r\nUpgrade: web
     Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n";
 
 /// Every piece of work.
-pub(crate) const NAMES: [&str; 41] = [
+pub(crate) const NAMES: [&str; 42] = [
     "receive-text-16-x32",
     "receive-text-125",
     "receive-text-200-json",

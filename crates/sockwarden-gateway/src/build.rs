@@ -9,8 +9,9 @@ use std::{
 };
 
 use sockwarden_defend::{Configured, Defences};
-use sockwarden_model::ListenAddress;
+use sockwarden_model::{EventSender, ListenAddress};
 use sockwarden_net::{DevCertificate, ServerTls};
+use sockwarden_state::Settings;
 
 use crate::{
     auth::{self, Authenticator},
@@ -50,6 +51,8 @@ pub struct Built {
     /// The places of the routes, the most specific first.
     order: Vec<usize>,
     pub(crate) limits: LimitsConfig,
+    /// Where tickets and revocations are kept; it counts when a gateway starts.
+    pub(crate) state: Option<Settings>,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
     pub dev_authority: Option<String>,
 }
@@ -86,6 +89,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    /// Begins what goes on beside requests; a second call changes nothing.
+    pub(crate) fn tend(&self, events: &EventSender) {
+        self.upstreams.tend(events);
+        self.authenticator.tend(events);
+    }
+
     /// Gives what it was built from.
     pub(crate) const fn config(&self) -> &RouteConfig {
         &self.made_of.0
@@ -93,6 +102,11 @@ impl Route {
 }
 
 impl Built {
+    /// Keeps tickets and revocations as `settings` say, and not in this process.
+    pub fn with_state(self, settings: Settings) -> Self {
+        Self { state: Some(settings), ..self }
+    }
+
     /// Takes over from an older gateway the routes that are the same, and the counters of those that are not; gives the
     /// old routes that are gone or different now.
     pub(crate) fn adopt(&mut self, old: &Self) -> Vec<Arc<Route>> {
@@ -169,7 +183,14 @@ pub fn build(
         // The sort is stable: of equals the first stays the first.
         order.sort_by(|left, right| built_routes[*left].matcher.compare(&built_routes[*right].matcher));
         let limits = limits.clone();
-        Ok(Built { listeners: built_listeners, routes: built_routes, order, limits, dev_authority })
+        Ok(Built {
+            listeners: built_listeners,
+            routes: built_routes,
+            order,
+            limits,
+            state: None,
+            dev_authority,
+        })
     } else {
         Err(BuildError(problems.0))
     }
@@ -206,13 +227,7 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
     for (index, route) in routes.iter().enumerate() {
         let mut warn =
             |name: &str, message: &str, help| problems.add(&format!("routes[{index}].{name}"), message, help);
-        if route.auth.is_none() {
-            warn(
-                "auth",
-                "anyone can connect unless the application refuses them (T1)",
-                Some("`auth = \"forward\"` asks the application before the upgrade"),
-            );
-        }
+        auth::warnings(route, &mut warn);
         upstream::warnings(route, limits, &mut warn);
         if route.origin_policy.allow_null {
             warn(
@@ -251,14 +266,6 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             if mode == Mode::Off {
                 warn(name, "this defence is off", None);
             }
-        }
-        if !route.auth.is_none() && route.authentication.mode != Mode::Block {
-            let mode = route.authentication.mode;
-            warn(
-                "authentication.mode",
-                &format!("authentication does not stop anybody in mode {mode} (T1)"),
-                None,
-            );
         }
     }
     problems.0
@@ -427,6 +434,10 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
+    if let Some(secret) = config.jwt.as_ref().and_then(|jwt| jwt.secret.as_ref()?.file.as_deref()) {
+        // What cannot be read was refused with the tokens' other settings.
+        std::fs::read(secret).unwrap_or_default().hash(&mut files);
+    }
     let (upstreams, _, of_upstreams) = upstreams?;
     of_upstreams.hash(&mut files);
     Some(Route {
@@ -579,6 +590,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "routes[0].forward_auth.timeout",
                 "limits.certificate_poll",
                 "limits.connections",
                 "limits.workers",
@@ -603,7 +615,6 @@ mod tests {
                 "routes[0].inflate.max_ratio",
                 "routes[0].inflate.overhead",
                 "routes[0].inflate.time",
-                "routes[0].forward_auth.timeout",
             ]
         );
     }

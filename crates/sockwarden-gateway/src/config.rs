@@ -10,9 +10,10 @@ use sockwarden_defend::defences::{
     MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
     TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
+use sockwarden_identity::JwtConfig;
 
 use crate::{
-    auth::{Auth, ForwardAuthConfig},
+    auth::{Auth, BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
     certificates::CertificateConfig,
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
@@ -129,6 +130,18 @@ pub struct RouteConfig {
     /// How much such a request may bring, and how long it may take.
     #[serde(default)]
     pub http_limits: HttpLimitsConfig,
+    /// Tickets: who gets one, how it comes with a handshake, and what it is bound to; used where `auth` names "ticket".
+    #[serde(default)]
+    pub ticket: Option<TicketConfig>,
+    /// Which tokens are taken, and what they say; needed where `auth` names "jwt".
+    #[serde(default)]
+    pub jwt: Option<JwtConfig>,
+    /// Where in a request a token stands.
+    #[serde(default)]
+    pub bearer: BearerConfig,
+    /// When sockets end because the session behind them does.
+    #[serde(default)]
+    pub session: SessionConfig,
     /// Asks the application about each caller; needed where `auth` names "forward".
     #[serde(default)]
     pub forward_auth: Option<ForwardAuthConfig>,
@@ -207,6 +220,10 @@ impl RouteConfig {
             http: HttpKind::default(),
             http_limits: HttpLimitsConfig::default(),
             authentication: AuthenticationConfig::default(),
+            ticket: None,
+            jwt: None,
+            bearer: BearerConfig::default(),
+            session: SessionConfig::default(),
             forward_auth: None,
             tls_required: TlsRequiredConfig::default(),
             strict_handshake: StrictHandshakeConfig::default(),
@@ -239,7 +256,9 @@ impl RouteConfig {
             let file = header.secret.as_ref()?.file.as_deref()?;
             Some((format!("upstream_headers[{index}].secret"), file))
         });
-        named.chain(secrets).collect()
+        let tokens = self.jwt.iter().flat_map(|jwt| jwt.files());
+        let tokens = tokens.map(|(key, path)| (format!("jwt.{key}"), path));
+        named.chain(secrets).chain(tokens).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -20,19 +20,22 @@ use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
     handshake::{
-        HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, http_response,
-        switching_protocols,
+        HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, switching_protocols,
     },
 };
+use sockwarden_state::{State, TicketHash};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    runtime::Handle,
     time::{Instant, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     admission::{Admission, Admitted as Place, Budget},
+    answer::{Answer, answer},
+    auth::{Asking, OWN_SUBPROTOCOL, Revalidation},
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
     compression::Compression,
@@ -70,6 +73,10 @@ pub(crate) struct Shared {
     pub(crate) passing: Passing,
     pub(crate) draining: AtomicBool,
     pub(crate) engine: Engine,
+    pub(crate) state: State,
+    /// Where orders that must wait are carried out.
+    pub(crate) runtime: Handle,
+    pub(crate) myself: Weak<Self>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) begun: Instant,
 }
@@ -174,34 +181,17 @@ pub(crate) struct Client {
 
 /// A request that was let in by everybody.
 struct Admitted<'a> {
-    route: &'a Route,
+    route: &'a Arc<Route>,
     upstream: Upstream,
     /// Counts the connection at its place.
     lease: Lease,
     compression: Compression,
     chain: Chain,
     identity: Identity,
+    /// The ticket that was taken.
+    ticket: Option<TicketHash>,
     origin: Option<String>,
     tls: bool,
-}
-
-/// A refusal on its way to the client.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    told: String,
-    /// A header line of its own.
-    header: Option<String>,
-}
-
-impl Answer {
-    pub(crate) const fn new(status: u16, told: String) -> Self {
-        Self { status, told, header: None }
-    }
-
-    /// Adds a header line.
-    pub(crate) fn with(self, header: &str) -> Self {
-        Self { header: Some(header.to_owned()), ..self }
-    }
 }
 
 impl Client {
@@ -220,7 +210,7 @@ impl Client {
     /// to use the one that is there, and to close it would only cost such a client a second try.
     async fn converse(
         mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         mut built: Arc<Built>,
         mut stream: Stream,
         mut head: Result<(RequestHead, Vec<u8>), Unread>,
@@ -237,6 +227,11 @@ impl Client {
             crate::panics::on_purpose(&asked.target);
             let request = UpgradeRequest::judge(asked, behind.len());
             let from = self.meet(&stream, &request.head);
+            if request.is_plain_http() && built.issues_tickets_at(&request.head.target) {
+                let plain = Plain { head: request.head, behind, from, may_follow: false };
+                self.ask_for_ticket(shared, &built, stream, plain).await;
+                return None;
+            }
             if !request.is_plain_http() {
                 return self.asked(shared, &built, stream, request, &from, behind).await;
             }
@@ -265,22 +260,22 @@ impl Client {
 
     async fn asked(
         mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         built: &Built,
         mut stream: Stream,
-        request: UpgradeRequest,
+        mut request: UpgradeRequest,
         from: &ClientAddress,
         early: Vec<u8>,
     ) -> Option<Established> {
         let tls = stream.tls_info().is_some();
         let admitted = match self.find_room(shared, built) {
-            Ok(()) => self.admit(built, &request, from).await,
+            Ok(()) => self.admit(shared, built, &mut request, from).await,
             Err(answer) => Err(answer),
         };
         let admitted = match admitted {
             Ok(admitted) => admitted,
-            Err(answer) => {
-                refuse(stream, &answer, tls).await;
+            Err(refusal) => {
+                answer(stream, &refusal, tls).await;
                 return None;
             }
         };
@@ -304,29 +299,39 @@ impl Client {
         if stream.write_all(&answer).await.is_err() || stream.flush().await.is_err() {
             return None;
         }
-        Some(self.establish(shared, built, stream, early, &request.head.target, admitted))
+        Some(self.establish(shared, built, stream, early, (&request.head, from), admitted))
     }
 
     fn establish(
         self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         built: &Built,
         client: Stream,
         mut early: Vec<u8>,
-        target: &str,
+        (head, from): (&RequestHead, &ClientAddress),
         admitted: Admitted<'_>,
     ) -> Established {
-        let Admitted { route, mut upstream, compression, lease, chain, identity, origin, tls } = admitted;
+        let Admitted { route, mut upstream, compression, lease, chain, identity, ticket, origin, tls } =
+            admitted;
+        let target = head.target.as_str();
         let opening = Opening { subprotocol: upstream.protocol.as_deref(), target };
         let inspector = route.inspection.begin(&opening);
         let identity = Arc::new(identity);
-        let seat = self.journal.open(route, &identity, origin, upstream.protocol.clone(), tls);
+        let seat = self.journal.open(route, &identity, ticket, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
         let limits = Limits { frame: memory, message: memory };
         let ends = compression.ends(limits, route.inflate.limits(memory));
         let close_timeout = built.limits.close_timeout.get();
-        let liveness = Liveness::new(&route.timeouts);
+        let session = route.config().session;
+        let liveness =
+            Liveness::new(&route.timeouts).ends_with_session(session.time_left(&identity), session.code());
+        if let Some(interval) = session.revalidate {
+            let asking = Revalidation::of(head, from, &identity);
+            let (shared, id) = (Arc::downgrade(shared), self.journal.connection());
+            tokio::spawn(asking.run(shared, Arc::clone(route), id, interval.get()));
+        }
         let mut relay = Relay::new(chain, inspector, self.journal, seat, ends, close_timeout, liveness);
+        shared.close_if_revoked(built, relay.entry());
         if route.is_closed.load(Ordering::Acquire) {
             // A reload ended the route's sessions while this one was in its handshake.
             relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
@@ -354,8 +359,9 @@ impl Client {
     /// Takes a request through route, defences and the application's own handshake.
     async fn admit<'a>(
         &mut self,
+        shared: &Shared,
         built: &'a Built,
-        request: &UpgradeRequest,
+        request: &mut UpgradeRequest,
         from: &ClientAddress,
     ) -> Result<Admitted<'a>, Answer> {
         // What cannot be upgraded without guessing is refused whatever the mode.
@@ -369,6 +375,8 @@ impl Client {
         });
         let route = route.map_err(|unrouted| self.unrouted(unrouted))?;
         self.journal.set_route(route);
+        let credentials = route.authenticator.take_credentials(&mut request.head);
+        let request = &*request;
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
         let fact = HandshakeFact {
@@ -377,14 +385,18 @@ impl Client {
             tls_offered: self.tls_offered,
             host: from.host.as_deref(),
         };
-        self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &request.head, from).await?;
+        let asking = Asking::new(&shared.state, &request.head, from, &credentials);
+        self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &asking).await?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
         let caller =
             Caller { request, from, identity: &report.identity, extensions, added: &route.upstream_headers };
         let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
-        let upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
+        let mut upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
+        if upstream.protocol.is_none() && credentials.takes_ours {
+            upstream.protocol = Some(OWN_SUBPROTOCOL.to_owned());
+        }
         lease.succeeded();
         let compression = route.compression.settle(request, upstream.deflate);
         let origin = request.head.headers.first("origin").map(|origin| printable(origin, 200));
@@ -395,6 +407,7 @@ impl Client {
             lease,
             chain,
             identity: report.identity,
+            ticket: asking.ticket.into_inner(),
             origin,
             tls: from.tls,
         })
@@ -407,8 +420,7 @@ impl Client {
         chain: &mut Chain,
         report: &mut Report,
         fact: Fact<'_>,
-        head: &RequestHead,
-        from: &ClientAddress,
+        asking: &Asking<'_>,
     ) -> Result<(), Answer> {
         let mut outcome = chain.observe(&fact, self.begun.elapsed(), report);
         let result = loop {
@@ -416,7 +428,7 @@ impl Client {
                 Outcome::Pass => break Ok(()),
                 Outcome::Stop(decided) => break Err(self.refused_by(&decided)),
                 Outcome::Ask { link, effect: Effect::Authenticate(way) } => {
-                    let answer = match route.authenticator.identify(way, head, from).await {
+                    let answer = match route.authenticator.identify(way, asking).await {
                         Ok(identity) => sockwarden_defend::Answer::Identified(Box::new(identity)),
                         Err(denied) => sockwarden_defend::Answer::Denied(denied),
                     };
@@ -513,8 +525,8 @@ impl Client {
     /// Tells a proxy that its duty is to say whom it connects.
     async fn not_handed_over<T>(&self, stream: Stream) -> Option<T> {
         let why = ProxyProtocolError::Malformed.to_string();
-        let answer = self.refuse_ourselves(400, &why, &why);
-        refuse(stream, &answer, false).await;
+        let refusal = self.refuse_ourselves(400, &why, &why);
+        answer(stream, &refusal, false).await;
         None
     }
 
@@ -524,7 +536,7 @@ impl Client {
         let decision = Decision::Refuse(violation.status());
         let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
         let told = format!("The request is malformed: {violation}.\nEvent: {id}");
-        refuse(stream, &Answer::new(violation.status(), told), tls).await;
+        answer(stream, &Answer::new(violation.status(), told), tls).await;
         None
     }
 
@@ -580,25 +592,6 @@ impl Client {
         for noted in report.noted.drain(..) {
             self.journal.decided(&noted, None);
         }
-    }
-}
-
-/// Answers a refusal and ends the connection: nothing behind what was refused is read.
-pub(crate) async fn refuse(mut stream: Stream, answer: &Answer, tls: bool) {
-    let mut headers = Vec::new();
-    headers.extend(answer.header.as_deref());
-    match answer.status {
-        401 => headers.push("WWW-Authenticate: Session"),
-        405 if headers.is_empty() => headers.push("Allow: GET"),
-        426 => headers.extend(["Upgrade: websocket", "Sec-WebSocket-Version: 13"]),
-        _ => {}
-    }
-    if tls {
-        headers.push(HSTS);
-    }
-    let bytes = http_response(answer.status, &headers, &format!("{}\n", answer.told));
-    if stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok() {
-        linger(stream).await;
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use sockwarden_model::{
-    Action, CloseOrder, Control, ControlError, Counters, EventId, Initiator, ModeChange, ModeScope,
-    Readiness, Requester, RouteCounters, RouteState, Session, SessionPage, SessionQuery, printable,
+    AccessError, Action, Answer, CloseOrder, Control, ControlError, Counters, EventId, Identity, Initiator,
+    ModeChange, ModeScope, Readiness, Requester, RevokeOrder, RouteCounters, RouteState, Session,
+    SessionPage, SessionQuery, TicketGrant, TicketOrder, printable,
 };
 use sockwarden_proto::CloseCode;
 
-use crate::{build::Route, connection::Shared, mailbox::Dismissal, modes::audit};
+use crate::{access::understand, build::Route, connection::Shared, mailbox::Dismissal, modes::audit};
 
 impl Control for Shared {
     fn sessions(&self, query: &SessionQuery) -> SessionPage {
@@ -60,6 +61,40 @@ impl Control for Shared {
 
     fn restore_modes(&self, scope: &ModeScope, by: &Requester) -> Result<usize, ControlError> {
         self.modes.restore(&self.built.load().routes, scope, by, &self.events)
+    }
+
+    fn issue_ticket(
+        &self,
+        order: TicketOrder,
+        by: &Requester,
+        answer: Answer<Result<TicketGrant, AccessError>>,
+    ) {
+        let user =
+            order.identity.user.as_deref().map(|user| printable(user.as_bytes(), Identity::LONGEST_USER));
+        let action = Action::IssueTicket { route: printable(order.route.as_bytes(), 100), user };
+        let (by, shared) = (by.clone(), self.myself.clone());
+        self.runtime.spawn(async move {
+            let Some(shared) = shared.upgrade() else { return };
+            let granted = shared.grant(order).await;
+            if granted.is_ok() {
+                audit(&shared.events, &by, action);
+            }
+            answer(granted);
+        });
+    }
+
+    fn revoke(&self, order: &RevokeOrder, by: &Requester, answer: Answer<Result<(), AccessError>>) {
+        let revocation = match understand(order) {
+            Ok(revocation) => revocation,
+            Err(error) => return answer(Err(error)),
+        };
+        let what = printable(order.what.to_string().as_bytes(), 300);
+        audit(&self.events, by, Action::Revoke { what, seconds: order.seconds });
+        let shared = self.myself.clone();
+        self.runtime.spawn(async move {
+            let Some(shared) = shared.upgrade() else { return };
+            answer(shared.put_in_force(revocation).await);
+        });
     }
 
     fn counters(&self) -> Counters {

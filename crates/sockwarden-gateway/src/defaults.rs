@@ -8,9 +8,10 @@ use sockwarden_defend::defences::{
     MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
     TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
+use sockwarden_identity::JwtConfig;
 
 use crate::{
-    auth::ForwardAuthConfig,
+    auth::{BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
     compression::{CompressionKind, InflateConfig},
     inspection::InspectConfig,
     liveness::TimeoutsConfig,
@@ -23,6 +24,14 @@ use crate::{
 pub struct DefaultsConfig {
     /// Whether one of several ways to authenticate is enough, and what happens to callers that nobody vouches for.
     pub authentication: Option<AuthenticationConfig>,
+    /// Tickets: who gets one, how it comes with a handshake, and what it is bound to; inherited by routes whose `auth` names "ticket".
+    pub ticket: Option<TicketConfig>,
+    /// Which tokens are taken, and what they say; inherited by routes whose `auth` names "jwt".
+    pub jwt: Option<JwtConfig>,
+    /// Where in a request a token stands.
+    pub bearer: Option<BearerConfig>,
+    /// When sockets end because the session behind them does.
+    pub session: Option<SessionConfig>,
     /// Asks the application about each caller; inherited by routes whose `auth` names "forward".
     pub forward_auth: Option<ForwardAuthConfig>,
     /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
@@ -66,7 +75,11 @@ impl DefaultsConfig {
     pub const INHERITANCE: Inheritance<'static> = Inheritance {
         from: "defaults",
         into: "routes",
-        only_where: &[Condition { key: "forward_auth", other: "auth", value: "forward" }],
+        only_where: &[
+            Condition { key: "forward_auth", other: "auth", value: "forward" },
+            Condition { key: "ticket", other: "auth", value: "ticket" },
+            Condition { key: "jwt", other: "auth", value: "jwt" },
+        ],
     };
 
     /// Tells whether nothing is set.

@@ -13,6 +13,7 @@ use sockwarden_model::{
     NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
 };
 use sockwarden_net::random_u64;
+use sockwarden_state::TicketHash;
 
 use crate::{
     build::Route,
@@ -96,6 +97,7 @@ impl Journal {
         &self,
         route: &Route,
         identity: &Arc<Identity>,
+        ticket: Option<TicketHash>,
         origin: Option<String>,
         subprotocol: Option<String>,
         tls: bool,
@@ -108,6 +110,7 @@ impl Journal {
             route: Arc::clone(&route.name),
             client: self.client,
             identity: Arc::clone(identity),
+            ticket: ticket.map(Box::new),
             origin: origin.as_deref().map(Into::into),
             subprotocol: kept(&subprotocol),
             tls,

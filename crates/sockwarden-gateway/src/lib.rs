@@ -8,7 +8,9 @@
 //! It names no store, console or report: what happens goes into the bounded [`sockwarden_model::EventSender`] that it is
 //! handed, and whoever operates it does so by the [`sockwarden_model::Control`] that [`Gateway::control`] gives.
 
+mod access;
 mod admission;
+mod answer;
 mod auth;
 mod build;
 mod certificates;
@@ -42,7 +44,7 @@ mod stopping;
 mod upstream;
 mod verdicts;
 
-pub use auth::{Auth, ForwardAuthConfig};
+pub use auth::{Auth, BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig, TicketPlace};
 pub use build::{BuildError, Built, Problem, build, warnings};
 pub use certificates::CertificateConfig;
 pub use client_address::{ForwardedHeader, ProxiesConfig};

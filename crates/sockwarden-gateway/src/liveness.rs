@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::HumanDuration;
 use sockwarden_model::Direction;
+use sockwarden_proto::CloseCode;
 
 /// How long a connection may be silent, slow or old; what is absent has no end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +49,8 @@ pub(crate) enum Due {
     Idle(Duration),
     /// The connection has lasted so long.
     TooOld(Duration),
+    /// The session behind the connection has ended.
+    SessionOver(CloseCode),
 }
 
 /// What is known of both peers' signs of life.
@@ -58,6 +61,8 @@ pub(crate) struct Liveness {
     message: Option<Duration>,
     idle: Option<Duration>,
     lifetime: Option<Duration>,
+    /// When the session behind the connection ends.
+    session: Option<(Duration, CloseCode)>,
     last_message: Duration,
     client: Pulse,
     server: Pulse,
@@ -81,10 +86,16 @@ impl Liveness {
             message: get(config.message),
             idle: get(config.idle),
             lifetime: get(config.lifetime),
+            session: None,
             last_message: Duration::ZERO,
             client: Pulse::default(),
             server: Pulse::default(),
         }
+    }
+
+    /// Ends the connection at this time with this code, because the session behind it does.
+    pub(crate) fn ends_with_session(self, at: Option<Duration>, code: CloseCode) -> Self {
+        Self { session: at.map(|at| (at, code)), ..self }
     }
 
     /// Takes note of a peer's sign of life; `inside` tells whether it has begun a message and not ended it.
@@ -128,12 +139,16 @@ impl Liveness {
             self.message_ends(Direction::Server),
             self.idle.map(|idle| self.last_message + idle),
             self.lifetime,
+            self.session.map(|(at, _)| at),
         ];
         deadlines.into_iter().flatten().min()
     }
 
     /// Gives what is due, one thing at a time; what must be sent counts as sent.
     pub(crate) fn due(&mut self, now: Duration) -> Option<Due> {
+        if let Some((_, code)) = self.session.filter(|(at, _)| *at <= now) {
+            return Some(Due::SessionOver(code));
+        }
         if let Some(lifetime) = self.lifetime.filter(|lifetime| *lifetime <= now) {
             return Some(Due::TooOld(lifetime));
         }
@@ -264,5 +279,13 @@ mod tests {
         liveness.forwarded(s(99));
         assert_eq!(liveness.due(s(99)), None);
         assert_eq!(liveness.due(s(100)), Some(Due::TooOld(s(100))));
+    }
+
+    #[test]
+    fn a_session_ends_whatever_is_said() {
+        let mut liveness = with(|_| {}).ends_with_session(Some(s(50)), CloseCode(4401));
+        liveness.forwarded(s(49));
+        assert_eq!((liveness.due(s(49)), liveness.deadline()), (None, Some(s(50))));
+        assert_eq!(liveness.due(s(50)), Some(Due::SessionOver(CloseCode(4401))));
     }
 }

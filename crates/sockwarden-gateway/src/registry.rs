@@ -14,6 +14,8 @@ use sockwarden_model::{
     Direction, EventId, Identity, Session, SessionPage, SessionQuery, SessionState, Traffic, printable,
 };
 
+use sockwarden_state::TicketHash;
+
 use crate::{counters::RouteTally, mailbox::Mailbox};
 
 /// Locks that sessions are spread over, by the first bits of their ids: the shards in their order are the ids in theirs.
@@ -42,6 +44,8 @@ pub(crate) struct About {
     pub(crate) route: Arc<str>,
     pub(crate) client: SocketAddr,
     pub(crate) identity: Arc<Identity>,
+    /// The ticket that it came with.
+    pub(crate) ticket: Option<Box<TicketHash>>,
     pub(crate) origin: Option<Box<str>>,
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) tls: bool,
@@ -153,9 +157,14 @@ impl Registry {
 
     /// Gives every session that `wanted` picks.
     pub(crate) fn pick(&self, wanted: impl Fn(&About) -> bool) -> Vec<Arc<Entry>> {
+        self.pick_entries(|entry| wanted(&entry.about))
+    }
+
+    /// Gives every session of which `wanted` says so.
+    pub(crate) fn pick_entries(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         let mut picked = Vec::new();
         for shard in &self.shards {
-            picked.extend(lock(shard).values().filter(|entry| wanted(&entry.about)).cloned());
+            picked.extend(lock(shard).values().filter(|entry| wanted(entry)).cloned());
         }
         picked
     }
@@ -184,9 +193,18 @@ fn shown(user: &str) -> String {
 }
 
 impl Entry {
+    pub(crate) const fn id(&self) -> EventId {
+        self.id
+    }
+
+    pub(crate) const fn about(&self) -> &About {
+        &self.about
+    }
+
     pub(crate) fn session(&self) -> Session {
         let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        let About { route, client, identity, origin, subprotocol, tls, opened_at_ms } = &self.about;
+        let About { route, client, identity, ticket: _, origin, subprotocol, tls, opened_at_ms } =
+            &self.about;
         Session {
             id: self.id,
             route: route.to_string(),
@@ -219,6 +237,10 @@ impl Seat {
         &self.entry.mailbox
     }
 
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
     pub(crate) fn tally(&self) -> &RouteTally {
         &self.tally
     }
@@ -249,6 +271,7 @@ mod tests {
             route: "app".into(),
             client: "127.0.0.1:9".parse().unwrap(),
             identity: Arc::new(Identity::of_user(user)),
+            ticket: None,
             origin: None,
             subprotocol: None,
             tls: false,

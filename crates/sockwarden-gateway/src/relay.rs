@@ -17,15 +17,17 @@ use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 use message::{Form, Passed, Target, UnderWay};
 
 use crate::{
+    auth::SESSION_ENDED,
     compression::Ends,
     hold::Hold,
     inflate_time::InflateTime,
     inspection::Inspector,
     journal::Journal,
+    lifecycle::dismissal,
     liveness::{Due, Liveness},
     mailbox::{Dismissal, Mailbox},
     outgoing,
-    registry::Seat,
+    registry::{Entry, Seat},
     verdicts::observe,
 };
 
@@ -430,6 +432,11 @@ impl Relay {
         self.journal.tally().inspected(took);
     }
 
+    /// Gives what is known of the session.
+    pub(crate) fn entry(&self) -> &Entry {
+        self.seat.entry()
+    }
+
     /// Gives where orders from outside arrive.
     pub(crate) fn mailbox(&self) -> &Mailbox {
         self.seat.mailbox()
@@ -508,6 +515,10 @@ impl Relay {
             }
             Due::Idle(limit) => self.go_away_because(&format!("idle for {limit:?}"), now),
             Due::TooOld(limit) => self.go_away_because(&format!("open for {limit:?}"), now),
+            Due::SessionOver(code) => {
+                let order = dismissal(code, SESSION_ENDED);
+                self.dismiss(&order, now);
+            }
         }
     }
 

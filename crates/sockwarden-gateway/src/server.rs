@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,14 +13,17 @@ use std::{
 use arc_swap::ArcSwap;
 use sockwarden_model::{Control, EventSender, ListenAddress, Notice, Reloaded};
 use sockwarden_proto::CloseCode;
+use sockwarden_state::State;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::{Instant, timeout_at},
 };
 
 use crate::{
+    access::close_revoked,
     admission::{Admission, room},
     build::{Built, Listener},
     certificates::watch as watch_certificates,
@@ -36,6 +39,8 @@ use crate::{
 
 /// What a stop allows on top of the time for the close handshakes, for the sockets themselves to end.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
+/// The most tickets that are outstanding where nothing else is said.
+const TICKETS: usize = 100_000;
 /// How long a stop takes at most.
 const LONGEST_STOP: Duration = Duration::from_secs(30);
 
@@ -123,6 +128,7 @@ impl Gateway {
         let admission = Arc::new(Admission::new(most_descriptors()));
         let engine = Engine::start(workers as usize, &admission).map_err(StartError::Workers)?;
         let (stop, stopping) = watch::channel(false);
+        let state = built.state.clone().map_or_else(|| State::memory(TICKETS), State::start);
         let mut gateway = Self {
             listeners: Vec::new(),
             inherited,
@@ -130,7 +136,7 @@ impl Gateway {
             watcher: tokio::spawn(certificate_watcher(&built, &events)),
             stop,
             stop_time: close_timeout.saturating_add(STOP_MARGIN).min(LONGEST_STOP),
-            shared: Arc::new(Shared {
+            shared: Arc::new_cyclic(|myself| Shared {
                 built: ArcSwap::from_pointee(built),
                 events,
                 stopping: Stopping::new(stopping),
@@ -140,13 +146,17 @@ impl Gateway {
                 passing: Passing::default(),
                 draining: AtomicBool::new(false),
                 engine,
+                state,
+                runtime: Handle::current(),
+                myself: Weak::clone(myself),
                 admission,
                 begun: Instant::now(),
             }),
         };
         gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
+        gateway.tasks.push(tokio::spawn(close_revoked(Arc::clone(&gateway.shared))));
         let built = gateway.shared.built.load_full();
-        built.routes.iter().for_each(|route| route.upstreams.tend(&gateway.shared.events));
+        built.routes.iter().for_each(|route| route.tend(&gateway.shared.events));
         for (listener, socket) in built.listeners.iter().zip(sockets) {
             gateway.open(listener, socket);
         }
@@ -185,7 +195,7 @@ impl Gateway {
         // From here on nothing can fail.
         let old = self.shared.built.load_full();
         let gone = built.adopt(&old);
-        built.routes.iter().for_each(|route| route.upstreams.tend(&self.shared.events));
+        built.routes.iter().for_each(|route| route.tend(&self.shared.events));
         gone.iter().for_each(|route| route.upstreams.leave());
         let names: Vec<Arc<str>> = built.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let mut reloaded = Reloaded {

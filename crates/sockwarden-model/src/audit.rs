@@ -91,6 +91,20 @@ pub enum Action {
         /// The mode from now on.
         mode: Mode,
     },
+    /// A ticket was issued for a user.
+    IssueTicket {
+        /// The route that it is for.
+        route: String,
+        /// The user, escaped.
+        user: Option<String>,
+    },
+    /// Something was revoked.
+    Revoke {
+        /// What, escaped.
+        what: String,
+        /// For how many seconds it is remembered.
+        seconds: u64,
+    },
     /// The configuration was to be read again; a notice tells what came of it.
     Reload,
     /// The gateway was told to end in order.

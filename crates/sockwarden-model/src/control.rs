@@ -8,7 +8,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, EventId, Mode, Requester, Traffic};
+use crate::{
+    AccessError, Answer, Counters, EventId, Mode, Requester, RevokeOrder, TicketGrant, TicketOrder, Traffic,
+};
 
 /// What a running gateway lets itself be asked and told.
 pub trait Control: Send + Sync {
@@ -39,6 +41,17 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// No such route or rule.
     fn restore_modes(&self, scope: &ModeScope, by: &Requester) -> Result<usize, ControlError>;
+
+    /// Has a ticket issued for a user of the application; the answer is given when the state that replicas share has it.
+    fn issue_ticket(
+        &self,
+        order: TicketOrder,
+        by: &Requester,
+        answer: Answer<Result<TicketGrant, AccessError>>,
+    );
+
+    /// Has something revoked; the answer is given when it is in force on every replica.
+    fn revoke(&self, order: &RevokeOrder, by: &Requester, answer: Answer<Result<(), AccessError>>);
 
     /// Counts everything up to now.
     fn counters(&self) -> Counters;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens, waits or measures: times and random numbers are arguments.
 
+mod access;
 mod audit;
 mod control;
 mod counters;
@@ -18,6 +19,7 @@ mod rule;
 mod severity;
 mod threat;
 
+pub use access::{AccessError, Revoke, RevokeOrder, TicketGrant, TicketOrder};
 pub use audit::{Action, AuditEvent, Requester, Role};
 pub use control::{
     AddressHealth, AddressState, CloseOrder, Control, ControlError, DefenceState, ModeChange, ModeScope,

@@ -14,6 +14,7 @@ use sockwarden_gateway::{
     RouteConfig,
 };
 use sockwarden_model::ListenAddress;
+use sockwarden_state::StateConfig;
 use sockwarden_store::{Destination, Rotation};
 
 use crate::admin;
@@ -44,6 +45,9 @@ pub struct Config {
     /// Where events are written.
     #[serde(default)]
     pub events: EventsConfig,
+    /// Where tickets and revocations are kept; a change takes a restart.
+    #[serde(default)]
+    pub state: StateConfig,
     /// What a new configuration does to live sessions (SIGHUP).
     #[serde(default)]
     pub reload: ReloadConfig,
@@ -68,6 +72,7 @@ impl Default for Config {
             routes: vec![RouteConfig::new("app", "ws://127.0.0.1:3000", Auth::NONE)],
             limits: LimitsConfig::default(),
             events: EventsConfig::default(),
+            state: StateConfig::default(),
             reload: ReloadConfig::default(),
             drain: DrainConfig::default(),
             admin: None,
@@ -151,10 +156,17 @@ impl Config {
                 help: Some("the admin listener needs one of its own".to_owned()),
             });
         }
-        match sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits) {
-            Ok(built) if problems.is_empty() => Ok(built),
-            Ok(_) => Err(problems),
-            Err(error) => {
+        let state = sockwarden_state::build(&self.state).map_err(|wrong| {
+            problems.extend(wrong.into_iter().map(|problem| Problem {
+                key: format!("state.{}", problem.key),
+                message: problem.message,
+                help: problem.help.map(str::to_owned),
+            }));
+        });
+        match (sockwarden_gateway::build(&self.listeners, &self.routes, &self.limits), state) {
+            (Ok(built), Ok(state)) if problems.is_empty() => Ok(built.with_state(state)),
+            (Ok(_), _) => Err(problems),
+            (Err(error), _) => {
                 problems.extend(error.0);
                 Err(problems)
             }
@@ -189,6 +201,7 @@ impl Config {
         for (index, route) in self.routes.iter().enumerate() {
             route.files().into_iter().for_each(|(key, path)| add(format!("routes[{index}].{key}"), path));
         }
+        self.state.files().into_iter().for_each(|(key, path)| add(format!("state.{key}"), path));
         for (key, path) in self.admin.iter().flat_map(AdminConfig::files) {
             add(format!("admin.{key}"), path);
         }

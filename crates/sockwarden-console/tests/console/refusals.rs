@@ -78,6 +78,8 @@ async fn a_wrong_token_is_none() {
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
             | Action::Reload
+            | Action::IssueTicket { .. }
+            | Action::Revoke { .. }
             | Action::Drain
             | Action::Refused { .. } => None,
         })
@@ -106,6 +108,8 @@ async fn a_viewer_looks_and_does_nothing_else() {
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
             | Action::Reload
+            | Action::IssueTicket { .. }
+            | Action::Revoke { .. }
             | Action::Drain
             | Action::Refused { .. } => None,
         })

@@ -127,6 +127,8 @@ async fn a_session_is_listed_shown_and_closed() {
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
             | Action::Reload
+            | Action::IssueTicket { .. }
+            | Action::Revoke { .. }
             | Action::Drain
             | Action::Refused { .. } => None,
         })
@@ -217,6 +219,8 @@ async fn break_glass_is_seen_works_on_a_live_socket_and_ends() {
             | Action::SetMode { .. }
             | Action::RestoreMode { .. }
             | Action::Reload
+            | Action::IssueTicket { .. }
+            | Action::Revoke { .. }
             | Action::Drain
             | Action::Refused { .. } => None,
         })

@@ -90,9 +90,5 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
         let InspectConfig { protocol: _, depth, values, layers: _, decoded: _, pending: _ } = &route.inspect;
         refuse(&key("inspect.depth"), *depth == 0, "with 0 no object could pass");
         refuse(&key("inspect.values"), *values == 0, "with 0 no message could pass");
-        if let Some(forward) = &route.forward_auth {
-            let key = key("forward_auth.timeout");
-            refuse(&key, forward.timeout.is_zero(), "in no time the application could not answer");
-        }
     }
 }

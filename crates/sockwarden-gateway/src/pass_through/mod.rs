@@ -26,9 +26,11 @@ pub use config::{HttpKind, HttpLimitsConfig};
 pub(crate) use under_way::Passing;
 
 use crate::{
+    answer::{self, Answer},
+    auth::Asking,
     build::{Built, Route},
     client_address::ClientAddress,
-    connection::{Answer, Client, HSTS, Shared, refuse},
+    connection::{Client, HSTS, Shared},
     farewell::linger,
     journal::unix_ms,
     routing::{Asked, Unrouted, is_reserved},
@@ -90,11 +92,11 @@ impl Client {
         let begun = Instant::now();
         let _under_way = shared.passing.begin();
         let tls = stream.tls_info().is_some();
-        let Plain { head, behind, from, may_follow } = plain;
-        let let_in = match self.let_in(shared, built, &head, behind, &from).await {
+        let Plain { mut head, behind, from, may_follow } = plain;
+        let let_in = match self.let_in(shared, built, &mut head, behind, &from).await {
             Ok(let_in) => let_in,
             Err(answer) => {
-                refuse(stream, &answer, tls).await;
+                answer::answer(stream, &answer, tls).await;
                 return None;
             }
         };
@@ -124,7 +126,7 @@ impl Client {
             Ok(answered) => answered,
             Err(failure) => {
                 if let Some(answer) = self.not_passed(&lease, failure) {
-                    refuse(client, &answer, tls).await;
+                    answer::answer(client, &answer, tls).await;
                 }
                 return None;
             }
@@ -163,7 +165,7 @@ impl Client {
         &mut self,
         shared: &Shared,
         built: &'a Built,
-        head: &RequestHead,
+        head: &mut RequestHead,
         behind: Vec<u8>,
         from: &ClientAddress,
     ) -> Result<LetIn<'a>, Answer> {
@@ -184,11 +186,14 @@ impl Client {
             return Err(self.refuse_ourselves(404, "the path is the gateway's own", "there is nothing here"));
         }
         let body = self.begin_body(framing, behind, limits)?;
+        let credentials = route.authenticator.take_credentials(head);
+        let head = &*head;
         let mut chain = Chain::new(&route.defences);
         let mut report = Report::default();
         let fact =
             RequestFact { head, tls: from.tls, tls_offered: self.tls_offered, host: from.host.as_deref() };
-        let judged = self.judge(route, &mut chain, &mut report, Fact::Request(fact), head, from).await;
+        let asking = Asking::new(&shared.state, head, from, &credentials);
+        let judged = self.judge(route, &mut chain, &mut report, Fact::Request(fact), &asking).await;
         judged.map_err(|answer| match answer.status {
             308 => {
                 let host = from.host.as_deref().unwrap_or_default();

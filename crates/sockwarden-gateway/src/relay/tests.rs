@@ -143,6 +143,7 @@ fn relay(agreed: Agreed, mode: Mode) -> (Relay, EventReceiver) {
         route: "app".into(),
         client: "127.0.0.1:9".parse().unwrap(),
         identity: Arc::default(),
+        ticket: None,
         origin: None,
         subprotocol: None,
         tls: false,

@@ -48,7 +48,7 @@ async fn a_foreign_page_is_kept_out_by_the_origin_policy() {
 }
 
 /// An application's session endpoint: 204 with the user for `session=mara`, 401 otherwise, and a crash for `session=crash`.
-async fn session_endpoint() -> String {
+pub(crate) async fn session_endpoint() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/session", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -18,5 +18,7 @@ mod proxies;
 mod relay;
 mod reload;
 mod routing;
+mod sessions;
 mod stage;
+mod tickets;
 mod upstreams;

@@ -130,10 +130,10 @@ pub fn switching_protocols(key: &[u8], protocol: Option<&str>) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// Builds an answer that refuses an upgrade and ends the connection, with a text for a person.
+/// Builds an answer of our own that ends the connection, with a body of this content type.
 ///
 /// `headers` are whole lines without their line break, from trusted sources only.
-pub fn http_response(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
+pub fn http_response(status: u16, headers: &[&str], content_type: &str, body: &str) -> Vec<u8> {
     let reason = match status {
         200 => "OK",
         204 => "No Content",
@@ -147,6 +147,7 @@ pub fn http_response(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
         408 => "Request Timeout",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
         417 => "Expectation Failed",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
@@ -162,7 +163,7 @@ pub fn http_response(status: u16, headers: &[&str], body: &str) -> Vec<u8> {
         out.push_str("\r\n");
     }
     out.push_str(&format!(
-        "Connection: close\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n\
+        "Connection: close\r\nContent-Type: {content_type}\r\nX-Content-Type-Options: nosniff\r\n\
          Cache-Control: no-store\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     ));

@@ -198,11 +198,13 @@ impl Session<'_> {
                 Ok(None) | Err(_) => false,
             };
             if !sound {
-                return vec![Output::Bytes(http_response(400, &[], "")), Output::End];
+                return vec![Output::Bytes(http_response(400, &[], "text/plain", "")), Output::End];
             }
         }
         match (self.server.gate)(&request) {
-            Gate::Refuse(status) => vec![Output::Bytes(http_response(status, &[], "")), Output::End],
+            Gate::Refuse(status) => {
+                vec![Output::Bytes(http_response(status, &[], "text/plain", "")), Output::End]
+            }
             Gate::CloseAtOnce(code) => {
                 let mut out = self.upgrade();
                 Transmitter::new(Role::Server).close(Some(code), "", &mut no_keys, &mut out);
