@@ -4,6 +4,7 @@
 //! - [`Transcript`] keeps what a receiver said, the pieces of a frame joined; [`listen`] drives a receiver through any cuts.
 //! - [`Pair`] is a connection in memory with chosen chunks and latency, [`Clock`] the time it runs on.
 //! - [`HostilePeer`] makes traffic from a seed, legal but for chosen violations, and tells what it did.
+//! - [`RedisServer`] is a real one, for what replicas share.
 //! - [`parsers`] holds one function per parser, shared by the fuzz targets and the test that replays their corpus.
 
 mod clock;
@@ -12,6 +13,7 @@ mod listen;
 mod pair;
 pub mod parsers;
 mod random;
+mod redis;
 mod script;
 mod transcript;
 
@@ -20,5 +22,6 @@ pub use hostile::{Deed, HostilePeer, Weights};
 pub use listen::{Cuts, listen, listen_whole};
 pub use pair::{End, Link, Pair};
 pub use random::Random;
+pub use redis::{RedisServer, free_port};
 pub use script::{KEY, Script};
 pub use transcript::{Seen, Transcript};

@@ -17,6 +17,7 @@ mod patience;
 mod proxies;
 mod relay;
 mod reload;
+mod replicas;
 mod routing;
 mod sessions;
 mod stage;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockwarden_gateway::{Auth, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build};
+use sockwarden_gateway::{
+    Auth, Built, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build,
+};
 use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
@@ -196,7 +198,19 @@ impl Stage {
         routes: &[RouteConfig],
         limits: LimitsConfig,
     ) -> Self {
-        let built = build(&[listener], routes, &limits).unwrap();
+        Self::run(build(&[listener], routes, &limits).unwrap()).await
+    }
+
+    /// Starts a replica that shares what `state` says.
+    pub(crate) async fn sharing(
+        listener: ListenerConfig,
+        route: RouteConfig,
+        state: sockwarden_state::Settings,
+    ) -> Self {
+        Self::run(build(&[listener], &[route], &LimitsConfig::default()).unwrap().with_state(state)).await
+    }
+
+    async fn run(built: Built) -> Self {
         let authority = built.dev_authority.clone();
         let (sender, events) = event_channel(1000);
         let gateway = Gateway::start(built, sender).await.unwrap();
