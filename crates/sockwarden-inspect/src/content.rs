@@ -184,10 +184,81 @@ fn told(walk: &mut Walk<'_>, bytes: &[u8]) {
 
 /// Gives the runs of text in bytes.
 fn runs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes
-        .utf8_chunks()
-        .flat_map(|chunk| chunk.valid().as_bytes().split(|byte| !is_readable(*byte)))
-        .filter(|run| run.len() >= RUN)
+    let (mut at, mut end) = (0, 0);
+    std::iter::from_fn(move || {
+        loop {
+            at = begin_of_run(bytes, at)?;
+            // What ends all runs is looked for once, however often a run ends before it.
+            if end <= at {
+                let rest = bytes.get(at..).unwrap_or_default();
+                end = at + rest.iter().position(|byte| Part::of(*byte) == Part::None).unwrap_or(rest.len());
+            }
+            let chunk = bytes.get(at..end).and_then(|rest| rest.utf8_chunks().next())?;
+            at += chunk.valid().len() + chunk.invalid().len();
+            if chunk.valid().len() >= RUN {
+                return Some(chunk.valid().as_bytes());
+            }
+        }
+    })
+}
+
+/// What a byte can be of a text: found out by itself, and held against the one behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A control character, or none of UTF-8.
+    None,
+    Ascii,
+    /// The first of several that are one character.
+    First,
+    /// One of the others.
+    Later,
+}
+
+impl Part {
+    const OF: [Self; 256] = {
+        let mut parts = [Self::Ascii; 256];
+        let mut byte = 0;
+        while byte < parts.len() {
+            parts[byte] = match byte as u8 {
+                0x80..=0xbf => Self::Later,
+                0xc2..=0xf4 => Self::First,
+                0xc0 | 0xc1 | 0xf5.. => Self::None,
+                ascii if is_readable(ascii) => Self::Ascii,
+                _ => Self::None,
+            };
+            byte += 1;
+        }
+        parts
+    };
+
+    #[inline]
+    fn of(byte: u8) -> Self {
+        Self::OF[usize::from(byte)]
+    }
+}
+
+/// Finds where, from `at` on, as many bytes come as a run has at least, of which none and no two beside one another can only be between
+/// runs. It looks at the last of so many first, so that of bytes without any order it skips most.
+fn begin_of_run(bytes: &[u8], mut at: usize) -> Option<usize> {
+    'run: loop {
+        let window = bytes.get(at..)?.first_chunk::<RUN>()?;
+        let mut behind = None;
+        for (number, byte) in window.iter().enumerate().rev() {
+            let part = Part::of(*byte);
+            let between = match (part, behind) {
+                (Part::None, _) => true,
+                (Part::First, Some(next)) => next != Part::Later,
+                (Part::Ascii, Some(next)) => next == Part::Later,
+                (Part::Later, _) | (Part::First | Part::Ascii, None) => false,
+            };
+            if between {
+                at += number + 1;
+                continue 'run;
+            }
+            behind = Some(part);
+        }
+        return Some(at);
+    }
 }
 
 /// Tells whether bytes are a text: UTF-8 without control characters.
@@ -197,12 +268,13 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
 
 /// Tells whether a byte can stand in a text.
 #[inline]
-pub(crate) fn is_readable(byte: u8) -> bool {
+pub(crate) const fn is_readable(byte: u8) -> bool {
     !Marks::of_byte(byte).any(Marks::CONTROL)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use sockwarden_model::Direction;
 
     use super::*;
@@ -237,6 +309,25 @@ mod tests {
                 "|text/1 text \\' or 1=1",
             ],
         );
+    }
+
+    proptest! {
+        #[test]
+        fn runs_are_what_is_readable_between_what_is_not(
+            pieces in prop::collection::vec(prop_oneof![
+                any::<[u8; 3]>().prop_map(|bytes| bytes.to_vec()),
+                "[a-z\\x00éκ€\u{10ffff}]{0,9}".prop_map(String::into_bytes),
+                prop::sample::select([b"\xe2\x82".as_slice(), b"\xf0\x9f\x98", b"\xe0\x80", b"\xed\xa0\x80", b"\xc3", b"\xbf"]).prop_map(<[u8]>::to_vec),
+            ], 0..12)
+        ) {
+            let bytes = pieces.concat();
+            let expected: Vec<&[u8]> = bytes
+                .utf8_chunks()
+                .flat_map(|chunk| chunk.valid().as_bytes().split(|byte| !is_readable(*byte)))
+                .filter(|run| run.len() >= RUN)
+                .collect();
+            prop_assert_eq!(runs(&bytes).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

@@ -62,38 +62,49 @@ impl Kind {
         }
     }
 
-    /// Tells what a value of this shape looks like.
+    /// Tells what a value of this shape looks like: the marks first, so that a word or a sentence is known at once.
+    #[inline]
     pub(crate) fn of(shape: Shape, bytes: &[u8], marks: Marks) -> Self {
+        /// What a sentence is made of.
+        const SENTENCE: Marks = Marks::LETTER.and(Marks::SPACE).and(Marks::COMMA).and(Marks::HIGH);
         match shape {
             Shape::Number => Self::Number,
             Shape::Boolean => Self::Boolean,
             Shape::Null => Self::Empty,
-            Shape::Bytes if std::str::from_utf8(bytes).is_err() => Self::Binary,
-            Shape::String | Shape::Bytes => of_text(bytes, marks),
+            // Of most names nothing else is asked: what is encoded and as short has digits or more signs.
+            Shape::String
+                if marks.only(Marks::LETTER | Marks::UNDERSCORE)
+                    && marks.any(Marks::LETTER)
+                    && bytes.len() < looks::LONG_HEX =>
+            {
+                if looks::is_boolean(bytes) {
+                    Self::Boolean
+                } else {
+                    Self::Identifier
+                }
+            }
+            Shape::String if marks.only(SENTENCE) && marks.any(Marks::SPACE | Marks::HIGH) => Self::Text,
+            Shape::String => of_text(bytes, marks),
+            Shape::Bytes => of_bytes(bytes, marks),
         }
     }
 }
 
-/// Tells what a text looks like: the marks first, so that a word or a sentence is known at once.
+/// Tells what bytes look like that no one promised to be text.
+#[inline(never)]
+fn of_bytes(bytes: &[u8], marks: Marks) -> Kind {
+    if std::str::from_utf8(bytes).is_err() { Kind::Binary } else { Kind::of(Shape::String, bytes, marks) }
+}
+
+/// Tells what a text looks like that is not known at once.
+#[inline(never)]
 fn of_text(bytes: &[u8], marks: Marks) -> Kind {
     const WORD: Marks = Marks::WORD.and(Marks::DOT).and(Marks::COLON);
-    /// What a sentence is made of.
-    const SENTENCE: Marks = Marks::LETTER.and(Marks::SPACE).and(Marks::COMMA).and(Marks::HIGH);
-    // Of most names nothing else is asked: what is encoded and as short has digits or more signs.
-    if marks.only(Marks::LETTER | Marks::UNDERSCORE)
-        && marks.any(Marks::LETTER)
-        && bytes.len() < looks::LONG_HEX
-    {
-        return if looks::is_boolean(bytes) { Kind::Boolean } else { Kind::Identifier };
-    }
     if bytes.is_empty() {
         return Kind::Empty;
     }
     if marks.any(Marks::CONTROL) {
         return Kind::Binary;
-    }
-    if marks.only(SENTENCE) && marks.any(Marks::SPACE | Marks::HIGH) {
-        return Kind::Text;
     }
     let one_word = !marks.any(Marks::SPACE | Marks::LINE);
     if marks.any(Marks::DIGIT) && looks::begins_as_number(bytes) {
@@ -149,7 +160,11 @@ mod tests {
     fn texts_look_like_what_they_are() {
         let check = |kind: Kind, texts: &[&str]| {
             for text in texts {
-                assert_eq!(of_text(text.as_bytes(), Marks::of(text.as_bytes())), kind, "{text}");
+                assert_eq!(
+                    Kind::of(Shape::String, text.as_bytes(), Marks::of(text.as_bytes())),
+                    kind,
+                    "{text}"
+                );
             }
         };
         check(Kind::Empty, &[""]);

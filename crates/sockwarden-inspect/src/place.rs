@@ -123,18 +123,34 @@ impl Path {
         let end = self.used.saturating_add(name.len());
         let room = match self.names.get_mut(self.used..end) {
             Some(room) => room,
-            None => self.grown(end),
+            None => self.grown(self.used, end),
         };
         copy(name, room);
         self.used = end;
         self.steps.push(Kept::Key { start, length });
     }
 
+    /// Steps from a member to the one beside it whose name, of less than eight bytes, is this: they and zeros, the first one lowest.
+    #[inline]
+    pub(crate) fn replace_short(&mut self, word: u64, name: usize) {
+        let Some(Kept::Key { start, length }) = self.steps.last_mut() else { return };
+        let begin = *start as usize;
+        *length = name as u32;
+        self.used = begin + name;
+        match self.names.get_mut(begin..).and_then(<[u8]>::first_chunk_mut) {
+            Some(room) => *room = word.to_le_bytes(),
+            None => {
+                let end = begin + size_of_val(&word);
+                self.grown(begin, end).copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+
     /// Makes room for a name that ends there.
     #[cold]
-    fn grown(&mut self, end: usize) -> &mut [u8] {
+    fn grown(&mut self, start: usize, end: usize) -> &mut [u8] {
         self.names.resize(end.next_power_of_two().max(256), 0);
-        &mut self.names[self.used..end]
+        &mut self.names[start..end]
     }
 
     #[inline]

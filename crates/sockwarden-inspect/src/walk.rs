@@ -97,13 +97,18 @@ impl<'s> Walk<'s> {
     #[inline]
     pub(crate) fn value(&mut self, role: Role, shape: Shape, bytes: &[u8], marks: Marks) {
         if self.state.values >= self.limits.values {
-            if !std::mem::replace(&mut self.state.full, true) {
-                self.anomaly(Anomaly::Bound(Bound::Values));
-            }
-            return;
+            return self.full();
         }
         self.state.values += 1;
         self.sink.value(&Value { bytes, role, shape, marks, place: self.state.path.place() });
+    }
+
+    /// Tells, once, that a value is left out.
+    #[cold]
+    fn full(&mut self) {
+        if !std::mem::replace(&mut self.state.full, true) {
+            self.anomaly(Anomaly::Bound(Bound::Values));
+        }
     }
 
     /// Tells of an operation.

@@ -145,7 +145,7 @@ impl<'w, 's> Told<'w, 's> {
             return Role::Value;
         }
         self.walk.state.path.push_key(name);
-        names::remember(self.walk, name);
+        names::remember(self.walk, names::hash(name));
         if !ordinary {
             self.walk.anomaly(Anomaly::KeyOfOtherKind);
         }

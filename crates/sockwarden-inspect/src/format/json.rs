@@ -4,7 +4,7 @@
 //! letter, a control character for itself, half a surrogate pair for U+FFFD. Where the structure breaks, the rest is read as text.
 
 use super::names;
-use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, walk::Walk};
+use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, place::Path, walk::Walk};
 
 /// A byte in a string that must be looked at.
 const STOP: Marks = Marks::QUOTE.and(Marks::BACKSLASH).and(Marks::CONTROL).and(Marks::LINE);
@@ -80,25 +80,51 @@ fn value(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped>
     read
 }
 
+/// What the value that comes next stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Nothing,
+    Array,
+    Object,
+}
+
+impl Within {
+    /// Tells it from the last of the steps that were taken since `base`.
+    #[inline]
+    fn of(path: &Path, base: usize) -> Self {
+        if path.len() == base {
+            Self::Nothing
+        } else if path.is_in_array() {
+            Self::Array
+        } else {
+            Self::Object
+        }
+    }
+}
+
 fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result<usize, Stopped> {
-    let mut in_array = false;
+    let mut within = Within::Nothing;
     loop {
         let first;
+        if within == Within::Object {
+            at = name(walk, bytes, at)?;
+        }
         (at, first) = peek(bytes, at);
         match first {
-            b'"' => at = string(walk, bytes, at + 1, Role::Value)?,
-            b'-' | b'0'..=b'9' => at = number(walk, bytes, at)?,
+            b'"' => at = string(walk, bytes, at + 1)?,
+            b'-' | b'0'..=b'9' => at = number(walk, bytes, at, first)?,
             b'{' => {
                 open(walk, true, at)?;
-                names::open(walk);
                 let (next, first) = peek(bytes, at + 1);
+                at = next;
                 if first != b'}' {
-                    at = name(walk, bytes, next, first)?;
-                    in_array = false;
+                    names::open(walk);
+                    // Each name takes the place of the one before it, and the first one of this.
+                    walk.state.path.push_key(b"");
+                    within = Within::Object;
                     continue;
                 }
-                names::close(walk);
-                at = next + 1;
+                at += 1;
             }
             b'[' => {
                 open(walk, false, at)?;
@@ -106,7 +132,7 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
                 at = next;
                 if first != b']' {
                     walk.state.path.push_index(0);
-                    in_array = true;
+                    within = Within::Array;
                     continue;
                 }
                 at += 1;
@@ -118,31 +144,27 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
         }
         // A value is complete: go on in what it stands in, and close what ends here.
         loop {
-            if walk.state.path.len() == base {
+            if within == Within::Nothing {
                 return Ok(at);
             }
             let next;
             (at, next) = peek(bytes, at);
-            match (next, in_array) {
-                (b',', true) => {
+            match (next, within) {
+                (b',', Within::Array) => {
                     walk.state.path.next_index();
                     at += 1;
                     break;
                 }
-                (b',', false) => {
-                    walk.state.path.pop();
-                    let (next, first) = peek(bytes, at + 1);
-                    at = name(walk, bytes, next, first)?;
+                (b',', Within::Object) => {
+                    at += 1;
                     break;
                 }
-                (b']', true) => walk.state.path.pop(),
-                (b'}', false) => {
-                    walk.state.path.pop();
-                    names::close(walk);
-                }
+                (b']', Within::Array) => {}
+                (b'}', Within::Object) => names::close(walk),
                 _ => return Err(malformed(at)),
             }
-            in_array = walk.state.path.is_in_array();
+            walk.state.path.pop();
+            within = Within::of(&walk.state.path, base);
             at += 1;
         }
     }
@@ -158,13 +180,24 @@ fn open(walk: &mut Walk<'_>, object: bool, at: usize) -> Result<(), Stopped> {
     Ok(())
 }
 
-/// Reads a member's name, which begins with this byte, and the colon after it, and steps to the member.
-#[inline]
-fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize, first: u8) -> Result<usize, Stopped> {
+/// Reads a member's name and the colon after it, and steps to the member from the one before it.
+#[inline(always)]
+fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped> {
+    let (at, first) = peek(bytes, at);
     if first != b'"' {
         return Err(malformed(at));
     }
-    let end = string(walk, bytes, at + 1, Role::Key)?;
+    let start = at + 1;
+    let end = match ShortName::read(bytes, start) {
+        Some(name) => {
+            let end = start + name.length;
+            walk.state.path.replace_short(name.word, name.length);
+            names::remember(walk, names::hash_of_short(name.word, name.length));
+            walk.value(Role::Key, Shape::String, &bytes[start..end], name.marks);
+            end + 1
+        }
+        None => long_name(walk, bytes, start)?,
+    };
     let (at, colon) = peek(bytes, end);
     if colon != b':' {
         return Err(malformed(at));
@@ -172,23 +205,85 @@ fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize, first: u8) -> Result<usize
     Ok(at + 1)
 }
 
-/// Reads a string from behind its quote on, and tells where it ends.
-#[inline(always)]
-fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize, role: Role) -> Result<usize, Stopped> {
-    let mut marks = Marks::NONE;
-    let mut at = start;
-    let stop = match role {
-        Role::Key => scan_short(bytes, &mut at, &mut marks),
-        Role::Value => scan(bytes, &mut at, &mut marks),
-    };
-    if stop == Some(b'"') {
-        found(walk, role, &bytes[start..at], marks);
-        return Ok(at + 1);
-    }
-    resolved(walk, bytes, start, at, marks, role)
+/// A name of less than eight bytes that stands for itself, as most do.
+struct ShortName {
+    /// Its bytes, the first one lowest, and zeros.
+    word: u64,
+    length: usize,
+    marks: Marks,
 }
 
-/// Reads a string in which something must be resolved, as `string` does: the text is put together anew.
+impl ShortName {
+    /// Reads the name that begins at `at`, where it is such a one.
+    #[inline(always)]
+    fn read(bytes: &[u8], at: usize) -> Option<Self> {
+        const EACH: u64 = 0x0101_0101_0101_0101;
+        const HIGHEST: u64 = 0x80 * EACH;
+        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+        // The lowest bit that is set is that of the first quote.
+        let others = word ^ (EACH * b'"' as u64);
+        let quotes = others.wrapping_sub(EACH) & !others & HIGHEST;
+        if quotes == 0 {
+            return None;
+        }
+        let behind = quotes & quotes.wrapping_neg();
+        let length = behind.trailing_zeros() as usize / 8;
+        let within = (behind >> 7) - 1;
+        let word = word & within;
+        // Of a letter, small or not, the highest bit says so; no sum here reaches the next byte.
+        let small = (word | 0x20 * EACH) & !HIGHEST;
+        let after_z = small + EACH * (0x7f - b'z' as u64);
+        let letters = (small + EACH * (0x80 - b'a' as u64)) & !after_z & !word & HIGHEST;
+        if letters == within & HIGHEST && length > 0 {
+            return Some(Self { word, length, marks: Marks::LETTER });
+        }
+        let bytes = word.to_le_bytes();
+        let name = bytes.iter().take(length);
+        let marks = name.fold(Marks::NONE, |marks, byte| marks | Marks::of_byte(*byte));
+        // Where something may have to be resolved the long way is gone.
+        let plain = !marks.any(Marks::BACKSLASH | Marks::CONTROL | Marks::LINE);
+        plain.then_some(Self { word, length, marks })
+    }
+}
+
+/// Reads a name from behind its quote on, and steps to its member.
+#[inline(never)]
+fn long_name(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
+    walk.state.path.pop();
+    let (mut marks, mut at) = (Marks::NONE, start);
+    if scan(bytes, &mut at, &mut marks) == Some(b'"') {
+        named(walk, &bytes[start..at], marks);
+        return Ok(at + 1);
+    }
+    resolved(walk, bytes, start, at, marks, named)
+}
+
+/// Steps to the member of this name, and tells of the name.
+fn named(walk: &mut Walk<'_>, name: &[u8], marks: Marks) {
+    walk.state.path.push_key(name);
+    names::remember(walk, names::hash(name));
+    walk.value(Role::Key, Shape::String, name, marks);
+}
+
+/// Tells of a text, and reads on in it.
+#[inline(always)]
+fn told(walk: &mut Walk<'_>, text: &[u8], marks: Marks) {
+    walk.value(Role::Value, Shape::String, text, marks);
+    content::follow(walk, text, marks);
+}
+
+/// Reads a string from behind its quote on, and tells where it ends.
+#[inline(always)]
+fn string(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
+    let (mut marks, mut at) = (Marks::NONE, start);
+    if scan(bytes, &mut at, &mut marks) == Some(b'"') {
+        told(walk, &bytes[start..at], marks);
+        return Ok(at + 1);
+    }
+    resolved(walk, bytes, start, at, marks, told)
+}
+
+/// Reads a string in which something must be resolved: the text is put together anew, and handed on.
 #[inline(never)]
 fn resolved(
     walk: &mut Walk<'_>,
@@ -196,12 +291,12 @@ fn resolved(
     start: usize,
     at: usize,
     mut marks: Marks,
-    role: Role,
+    found: fn(&mut Walk<'_>, &[u8], Marks),
 ) -> Result<usize, Stopped> {
     let mut text = walk.buffer();
     let read = resolve(walk, bytes, start, at, &mut marks, &mut text);
     if read.is_ok() {
-        found(walk, role, &text, marks);
+        found(walk, &text, marks);
     }
     walk.give(text);
     read
@@ -222,7 +317,7 @@ fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
     scan_rest(bytes, at, marks)
 }
 
-/// Does as `scan` does where most often the next bytes already end it: in a name, or after an escape.
+/// Does as `scan` does where most often the next bytes already end it: after an escape.
 #[inline(always)]
 fn scan_short(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
     let begin = bytes.get(*at..).and_then(<[u8]>::first_chunk::<SHORT>);
@@ -339,27 +434,12 @@ fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
 }
 
-/// Tells of a string; after a name the walk stands at its member.
-#[inline(always)]
-fn found(walk: &mut Walk<'_>, role: Role, text: &[u8], marks: Marks) {
-    match role {
-        Role::Key => {
-            walk.state.path.push_key(text);
-            names::remember(walk, text);
-            walk.value(role, Shape::String, text, marks);
-        }
-        Role::Value => {
-            walk.value(role, Shape::String, text, marks);
-            content::follow(walk, text, marks);
-        }
-    }
-}
-
 /// Reads a number, and tells where it ends.
-fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
+#[inline(always)]
+fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize, first: u8) -> Result<usize, Stopped> {
     let mut marks = Marks::DIGIT;
     let mut whole = start;
-    if bytes[start] == b'-' {
+    if first == b'-' {
         marks |= Marks::DASH;
         whole += 1;
     }

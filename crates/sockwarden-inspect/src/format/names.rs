@@ -21,10 +21,9 @@ pub(super) fn open(walk: &mut Walk<'_>) {
     walk.state.objects.push(Object { start, seen: 0 });
 }
 
-/// Takes note of a name, and tells if it stands in the object already.
+/// Takes note of a name by its hash, and tells if it stands in the object already.
 #[inline]
-pub(super) fn remember(walk: &mut Walk<'_>, name: &[u8]) {
-    let hash = hash(name);
+pub(super) fn remember(walk: &mut Walk<'_>, hash: u64) {
     let Some(object) = walk.state.objects.last_mut() else { return };
     // The bits that the last multiplication mixed best.
     let bit = 1 << (hash >> 23 & 63);
@@ -67,21 +66,26 @@ fn compare_all(walk: &mut Walk<'_>, start: usize) {
 /// A hash of a name. Equal names have equal ones; who finds two names with the same is told of a name that stands twice, no more.
 #[inline]
 pub(crate) fn hash(name: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let length = name.len() as u64;
     // Two words that overlap hold every byte of a name of this length.
     if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
         let words = if name.len() > 16 { name.as_chunks::<8>().0 } else { std::slice::from_ref(first) };
+        let length = name.len() as u64;
         let hash = words.iter().fold(length, |hash, word| mix(hash, u64::from_le_bytes(*word)));
         return mix(hash, u64::from_le_bytes(*last));
     }
-    let word = if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
-    } else {
-        name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
-    };
-    mix(mix(length, word), 0)
+    hash_of_short(name.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), name.len())
+}
+
+/// The same of a name of less than eight bytes: they and zeros, the first one lowest.
+#[inline]
+pub(super) fn hash_of_short(word: u64, length: usize) -> u64 {
+    mix(length as u64, word)
+}
+
+#[inline]
+fn mix(hash: u64, word: u64) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    (hash ^ word).wrapping_mul(FACTOR).rotate_left(29)
 }
 
 #[cfg(test)]

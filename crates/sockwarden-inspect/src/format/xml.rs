@@ -316,7 +316,7 @@ impl<'b> Reader<'_, '_, 'b> {
         self.walk.state.path.push_key(&key);
         self.walk.give(key);
         if self.claim == Claim::Declared {
-            names::remember(self.walk, name);
+            names::remember(self.walk, names::hash(name));
         }
         self.walk.value(Role::Key, Shape::String, name, Marks::of(name));
         let value = self.attribute_value(start);

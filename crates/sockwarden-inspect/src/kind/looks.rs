@@ -38,8 +38,9 @@ fn after_digits(bytes: &[u8]) -> &[u8] {
     bytes.get(count..).unwrap_or_default()
 }
 
+#[inline]
 pub(super) fn is_boolean(bytes: &[u8]) -> bool {
-    matches!(bytes.len(), 4 | 5)
+    matches!(bytes.first(), Some(b't' | b'f' | b'T' | b'F'))
         && matches!(bytes, b"true" | b"false" | b"True" | b"False" | b"TRUE" | b"FALSE")
 }
 
