@@ -62,27 +62,37 @@ const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
 
-fn head(bytes: &[u8], at: usize) -> Result<Head, Stopped> {
-    let first = *bytes.get(at).ok_or_else(|| malformed(at))?;
+/// Reads what begins at `at`; `None` where that is [`wrong`].
+#[inline(always)]
+fn head(bytes: &[u8], at: usize) -> Option<Head> {
+    let first = *bytes.get(at)?;
     let (major, short) = (first >> 5, first & 0x1f);
     let size = match short {
-        0..24 => return Ok(Head { major, short, argument: Some(short.into()), body: at + 1 }),
+        0..24 => return Some(Head { major, short, argument: Some(short.into()), body: at + 1 }),
         24..28 => 1 << (short - 24),
         31 if !matches!(major, UNSIGNED | NEGATIVE | TAG) => {
-            return Ok(Head { major, short, argument: None, body: at + 1 });
+            return Some(Head { major, short, argument: None, body: at + 1 });
         }
-        // Reserved, and without a length that one could go on by.
-        _ => return Err(Stopped { at, why: Anomaly::Reserved(Format::Cbor) }),
+        _ => return None,
     };
-    let body = at + 1 + size;
-    let argument = big_endian(bytes, at + 1, size).ok_or_else(|| malformed(at))?;
-    Ok(Head { major, short, argument: Some(argument), body })
+    Some(Head { major, short, argument: Some(big_endian(bytes, at + 1, size)?), body: at + 1 + size })
+}
+
+/// Tells why nothing begins at `at`.
+#[cold]
+fn wrong(bytes: &[u8], at: usize) -> Stopped {
+    match bytes.get(at).map(|first| first & 0x1f) {
+        // Reserved, and without a length that one could go on by.
+        Some(28..) => Stopped { at, why: Anomaly::Reserved(Format::Cbor) },
+        Some(_) | None => malformed(at),
+    }
 }
 
 fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<usize, Stopped> {
     let mut tag = None;
     while !listener.is_done() {
-        let Head { major, short, argument, body } = head(bytes, at)?;
+        let head = head(bytes, at).ok_or_else(|| wrong(bytes, at))?;
+        let Head { major, short, argument, body } = head;
         let start = std::mem::replace(&mut at, body);
         let tagged = tag.take();
         if tagged.is_some_and(|tag| !fits(tag, major, short)) {
@@ -94,7 +104,7 @@ fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<us
                 listener.number(Number::Integer { below: true, size: u128::from(number) + 1 });
             }
             (BYTES, _) => {
-                at = string(bytes, start, &mut |bytes| {
+                at = string(bytes, start, &head, &mut |bytes: &[u8]| {
                     let read: Option<Read> = (tagged == Some(24)).then_some(whole);
                     if let Some(number) = big(tagged, bytes) {
                         return listener.number(number);
@@ -105,7 +115,7 @@ fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<us
                     listener.bytes(bytes, read);
                 })?;
             }
-            (TEXT, _) => at = string(bytes, start, &mut |bytes| listener.text(bytes))?,
+            (TEXT, _) => at = string(bytes, start, &head, &mut |bytes: &[u8]| listener.text(bytes))?,
             (ARRAY, count) => listener.open(false, count, start)?,
             (MAP, count) => listener.open(true, count, start)?,
             (TAG, number) => tag = number,
@@ -144,18 +154,28 @@ fn big(tag: Option<u64>, bytes: &[u8]) -> Option<Number> {
 }
 
 /// Hands on a string, whose pieces are joined where it has several, and tells where it ends (§3.2.3).
-fn string(bytes: &[u8], at: usize, hand_on: &mut dyn FnMut(&[u8])) -> Result<usize, Stopped> {
-    let Head { major, argument, mut body, .. } = head(bytes, at)?;
-    if let Some(length) = argument {
-        let (piece, end) = piece(bytes, at, body, length)?;
+#[inline]
+fn string(bytes: &[u8], at: usize, head: &Head, hand_on: &mut impl FnMut(&[u8])) -> Result<usize, Stopped> {
+    if let Some(length) = head.argument {
+        let (piece, end) = piece(bytes, at, head.body, length)?;
         hand_on(piece);
         return Ok(end);
     }
+    in_pieces(bytes, at, head, hand_on)
+}
+
+/// Does the same for a string in several pieces.
+fn in_pieces(
+    bytes: &[u8],
+    at: usize,
+    &Head { major, mut body, .. }: &Head,
+    hand_on: &mut dyn FnMut(&[u8]),
+) -> Result<usize, Stopped> {
     let mut joined = Vec::new();
     // A character may not be cut between two pieces; where that happens the text is handed on as if it were none.
     let mut whole = true;
     loop {
-        let next = head(bytes, body)?;
+        let next = head(bytes, body).ok_or_else(|| wrong(bytes, body))?;
         match next.argument {
             None if next.major == 7 => break,
             Some(length) if next.major == major => {

@@ -80,30 +80,41 @@ pub(super) trait Listener {
 /// A container that is open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
-    /// How many elements or members are still to come; `None`: until an end is told.
-    left: Option<u64>,
+    /// How many items are still to come; of a map, a name and a value are two.
+    left: u64,
     map: bool,
-    /// Whether a member's name comes next.
-    name: bool,
+    /// Whether its end is told instead.
+    endless: bool,
 }
 
 impl Open {
     fn new(map: bool, count: Option<u64>) -> Self {
-        Self { left: count, map, name: map }
+        // No message has a quarter as many items as could be announced.
+        let most = u64::MAX / 4;
+        let left = count.map_or(most, |count| count.min(most));
+        Self { left: if map { 2 * left } else { left }, map, endless: count.is_none() }
     }
 
-    /// Takes note that an item in it is complete; `true` where that was the name or value that ends nothing.
+    /// Tells whether a member's name comes next.
+    #[inline]
+    fn is_at_name(&self) -> bool {
+        self.map && self.left.is_multiple_of(2)
+    }
+
+    /// Takes note that an item in it is complete.
+    #[inline]
     fn completed(&mut self) {
-        if self.map {
-            self.name = !self.name;
-        }
-        if !self.map || self.name {
-            self.left = self.left.map(|left| left.saturating_sub(1));
-        }
+        self.left = self.left.saturating_sub(1);
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
-        self.left == Some(0) && (!self.map || self.name)
+        self.left == 0 && !self.endless
+    }
+
+    /// Tells whether it can end here by being told so.
+    fn can_end(&self) -> bool {
+        self.endless && (!self.map || self.is_at_name())
     }
 }
 
@@ -113,6 +124,8 @@ pub(super) struct Told<'w, 's> {
     format: Format,
     /// How many steps, names and containers there were before.
     base: (usize, usize, usize, usize),
+    /// The container that the next item stands in; those around it lie in the walk.
+    top: Option<Open>,
     done: bool,
 }
 
@@ -121,7 +134,7 @@ impl<'w, 's> Told<'w, 's> {
     pub(super) fn at(walk: &'w mut Walk<'s>, format: Format) -> Self {
         let state = &walk.state;
         let base = (state.path.len(), state.names.len(), state.objects.len(), state.open.len());
-        Self { walk, format, base, done: false }
+        Self { walk, format, base, top: None, done: false }
     }
 
     /// Leaves everything that is still open.
@@ -133,15 +146,15 @@ impl<'w, 's> Told<'w, 's> {
         self.walk.state.open.truncate(open);
     }
 
-    /// Gives the container that the next item stands in.
-    fn top(&mut self) -> Option<&mut Open> {
-        let base = self.base.3;
-        self.walk.state.open.get_mut(base..).and_then(<[Open]>::last_mut)
+    #[inline]
+    fn is_at_name(&self) -> bool {
+        self.top.is_some_and(|open| open.is_at_name())
     }
 
     /// Steps to the member whose name this is, where a name comes next.
+    #[inline]
     fn named(&mut self, name: &[u8], ordinary: bool) -> Role {
-        if !self.top().is_some_and(|open| open.name) {
+        if !self.is_at_name() {
             return Role::Value;
         }
         self.walk.state.path.push_key(name);
@@ -153,32 +166,31 @@ impl<'w, 's> Told<'w, 's> {
     }
 
     /// Goes on to the next item, and closes what ends with this one.
+    #[inline]
     fn completed(&mut self) {
-        loop {
-            let Some(open) = self.top() else {
-                self.done = true;
-                return;
-            };
+        while let Some(open) = &mut self.top {
             open.completed();
-            let open = *open;
             if !open.map {
                 self.walk.state.path.next_index();
-            } else if open.name {
+            } else if open.is_at_name() {
                 self.walk.state.path.pop();
             }
             if !open.is_full() {
                 return;
             }
-            self.close(open);
+            self.close();
         }
+        self.done = true;
     }
 
-    fn close(&mut self, open: Open) {
-        self.walk.state.open.pop();
-        if open.map {
+    fn close(&mut self) {
+        let state = &mut *self.walk.state;
+        let outer = if state.open.len() > self.base.3 { state.open.pop() } else { None };
+        let Some(closed) = std::mem::replace(&mut self.top, outer) else { return };
+        if closed.map {
             names::close(self.walk);
         } else {
-            self.walk.state.path.pop();
+            state.path.pop();
         }
     }
 }
@@ -220,14 +232,14 @@ impl Listener for Told<'_, '_> {
     }
 
     fn number(&mut self, number: Number) {
-        let text = Digits::of(number);
-        let text = text.as_bytes();
+        let digits = Digits::of(number);
+        let text = digits.as_bytes();
         // A whole number is a common name, and as good as its digits: a text of the same digits stands for the same member.
         let role = self.named(text, matches!(number, Number::Integer { .. }));
         if matches!(number, Number::Integer { size, .. } if size > 1 << 53) {
             self.walk.anomaly(Anomaly::BigNumber);
         }
-        self.walk.value(role, Shape::Number, text, Marks::of(text));
+        self.walk.value(role, Shape::Number, text, digits.marks);
         self.completed();
     }
 
@@ -246,7 +258,7 @@ impl Listener for Told<'_, '_> {
         if self.walk.state.path.len() >= usize::from(self.walk.limits.depth) {
             return Err(Stopped { at, why: Anomaly::Bound(Bound::Depth) });
         }
-        self.walk.state.open.push(Open::new(map, count));
+        self.walk.state.open.extend(self.top.replace(Open::new(map, count)));
         if map {
             names::open(self.walk);
         } else {
@@ -256,11 +268,10 @@ impl Listener for Told<'_, '_> {
     }
 
     fn end(&mut self) -> bool {
-        let Some(&mut open) = self.top() else { return false };
-        if open.left.is_some() || open.map && !open.name {
+        if !self.top.is_some_and(|open| open.can_end()) {
             return false;
         }
-        self.close(open);
+        self.close();
         self.completed();
         true
     }
@@ -300,15 +311,18 @@ impl Plausible {
         read(&mut judge, bytes, 0).is_ok_and(|end| end == bytes.len()) && judge.texts && !judge.unusual
     }
 
+    #[inline]
     fn top(&mut self) -> Option<&mut Open> {
         self.open.get_mut(self.depth.checked_sub(1)?)
     }
 
+    #[inline]
     fn item(&mut self, may_name: bool) {
-        self.unusual |= !may_name && self.top().is_some_and(|open| open.name);
+        self.unusual |= !may_name && self.top().is_some_and(|open| open.is_at_name());
         self.completed();
     }
 
+    #[inline]
     fn completed(&mut self) {
         while let Some(open) = self.top() {
             open.completed();
@@ -321,10 +335,25 @@ impl Plausible {
     }
 }
 
+/// Tells whether a text is UTF-8 without NUL characters.
+#[inline]
+fn is_usual(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (words, rest) = text.as_chunks();
+    // The highest bit of a byte is set where it is not ASCII; of a zero, and at most of what comes behind one, by the difference.
+    let unusual = words.iter().fold(0, |all, word| {
+        let word = u64::from_le_bytes(*word);
+        all | word | word.wrapping_sub(EACH)
+    });
+    let plain = unusual & (0x80 * EACH) == 0 && rest.iter().all(|byte| matches!(byte, 1..0x80));
+    plain || std::str::from_utf8(text).is_ok() && !text.contains(&0)
+}
+
 impl Listener for Plausible {
+    #[inline]
     fn text(&mut self, bytes: &[u8]) {
         self.texts |= !bytes.is_empty();
-        self.unusual |= std::str::from_utf8(bytes).is_err() || bytes.contains(&0);
+        self.unusual |= !is_usual(bytes);
         self.item(true);
     }
 
@@ -341,7 +370,7 @@ impl Listener for Plausible {
     }
 
     fn open(&mut self, map: bool, count: Option<u64>, at: usize) -> Result<(), Stopped> {
-        self.unusual |= self.top().is_some_and(|open| open.name);
+        self.unusual |= self.top().is_some_and(|open| open.is_at_name());
         if count == Some(0) {
             self.completed();
             return Ok(());
@@ -356,7 +385,7 @@ impl Listener for Plausible {
     }
 
     fn end(&mut self) -> bool {
-        if !self.top().is_some_and(|open| open.left.is_none() && (!open.map || open.name)) {
+        if !self.top().is_some_and(|open| open.can_end()) {
             return false;
         }
         self.depth -= 1;
@@ -377,7 +406,10 @@ impl Listener for Plausible {
 /// A number in decimal digits.
 struct Digits {
     text: [u8; Self::MOST],
-    length: usize,
+    /// Where it begins and ends.
+    begin: usize,
+    end: usize,
+    marks: Marks,
 }
 
 impl Digits {
@@ -387,43 +419,68 @@ impl Digits {
     /// Below it are the numbers of up to sixteen digits: nearly all.
     const SHORT: u128 = 10_000_000_000_000_000;
 
+    #[inline]
     fn of(number: Number) -> Self {
-        let mut digits = Self { text: [0; Self::MOST], length: 0 };
+        match number {
+            Number::Integer { below, size } if size < Self::SHORT => Self::short(below, size as u64, 0),
+            Number::Integer { .. } => Self::long(number),
+            Number::Float(float) => match few_places(float) {
+                Some((size, places)) => Self::short(float.is_sign_negative(), size, places),
+                None => Self::long(number),
+            },
+        }
+    }
+
+    /// Writes digits from the last one on, of which so many stand behind a point.
+    fn short(below: bool, mut size: u64, places: usize) -> Self {
+        let mut digits =
+            Self { text: [0; Self::MOST], begin: Self::MOST, end: Self::MOST, marks: Marks::DIGIT };
+        for _ in 0..places {
+            digits.prepend(b'0' + (size % 10) as u8);
+            size /= 10;
+        }
+        if places > 0 {
+            digits.prepend(b'.');
+            digits.marks |= Marks::DOT;
+        }
+        loop {
+            digits.prepend(b'0' + (size % 10) as u8);
+            size /= 10;
+            if size == 0 {
+                break;
+            }
+        }
+        if below {
+            digits.prepend(b'-');
+            digits.marks |= Marks::DASH;
+        }
+        digits
+    }
+
+    #[inline]
+    fn prepend(&mut self, byte: u8) {
+        self.begin -= 1;
+        if let Some(room) = self.text.get_mut(self.begin) {
+            *room = byte;
+        }
+    }
+
+    /// Writes a number that is not short, as the library does.
+    #[cold]
+    fn long(number: Number) -> Self {
+        let mut digits = Self { text: [0; Self::MOST], begin: 0, end: 0, marks: Marks::NONE };
         let written = match number {
-            Number::Integer { below, size } if size < Self::SHORT => {
-                digits.short(below, size as u64, 0);
-                Ok(())
-            }
-            Number::Float(number) if let Some((size, places)) = few_places(number) => {
-                digits.short(number.is_sign_negative(), size, places);
-                Ok(())
-            }
             Number::Integer { below, size } => write!(digits, "{}{size}", if below { "-" } else { "" }),
             Number::Float(number) => write!(digits, "{number:?}"),
         };
         debug_assert!(written.is_ok(), "{number:?}");
+        digits.marks = Marks::of(digits.as_bytes());
         digits
     }
 
-    /// Writes digits from the last one on, of which so many stand behind a point.
-    fn short(&mut self, below: bool, mut size: u64, places: usize) {
-        let digits = (size.checked_ilog10().unwrap_or(0) as usize).max(places) + 1;
-        self.length = usize::from(below) + digits + usize::from(places > 0);
-        for (number, byte) in self.text.iter_mut().take(self.length).rev().enumerate() {
-            if places > 0 && number == places {
-                *byte = b'.';
-                continue;
-            }
-            *byte = b'0' + (size % 10) as u8;
-            size /= 10;
-        }
-        if below {
-            self.text[0] = b'-';
-        }
-    }
-
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
-        self.text.get(..self.length).unwrap_or_default()
+        self.text.get(self.begin..self.end).unwrap_or_default()
     }
 }
 
@@ -442,9 +499,9 @@ fn few_places(number: f64) -> Option<(u64, usize)> {
 
 impl std::fmt::Write for Digits {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let room = self.text.get_mut(self.length..self.length + text.len()).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length += text.len();
+        let end = self.end + text.len();
+        self.text.get_mut(self.end..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.end = end;
         Ok(())
     }
 }

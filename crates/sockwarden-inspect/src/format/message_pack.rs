@@ -10,7 +10,9 @@ use crate::{Anomaly, Format, Shape, content, walk::Walk};
 enum Item {
     Nil,
     Boolean(bool),
-    Number(Number),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
     Text(usize),
     Bytes(usize),
     Extension { kind: i8, length: usize },
@@ -50,7 +52,7 @@ pub(crate) fn value(walk: &mut Walk<'_>, bytes: &[u8]) -> Option<usize> {
 
 fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<usize, Stopped> {
     while !listener.is_done() {
-        let (item, body) = head(bytes, at)?;
+        let (item, body) = head(bytes, at).ok_or_else(|| wrong(bytes, at))?;
         let taken = |length: usize| -> Result<&[u8], Stopped> {
             let end = body.checked_add(length).ok_or_else(|| malformed(at))?;
             bytes.get(body..end).ok_or_else(|| malformed(at))
@@ -60,7 +62,9 @@ fn read<L: Listener>(listener: &mut L, bytes: &[u8], mut at: usize) -> Result<us
             Item::Nil => listener.word(Shape::Null, b"null"),
             Item::Boolean(true) => listener.word(Shape::Boolean, b"true"),
             Item::Boolean(false) => listener.word(Shape::Boolean, b"false"),
-            Item::Number(number) => listener.number(number),
+            Item::Unsigned(number) => listener.number(number.into()),
+            Item::Signed(number) => listener.number(number.into()),
+            Item::Float(number) => listener.number(Number::Float(number)),
             Item::Array(count) => listener.open(false, Some(count.into()), at)?,
             Item::Map(count) => listener.open(true, Some(count.into()), at)?,
             Item::Text(bytes) => {
@@ -113,28 +117,29 @@ fn time_stamp(bytes: &[u8]) -> Option<Number> {
     }
 }
 
-/// Reads what begins at `at`, and tells where what it holds begins.
-fn head(bytes: &[u8], at: usize) -> Result<(Item, usize), Stopped> {
-    let number = |size: usize| big_endian(bytes, at + 1, size).ok_or_else(|| malformed(at));
+/// Reads what begins at `at`, and tells where what it holds begins; `None` where that is [`wrong`].
+#[inline(always)]
+fn head(bytes: &[u8], at: usize) -> Option<(Item, usize)> {
+    let number = |size: usize| big_endian(bytes, at + 1, size);
     // No length has more than four bytes.
     let length = |size: usize| number(size).map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     let count = |size: usize| number(size).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-    let extension = |size: usize, length: usize| -> Result<(Item, usize), Stopped> {
-        let kind = *bytes.get(at + 1 + size).ok_or_else(|| malformed(at))?;
-        Ok((Item::Extension { kind: kind.cast_signed(), length }, size + 1))
+    let extension = |size: usize, length: usize| {
+        let kind = *bytes.get(at + 1 + size)?;
+        Some((Item::Extension { kind: kind.cast_signed(), length }, size + 1))
     };
-    let signed = |size: usize| -> Result<Number, Stopped> {
+    let signed = |size: usize| {
         let unused = 64 - 8 * size as u32;
-        number(size).map(|number| ((number << unused).cast_signed() >> unused).into())
+        number(size).map(|number| Item::Signed((number << unused).cast_signed() >> unused))
     };
-    let code = *bytes.get(at).ok_or_else(|| malformed(at))?;
+    let code = *bytes.get(at)?;
     let (item, size) = match code {
-        0x00..=0x7f => (Item::Number(u64::from(code).into()), 0),
+        0x00..=0x7f => (Item::Unsigned(code.into()), 0),
         0x80..=0x8f => (Item::Map((code & 0x0f).into()), 0),
         0x90..=0x9f => (Item::Array((code & 0x0f).into()), 0),
         0xa0..=0xbf => (Item::Text((code & 0x1f).into()), 0),
         0xc0 => (Item::Nil, 0),
-        0xc1 => return Err(Stopped { at, why: Anomaly::Reserved(Format::MessagePack) }),
+        0xc1 => return None,
         0xc2 => (Item::Boolean(false), 0),
         0xc3 => (Item::Boolean(true), 0),
         0xc4 => (Item::Bytes(length(1)?), 1),
@@ -143,16 +148,16 @@ fn head(bytes: &[u8], at: usize) -> Result<(Item, usize), Stopped> {
         0xc7 => extension(1, length(1)?)?,
         0xc8 => extension(2, length(2)?)?,
         0xc9 => extension(4, length(4)?)?,
-        0xca => (Item::Number(Number::Float(f32::from_bits(count(4)?).into())), 4),
-        0xcb => (Item::Number(Number::Float(f64::from_bits(number(8)?))), 8),
-        0xcc => (Item::Number(number(1)?.into()), 1),
-        0xcd => (Item::Number(number(2)?.into()), 2),
-        0xce => (Item::Number(number(4)?.into()), 4),
-        0xcf => (Item::Number(number(8)?.into()), 8),
-        0xd0 => (Item::Number(signed(1)?), 1),
-        0xd1 => (Item::Number(signed(2)?), 2),
-        0xd2 => (Item::Number(signed(4)?), 4),
-        0xd3 => (Item::Number(signed(8)?), 8),
+        0xca => (Item::Float(f32::from_bits(count(4)?).into()), 4),
+        0xcb => (Item::Float(f64::from_bits(number(8)?)), 8),
+        0xcc => (Item::Unsigned(number(1)?), 1),
+        0xcd => (Item::Unsigned(number(2)?), 2),
+        0xce => (Item::Unsigned(number(4)?), 4),
+        0xcf => (Item::Unsigned(number(8)?), 8),
+        0xd0 => (signed(1)?, 1),
+        0xd1 => (signed(2)?, 2),
+        0xd2 => (signed(4)?, 4),
+        0xd3 => (signed(8)?, 8),
         0xd4..=0xd8 => extension(0, 1 << (code - 0xd4))?,
         0xd9 => (Item::Text(length(1)?), 1),
         0xda => (Item::Text(length(2)?), 2),
@@ -161,9 +166,18 @@ fn head(bytes: &[u8], at: usize) -> Result<(Item, usize), Stopped> {
         0xdd => (Item::Array(count(4)?), 4),
         0xde => (Item::Map(count(2)?), 2),
         0xdf => (Item::Map(count(4)?), 4),
-        0xe0..=0xff => (Item::Number(i64::from(code.cast_signed()).into()), 0),
+        0xe0..=0xff => (Item::Signed(code.cast_signed().into()), 0),
     };
-    Ok((item, at + 1 + size))
+    Some((item, at + 1 + size))
+}
+
+/// Tells why nothing begins at `at`.
+#[cold]
+fn wrong(bytes: &[u8], at: usize) -> Stopped {
+    match bytes.get(at) {
+        Some(0xc1) => Stopped { at, why: Anomaly::Reserved(Format::MessagePack) },
+        Some(_) | None => malformed(at),
+    }
 }
 
 fn malformed(at: usize) -> Stopped {

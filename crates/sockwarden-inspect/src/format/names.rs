@@ -73,7 +73,19 @@ pub(crate) fn hash(name: &[u8]) -> u64 {
         let hash = words.iter().fold(length, |hash, word| mix(hash, u64::from_le_bytes(*word)));
         return mix(hash, u64::from_le_bytes(*last));
     }
-    hash_of_short(name.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)), name.len())
+    hash_of_short(word(name), name.len())
+}
+
+/// Gives the bytes of a name of less than eight in a word, the first one lowest, and zeros: from parts that overlap.
+#[inline]
+fn word(name: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+        let last = u64::from(u32::from_le_bytes(*last));
+        return u64::from(u32::from_le_bytes(*first)) | last << (8 * (name.len() - 4));
+    }
+    let [first, .., last] = *name else { return name.first().map_or(0, |only| u64::from(*only)) };
+    let middle = u64::from(name[name.len() / 2]);
+    u64::from(first) | middle << 8 | u64::from(last) << (8 * (name.len() - 1))
 }
 
 /// The same of a name of less than eight bytes: they and zeros, the first one lowest.
