@@ -145,6 +145,21 @@ pub(crate) fn spoilt(mut bytes: Vec<u8>, at: prop::sample::Index, byte: u8, cut:
     bytes
 }
 
+/// The same in MessagePack; of numbers only whole ones without a sign.
+pub(crate) fn packed(json: &serde_json::Value) -> rmpv::Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => rmpv::Value::Nil,
+        Json::Bool(is) => (*is).into(),
+        Json::Number(number) => number.as_u64().unwrap().into(),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(elements) => rmpv::Value::Array(elements.iter().map(packed).collect()),
+        Json::Object(members) => rmpv::Value::Map(
+            members.iter().map(|(name, member)| (name.as_str().into(), packed(member))).collect(),
+        ),
+    }
+}
+
 /// Tells whether an anomaly may be told of well-formed input of a binary format.
 pub(crate) fn is_of_valid_input(anomaly: &Anomaly) -> bool {
     matches!(anomaly, Anomaly::NulCharacter | Anomaly::BigNumber | Anomaly::DuplicateKey)

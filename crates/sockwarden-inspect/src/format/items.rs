@@ -251,6 +251,7 @@ impl Listener for Told<'_, '_> {
 
     fn open(&mut self, map: bool, count: Option<u64>, at: usize) -> Result<(), Stopped> {
         self.named(b"", false);
+        self.walk.state.opened(map);
         if count == Some(0) {
             self.completed();
             return Ok(());

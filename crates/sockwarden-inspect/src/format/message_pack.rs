@@ -22,7 +22,17 @@ enum Item {
 
 /// Tells whether bytes of unknown origin are MessagePack: one array or map that ends where they end, with texts in it.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0x80..=0x9f | 0xdc..=0xdf)) && Plausible::judge(bytes, read)
+    (is_array(bytes) || is_map(bytes)) && Plausible::judge(bytes, read)
+}
+
+/// Tells whether an array begins.
+pub(crate) fn is_array(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x90..=0x9f | 0xdc | 0xdd))
+}
+
+/// Tells whether a map begins.
+pub(crate) fn is_map(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0x80..=0x8f | 0xde | 0xdf))
 }
 
 /// Reads bytes that are MessagePack: one value, or several in a row, which is an anomaly.

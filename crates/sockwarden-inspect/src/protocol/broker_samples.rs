@@ -117,6 +117,33 @@ pub(super) static EXCHANGES: &[Exchange] = &[
             server(r#"[6,{},"wamp.close.goodbye_and_out"]"#),
         ],
     },
+    // The same in MessagePack.
+    Exchange {
+        protocol: Protocol::Wamp,
+        subprotocol: Some("wamp.2.msgpack"),
+        target: "/ws",
+        recognised: true,
+        messages: &[
+            (Client, Binary, b"\x93\x01\xa6realm1\x81\xa5roles\x81\xaasubscriber\x80"),
+            (Server, Binary, b"\x93\x02\x07\x81\xa5roles\x81\xa6broker\x80"),
+            (Client, Binary, b"\x94\x20\x01\x80\xa5a.b.c"),
+            (Server, Binary, b"\x93\x21\x01\xcf\x00\x0b\x3b\x28\xa8\xb6\xf0\x01"),
+            (Server, Binary, b"\x95\x24\xcf\x00\x0b\x3b\x28\xa8\xb6\xf0\x01\xcd\x01\x00\x80\x91\x81\xa1n\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00"),
+            (Client, Binary, b"\x93\x06\x80\xb1wamp.close.normal"),
+        ],
+    },
+    // Two messages of a batch.
+    Exchange {
+        protocol: Protocol::Wamp,
+        subprotocol: Some("wamp.2.msgpack.batched"),
+        target: "/ws",
+        recognised: false,
+        messages: &[
+            (Client, Binary, b"\x00\x00\x00\x11\x93\x01\xa6realm1\x81\xa5roles\x80"),
+            (Server, Binary, b"\x00\x00\x00\x0b\x93\x02\x07\x81\xa5roles\x80"),
+            (Client, Binary, b"\x00\x00\x00\x07\x94\x10\x01\x80\xa2tu\x00\x00\x00\x0a\x95\x10\x02\x80\xa2tv\x92\x01\xc0"),
+        ],
+    },
     // A station of 1.6.
     Exchange {
         protocol: Protocol::Ocpp,

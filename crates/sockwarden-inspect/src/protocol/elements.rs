@@ -1,6 +1,7 @@
-//! The elements of a message that is a JSON array, caught while its values go by: nothing is read twice and no tree is built.
+//! The elements of a message that is an array, in JSON or MessagePack, caught while its values go by: nothing is read twice and no tree
+//! is built.
 
-use crate::{Role, Shape, Sink, Step, Value, walk::Walk};
+use crate::{Role, Shape, Sink, Step, Value, format::Read, walk::Walk};
 
 /// What an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +25,19 @@ pub(super) struct Elements<const N: usize> {
 #[derive(Default)]
 struct Element {
     is: Option<Is>,
+    is_null: bool,
     text: Vec<u8>,
 }
 
 impl<const N: usize> Elements<N> {
-    /// Reads a message; each of its values is shown to `other` too.
-    pub(super) fn read(walk: &mut Walk<'_>, bytes: &[u8], mut other: impl FnMut(&Value<'_>)) -> Self {
-        let elements = std::array::from_fn(|_| Element { is: None, text: walk.buffer() });
+    /// Reads a message in this format; each of its values is shown to `other` too.
+    pub(super) fn read(
+        walk: &mut Walk<'_>,
+        format: Read,
+        bytes: &[u8],
+        mut other: impl FnMut(&Value<'_>),
+    ) -> Self {
+        let elements = std::array::from_fn(|_| Element { is: None, is_null: false, text: walk.buffer() });
         let mut elements = Self { base: walk.state.path.len(), count: 0, elements };
         walk.state.watch(elements.base);
         walk.tapped(
@@ -38,7 +45,7 @@ impl<const N: usize> Elements<N> {
                 elements.tap(value);
                 other(value);
             },
-            |walk| walk.json(bytes),
+            |walk| format(walk, bytes),
         );
         let (objects, arrays) = walk.state.watched();
         let highest = u32::BITS - (objects | arrays).leading_zeros();
@@ -66,6 +73,7 @@ impl<const N: usize> Elements<N> {
             Shape::Number => Is::Number,
             Shape::Boolean | Shape::Null | Shape::Bytes => Is::Other,
         });
+        element.is_null = value.shape == Shape::Null;
         element.text.clear();
         element.text.extend_from_slice(value.bytes);
     }
@@ -78,6 +86,11 @@ impl<const N: usize> Elements<N> {
     /// Tells what an element is; `None` where it is missing.
     pub(super) fn is(&self, number: usize) -> Option<Is> {
         self.elements.get(number)?.is
+    }
+
+    /// Tells whether an element is null.
+    pub(super) fn is_null(&self, number: usize) -> bool {
+        self.elements.get(number).is_some_and(|element| element.is_null)
     }
 
     /// Gives an element that is a text.

@@ -136,6 +136,11 @@ impl<const N: usize> Envelope<N> {
         self.members[number].scalar == Some(Shape::Null)
     }
 
+    /// Tells whether a member is there and is bytes.
+    pub(super) fn is_bytes(&self, number: usize) -> bool {
+        self.members[number].scalar == Some(Shape::Bytes)
+    }
+
     /// Gives its buffers back.
     pub(super) fn release(self, walk: &mut Walk<'_>) {
         self.members.into_iter().for_each(|member| walk.give(member.text));

@@ -24,6 +24,7 @@ mod samples;
 mod signalr;
 mod signalr_pack;
 mod socket_io;
+mod socket_io_pack;
 mod sockjs;
 mod stomp;
 mod wamp;

@@ -119,6 +119,27 @@ static EXCHANGES: &[Exchange] = &[
             client("41/chat,"),
         ],
     },
+    // socket.io 4 with socket.io-msgpack-parser.
+    Exchange {
+        protocol: Protocol::SocketIo,
+        subprotocol: None,
+        target: "/socket.io/?EIO=4&transport=websocket",
+        recognised: true,
+        messages: &[
+            server(r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#),
+            (Client, Binary, b"\x83\xa4type\x00\xa4data\xd4\x00\x00\xa3nsp\xa1/"),
+            (Server, Binary, b"\x83\xa4type\x00\xa3nsp\xa1/\xa4data\x81\xa3sid\xa1y"),
+            (
+                Client,
+                Binary,
+                b"\x85\xa4type\x02\xa4data\x93\xa4chat\xa5hi <3\xc4\x02\x00\xff\xa7options\x81\xa8compress\xc3\xa2id\x00\xa3nsp\xa1/",
+            ),
+            (Server, Binary, b"\x84\xa2id\x00\xa4type\x03\xa3nsp\xa1/\xa4data\x91\xa2ok"),
+            server("2"),
+            client("3"),
+            (Client, Binary, b"\x82\xa4type\x01\xa3nsp\xa1/"),
+        ],
+    },
     // graphql-ws.
     Exchange {
         protocol: Protocol::GraphQlTransportWs,
@@ -203,8 +224,10 @@ static EXCHANGES: &[Exchange] = &[
         messages: &[
             (Client, Binary, b"{\"protocol\":\"messagepack\",\"version\":1}\x1e"),
             (Server, Binary, b"{}\x1e"),
-            (Client, Binary, b"\x12\x96\x01\x80\xa10\xabSendMessage\x90"),
+            (Client, Binary, b"\x1e\x96\x01\x80\xa10\xabSendMessage\x92\xa4user\xa5hello\x90"),
             (Server, Binary, b"\x06\x94\x03\x80\xa10\x02\x02\x91\x06"),
+            (Server, Binary, b"\x19\x96\x01\x80\xc0\xaeReceiveMessage\x91\x81\xa1n\x07\x90"),
+            (Server, Binary, b"\x0a\x95\x03\x80\xa11\x03\x93\x01\x02\xc0"),
             (Client, Binary, b"\x02\x91\x06"),
         ],
     },

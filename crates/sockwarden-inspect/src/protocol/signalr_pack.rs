@@ -1,8 +1,13 @@
-//! SignalR's messages in MessagePack: arrays, each behind its length. The parts that say what a message does are read; all of it is told
-//! as bytes.
+//! SignalR's messages in MessagePack: arrays, each behind its length. Their values stand at the places that they have in the array.
 
-use super::signalr::{breach, tell};
-use crate::{Action, Breach, content, walk::Walk};
+use super::{
+    elements::{Elements, Is},
+    signalr::{breach, tell},
+};
+use crate::{Action, Breach, Role, Shape, Step, Value, content, format::message_pack, walk::Walk};
+
+/// The most elements that are asked for.
+const MOST: usize = 5;
 
 /// Reads records until the end of a message.
 pub(super) fn records(mut rest: &[u8], walk: &mut Walk<'_>) {
@@ -14,14 +19,38 @@ pub(super) fn records(mut rest: &[u8], walk: &mut Walk<'_>) {
         if after.len() < length {
             breach(walk, Breach::Incomplete);
         }
-        let (record, after) = after.split_at(length.min(after.len()));
+        let (one, after) = after.split_at(length.min(after.len()));
         rest = after;
-        content::bytes(walk, record);
-        match Head::read(&mut Reader(record)) {
-            Ok(head) => tell(head.kind, head.action, head.target, head.id, walk),
-            Err(wrong) => breach(walk, wrong),
-        }
+        record(one, walk);
     }
+}
+
+fn record(bytes: &[u8], walk: &mut Walk<'_>) {
+    if !message_pack::is_array(bytes) {
+        breach(walk, Breach::NotOfTheProtocol);
+        return content::bytes(walk, bytes);
+    }
+    let (base, mut plain) = (walk.state.path.len(), true);
+    let elements = Elements::<MOST>::read(walk, message_pack::whole, bytes, |value| {
+        plain &= !is_bad_header(value, base);
+    });
+    match Head::of(&elements, plain) {
+        Ok(head) => tell(head.kind, head.action, head.target, head.id, walk),
+        Err(wrong) => breach(walk, wrong),
+    }
+    elements.release(walk);
+}
+
+/// Tells whether a value is a header that is no text.
+fn is_bad_header(value: &Value<'_>, base: usize) -> bool {
+    value.place.step(base) == Some(Step::Index(1))
+        && value.role == Role::Value
+        && match value.place.step(base + 2) {
+            None => value.shape != Shape::String,
+            Some(Step::Inside(_)) => false,
+            Some(Step::Key(_) | Step::Index(_)) => true,
+        }
+        && value.place.len() > base + 1
 }
 
 /// Reads a length: seven bits a byte, the lowest first, five bytes and 2^31 - 1 at most.
@@ -48,10 +77,14 @@ struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads `[type, headers, invocation id, …]`, of some types only the type.
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Breach> {
-        let elements = reader.array().ok_or(Breach::NotOfTheProtocol)?;
-        let kind = reader.number().ok_or(Breach::BadField)?;
+    /// Judges `[type, headers, invocation id, …]`, of some types only the type; `plain` tells whether all headers are texts.
+    fn of(elements: &'a Elements<MOST>, plain: bool) -> Result<Self, Breach> {
+        let number = |at: usize| elements.digits(at).and_then(|digits| digits.parse::<u8>().ok());
+        let missing = |at: usize| elements.is(at).is_none();
+        if missing(0) {
+            return Err(Breach::MissingField);
+        }
+        let kind = number(0).ok_or(Breach::BadField)?;
         let least = match kind {
             1 | 4 => 5,
             2 | 3 => 4,
@@ -60,111 +93,39 @@ impl<'a> Head<'a> {
             6 => 1,
             _ => return Err(Breach::UnknownType),
         };
-        if elements < least {
+        if elements.count() < least {
             return Err(Breach::MissingField);
         }
-        let plain = |action| Ok(Self { kind, action, target: None, id: None });
+        let said = |action| Ok(Self { kind, action, target: None, id: None });
         match kind {
-            6 => return plain(Action::KeepAlive),
-            7 => return plain(Action::Disconnect),
-            8 | 9 => {
-                reader.number_of_any_size().ok_or(Breach::BadField)?;
-                return plain(Action::Acknowledge);
-            }
+            6 => return said(Action::KeepAlive),
+            7 => return said(Action::Disconnect),
+            8 | 9 if elements.digits(1).is_some() => return said(Action::Acknowledge),
+            8 | 9 => return Err(Breach::BadField),
             _ => {}
         }
-        reader.skip_headers().ok_or(Breach::BadField)?;
-        let id = reader.text_or_nil().ok_or(Breach::BadField)?;
+        let (id, target) = (elements.text(2), elements.text(3));
+        if elements.is(1) != Some(Is::Object) || !plain || id.is_none() && !elements.is_null(2) {
+            return Err(Breach::BadField);
+        }
         if id.is_none() && kind != 1 {
             return Err(Breach::MissingField);
         }
-        let mut target = None;
         let action = match kind {
-            1 | 4 => {
-                target = reader.text_or_nil().ok_or(Breach::BadField)?;
-                if target.is_none() || reader.array().is_none() {
-                    return Err(Breach::BadField);
-                }
-                if id.is_none() { Action::Event } else { Action::Call }
-            }
+            1 | 4 if target.is_none() || elements.is(4) != Some(Is::Array) => return Err(Breach::BadField),
+            1 | 4 if id.is_none() => Action::Event,
+            1 | 4 => Action::Call,
             2 => Action::Stream,
-            3 => match (reader.number(), elements) {
-                (Some(1), 5..) => Action::Error,
-                (Some(2), _) | (Some(3), 5..) => Action::Reply,
-                (Some(1 | 3), _) => return Err(Breach::MissingField),
+            3 => match (number(3), missing(4)) {
+                (Some(1), false) => Action::Error,
+                (Some(2), _) | (Some(3), false) => Action::Reply,
+                (Some(1 | 3), true) => return Err(Breach::MissingField),
                 (Some(_) | None, _) => return Err(Breach::BadField),
             },
             _ => Action::Unsubscribe,
         };
+        let target = target.filter(|_| matches!(kind, 1 | 4));
         Ok(Self { kind, action, target, id })
-    }
-}
-
-/// Reads the few forms of MessagePack that stand in a head.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    /// Reads a big-endian number of so many bytes.
-    fn big_endian(&mut self, bytes: usize) -> Option<u64> {
-        let (number, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(number.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    fn number_of_any_size(&mut self) -> Option<u64> {
-        match self.byte()? {
-            small @ 0..=0x7f => Some(small.into()),
-            0xcc | 0xd0 => self.big_endian(1),
-            0xcd | 0xd1 => self.big_endian(2),
-            0xce | 0xd2 => self.big_endian(4),
-            0xcf | 0xd3 => self.big_endian(8),
-            _ => None,
-        }
-    }
-
-    fn number(&mut self) -> Option<u8> {
-        self.number_of_any_size().and_then(|number| u8::try_from(number).ok())
-    }
-
-    fn array(&mut self) -> Option<u64> {
-        match self.byte()? {
-            short @ 0x90..=0x9f => Some((short & 0x0f).into()),
-            0xdc => self.big_endian(2),
-            0xdd => self.big_endian(4),
-            _ => None,
-        }
-    }
-
-    /// Passes over a map of texts to texts.
-    fn skip_headers(&mut self) -> Option<()> {
-        let members = match self.byte()? {
-            short @ 0x80..=0x8f => (short & 0x0f).into(),
-            0xde => self.big_endian(2)?,
-            0xdf => self.big_endian(4)?,
-            _ => return None,
-        };
-        // Each text takes a byte at least, so this ends with the record.
-        (0..members.saturating_mul(2)).try_for_each(|_| self.text_or_nil().flatten().map(|_| ()))
-    }
-
-    fn text_or_nil(&mut self) -> Option<Option<&'a str>> {
-        let length = match self.byte()? {
-            0xc0 => return Some(None),
-            short @ 0xa0..=0xbf => (short & 0x1f).into(),
-            0xd9 => self.big_endian(1)?,
-            0xda => self.big_endian(2)?,
-            0xdb => self.big_endian(4)?,
-            _ => return None,
-        };
-        let (text, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok().map(Some)
     }
 }
 
@@ -204,6 +165,30 @@ mod tests {
     }
 
     #[test]
+    fn values_stand_where_the_array_has_them() {
+        let of = |bytes: &[u8]| {
+            let shake = b"{\"protocol\":\"messagepack\",\"version\":1}\x1e".as_slice();
+            let messages = [(Client, MessageKind::Text, shake), (Client, MessageKind::Binary, bytes)];
+            read(Some(Protocol::SignalR), &messages).values.split_off(4)
+        };
+        assert_eq!(
+            of(b"\x1a\x96\x01\x80\xc0\xa4Send\x92\x81\xa4text\xa6<b>x y\x2a\x90"),
+            [
+                "/0 number 1",
+                "/2 empty null",
+                "/3 identifier Send",
+                "/4/0/text key text",
+                "/4/0/text markup <b>x y",
+                "/4/0/text|xml/b key b",
+                "/4/0/text|xml/b text x y",
+                "/4/1 number 42"
+            ]
+        );
+        // What is cut off is seen all the same.
+        assert_eq!(of(b"\x06\x91\xa9<b>x"), [r" binary \xa9<b>x"]);
+    }
+
+    #[test]
     fn what_breaks_the_protocol_is_told() {
         check(b"\x03\x91\x06", "! its end is missing; keep-alive ping");
         check(b"\xff\xff\xff\xff\x0f\x91", "! its length is not what it states");
@@ -212,8 +197,11 @@ mod tests {
         check(b"\x01\x80", "! no message of the protocol");
         check(b"\x02\x91\x0a", "! a type that the protocol does not have");
         check(b"\x02\x91\x01", "! a field that it must have is missing");
-        check(b"\x07\x95\x01\x80\xc0\xc0\x90\x90", "! a field has a value that it cannot have");
+        check(b"\x06\x95\x01\x80\xc0\xc0\x90", "! a field has a value that it cannot have");
         check(b"\x07\x94\x03\x80\xa1x\x01", "! its end is missing; ! a field that it must have is missing");
-        check(b"\x07\x93\x05\xdf\xff\xff\xff\xff", "! a field has a value that it cannot have");
+        check(
+            b"\x07\x93\x05\xdf\xff\xff\xff\xff",
+            "! no well-formed msgpack from byte 7 on; ! a field that it must have is missing",
+        );
     }
 }

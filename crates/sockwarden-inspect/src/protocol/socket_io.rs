@@ -3,7 +3,7 @@
 //! An event is an [`Action::Event`], or an [`Action::Call`] where an acknowledgement is asked for; its name is the event's, its subject the
 //! namespace, its id the number by which the acknowledgement is joined to it. Arguments stand at the places that they have in the
 //! packet's array, `/1` being the first; attachments stand where Engine.IO's message holds them, and are [`Action::Stream`] with the
-//! name and subject of what they are attached to.
+//! name and subject of what they are attached to. Packets in MessagePack are told by [`socket_io_pack`].
 
 use sockwarden_model::Direction;
 use sockwarden_proto::MessageKind;
@@ -12,6 +12,7 @@ use super::{
     Declaration, Protocol,
     engine_io::{self, Carried, EngineIo},
     envelope::Envelope,
+    socket_io_pack,
 };
 use crate::{
     Action, Anomaly, Breach, Marks, Message, Operation, Role, Shape, Sink, Step, Value, content,
@@ -28,7 +29,7 @@ pub(super) static DECLARATION: Declaration = Declaration {
 };
 
 /// Names that the libraries keep for themselves: a packet with one would look to the application like something that happened.
-const RESERVED: [&str; 6] =
+pub(super) const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
 /// The most bytes of names that are kept of what attachments belong to.
@@ -37,8 +38,19 @@ const KEPT: usize = 1024;
 /// What is awaited in each direction.
 #[derive(Default)]
 struct SocketIo {
+    /// How packets are written: as the first one is.
+    written: Option<Written>,
     client: Awaited,
     server: Awaited,
+}
+
+/// How packets are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// In text, with attachments of bytes.
+    Text,
+    /// In MessagePack, which has bytes of its own (socket.io-msgpack-parser).
+    Packed,
 }
 
 /// Attachments that were announced and did not come yet.
@@ -60,9 +72,15 @@ impl SocketIo {
 
 impl Carried for SocketIo {
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        match message.kind {
-            MessageKind::Binary => self.attachment(message.bytes, walk),
-            MessageKind::Text => {
+        let packed = message.kind == MessageKind::Binary && socket_io_pack::is_packet(message.bytes);
+        let first = if packed { Written::Packed } else { Written::Text };
+        match (message.kind, *self.written.get_or_insert(first)) {
+            (MessageKind::Binary, Written::Text) => self.attachment(message.bytes, walk),
+            (MessageKind::Binary, Written::Packed) => socket_io_pack::packet(message.bytes, walk),
+            (MessageKind::Text, written) => {
+                if written == Written::Packed {
+                    breach(walk, Breach::WrongKind);
+                }
                 if std::mem::take(&mut self.awaited(walk.direction).left) > 0 {
                     breach(walk, Breach::BadAttachments);
                 }
@@ -129,45 +147,36 @@ impl SocketIo {
             let keep = |text: &str| (text.len() <= KEPT).then(|| text.to_owned());
             (awaited.name, awaited.namespace) = (name.and_then(keep), keep(head.subject()));
         }
-        let wrong_side = match head.kind {
-            Kind::ConnectError => walk.direction == Direction::Client,
-            Kind::Connect
-            | Kind::Disconnect
-            | Kind::Event
-            | Kind::Ack
-            | Kind::BinaryEvent
-            | Kind::BinaryAck => false,
-        };
-        if wrong_side {
-            breach(walk, Breach::WrongDirection);
-        }
-        let action = match (head.kind, walk.direction) {
-            (Kind::Connect, Direction::Client) => Action::Connect,
-            (Kind::Connect, Direction::Server) => Action::Connected,
-            (Kind::Disconnect, _) => Action::Disconnect,
-            (Kind::Event | Kind::BinaryEvent, _) if id.is_some() => Action::Call,
-            (Kind::Event | Kind::BinaryEvent, _) => Action::Event,
-            (Kind::Ack | Kind::BinaryAck, _) => Action::Reply,
-            (Kind::ConnectError, _) => Action::Error,
-        };
-        walk.operation(&Operation {
-            protocol: Protocol::SocketIo,
-            action,
-            name,
-            subject: Some(head.subject()),
-            id,
-        });
+        tell(walk, head.kind, name, head.subject(), id);
         envelope.release(walk);
     }
 }
 
-fn breach(walk: &mut Walk<'_>, breach: Breach) {
+/// Tells what a packet does.
+pub(super) fn tell(walk: &mut Walk<'_>, kind: Kind, name: Option<&str>, namespace: &str, id: Option<&str>) {
+    if kind == Kind::ConnectError && walk.direction == Direction::Client {
+        breach(walk, Breach::WrongDirection);
+    }
+    let action = match (kind, walk.direction) {
+        (Kind::Connect, Direction::Client) => Action::Connect,
+        (Kind::Connect, Direction::Server) => Action::Connected,
+        (Kind::Disconnect, _) => Action::Disconnect,
+        (Kind::Event | Kind::BinaryEvent, _) if id.is_some() => Action::Call,
+        (Kind::Event | Kind::BinaryEvent, _) => Action::Event,
+        (Kind::Ack | Kind::BinaryAck, _) => Action::Reply,
+        (Kind::ConnectError, _) => Action::Error,
+    };
+    let protocol = Protocol::SocketIo;
+    walk.operation(&Operation { protocol, action, name, subject: Some(namespace), id });
+}
+
+pub(super) fn breach(walk: &mut Walk<'_>, breach: Breach) {
     walk.anomaly(Anomaly::Breach(Protocol::SocketIo, breach));
 }
 
 /// A packet's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Connect,
     Disconnect,
     Event,
@@ -182,12 +191,12 @@ impl Kind {
         matches!(self, Self::BinaryEvent | Self::BinaryAck)
     }
 
-    fn is_event(self) -> bool {
+    pub(super) fn is_event(self) -> bool {
         matches!(self, Self::Event | Self::BinaryEvent)
     }
 
     /// The name of what it does, where that is not an event's.
-    fn name(self) -> Option<&'static str> {
+    pub(super) fn name(self) -> Option<&'static str> {
         match self {
             Self::Connect => Some("connect"),
             Self::Disconnect => Some("disconnect"),

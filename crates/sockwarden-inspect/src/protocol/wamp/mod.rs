@@ -1,8 +1,8 @@
-//! WAMP 2, basic and advanced profile, in JSON, alone or in batches.
+//! WAMP 2, basic and advanced profile, in JSON or MessagePack, alone or in batches.
 //!
 //! The name of an operation is the type of the message, its subject the topic or procedure: of messages that name it by an id that
 //! of the request, subscription or registration which the id was given to. A subscription by prefix ends in `*`, and one by wildcard
-//! has `*` for each component that may be anything. MessagePack is told as bytes.
+//! has `*` for each component that may be anything. Places are those in each message of a batch.
 
 mod kinds;
 
@@ -18,7 +18,8 @@ use super::{
     no_target,
 };
 use crate::{
-    Anomaly, Bound, Breach, Message, Opening, Operation, Role, Shape, Step, Value, content, format::json,
+    Anomaly, Bound, Breach, Message, Opening, Operation, Role, Shape, Step, Value, content,
+    format::{Read, json, message_pack},
     walk::Walk,
 };
 
@@ -31,7 +32,7 @@ pub(super) static DECLARATION: Declaration = Declaration {
     speaker: || Box::<Wamp>::default(),
 };
 
-/// What separates the messages of a batch.
+/// What separates the messages of a batch in JSON.
 const SEPARATOR: u8 = 0x1e;
 
 /// The most elements that a message has.
@@ -52,10 +53,32 @@ struct Options {
     progress: bool,
 }
 
+/// How messages are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// In JSON, alone or with separators between them.
+    Json,
+    /// In MessagePack.
+    Packed,
+    /// In MessagePack, each behind its length in four bytes.
+    PackedBatch,
+}
+
+impl Written {
+    fn of_token(token: &str) -> Self {
+        let token = token.to_ascii_lowercase();
+        match (token.contains("msgpack"), token.ends_with(".batched")) {
+            (true, true) => Self::PackedBatch,
+            (true, false) => Self::Packed,
+            (false, _) => Self::Json,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Wamp {
-    /// Whether the handshake agreed on MessagePack.
-    binary: bool,
+    /// How messages are written: as the handshake agreed, or else as the first one is.
+    written: Option<Written>,
     client_began: bool,
     router_began: bool,
     /// Topics and procedures by what they are for and an id.
@@ -64,34 +87,60 @@ struct Wamp {
 
 impl Speaker for Wamp {
     fn open(&mut self, opening: &Opening<'_>) {
-        self.binary = opening.subprotocol.is_some_and(|token| token.to_ascii_lowercase().contains("msgpack"));
+        self.written = opening.subprotocol.map(Written::of_token);
     }
 
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        if (message.kind == MessageKind::Binary) != self.binary {
+        let is_text = message.kind == MessageKind::Text;
+        let first = if is_text { Written::Json } else { Written::Packed };
+        let written = *self.written.get_or_insert(first);
+        if is_text != (written == Written::Json) {
             broken(walk, Breach::WrongKind);
         }
-        if message.kind == MessageKind::Binary {
-            return content::message(walk, message);
-        }
-        // A batch ends with a separator too.
-        let batch = message.bytes.strip_suffix(&[SEPARATOR]).unwrap_or(message.bytes);
-        for text in batch.split(|byte| *byte == SEPARATOR) {
-            self.one(walk, text);
+        match (is_text, written) {
+            // A batch ends with a separator too.
+            (true, _) => {
+                let batch = message.bytes.strip_suffix(&[SEPARATOR]).unwrap_or(message.bytes);
+                batch
+                    .split(|byte| *byte == SEPARATOR)
+                    .for_each(|text| self.one(walk, MessageKind::Text, text));
+            }
+            (false, Written::Json) => content::message(walk, message),
+            (false, Written::Packed) => self.one(walk, MessageKind::Binary, message.bytes),
+            (false, Written::PackedBatch) => self.batch(walk, message.bytes),
         }
     }
 }
 
 impl Wamp {
+    /// Reads messages behind their lengths.
+    fn batch(&mut self, walk: &mut Walk<'_>, mut rest: &[u8]) {
+        while !rest.is_empty() {
+            let one = rest.split_first_chunk().and_then(|(length, rest)| {
+                rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+            });
+            let Some((one, after)) = one else {
+                broken(walk, Breach::BadLength);
+                return content::bytes(walk, rest);
+            };
+            self.one(walk, MessageKind::Binary, one);
+            rest = after;
+        }
+    }
+
     /// Reads one message.
-    fn one(&mut self, walk: &mut Walk<'_>, text: &[u8]) {
-        if !json::begins(text) || !text.trim_ascii_start().starts_with(b"[") {
+    fn one(&mut self, walk: &mut Walk<'_>, kind: MessageKind, bytes: &[u8]) {
+        let (format, is_array): (Read, _) = match kind {
+            MessageKind::Text => (json::whole, bytes.trim_ascii_start().starts_with(b"[")),
+            MessageKind::Binary => (message_pack::whole, message_pack::is_array(bytes)),
+        };
+        if !is_array {
             broken(walk, Breach::NotOfTheProtocol);
-            return content::text(walk, text);
+            return content::body(walk, bytes);
         }
         let base = walk.state.path.len();
         let mut options = Options { matches: Match::Exact, progress: false };
-        let elements = Elements::<MOST>::read(walk, text, |value| options.tap(value, base));
+        let elements = Elements::<MOST>::read(walk, format, bytes, |value| options.tap(value, base));
         let number = elements.digits(0);
         match KINDS.iter().find(|kind| Some(kind.number) == number) {
             Some(kind) => self.judge(walk, kind, &elements, &options),
@@ -353,8 +402,16 @@ fn is_uri(uri: &str, matches: Match) -> bool {
 
 /// Tells whether a message is the HELLO of a client.
 fn is_one(message: &Message<'_>) -> bool {
+    message.direction == Direction::Client
+        && match message.kind {
+            MessageKind::Text => is_hello(message.bytes),
+            MessageKind::Binary => is_packed_hello(message.bytes),
+        }
+}
+
+fn is_hello(text: &[u8]) -> bool {
     let begins = |bytes: &'_ [u8], byte: u8| bytes.trim_ascii_start().starts_with(&[byte]);
-    let mut rest = message.bytes;
+    let mut rest = text;
     for byte in *b"[1,\"" {
         if !begins(rest, byte) {
             return false;
@@ -362,10 +419,14 @@ fn is_one(message: &Message<'_>) -> bool {
         rest = rest.trim_ascii_start().get(1..).unwrap_or_default();
     }
     let realm = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
-    let rest = &rest[realm..];
-    message.direction == Direction::Client
-        && message.kind == MessageKind::Text
-        && hint::find(rest, b"\"roles\"").is_some()
+    hint::find(&rest[realm..], b"\"roles\"").is_some()
+}
+
+/// An array of three that begins with a one and a text, and in whose map roles are named.
+fn is_packed_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x93, 1, 0xa1..=0xbf | 0xd9, ..])
+        && hint::find(bytes, b"\xa5roles").is_some()
+        && message_pack::begins(bytes)
 }
 
 fn broken(walk: &mut Walk<'_>, breach: Breach) {
@@ -375,7 +436,10 @@ fn broken(walk: &mut Walk<'_>, breach: Breach) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{check_talk, read};
+    use crate::{
+        Conversation, InspectLimits, Reader,
+        testing::{Notes, check_talk, read},
+    };
 
     const BEGIN: [&str; 2] = [
         r#">[1,"realm1",{"roles":{"caller":{},"subscriber":{}}}]"#,
@@ -514,8 +578,78 @@ mod tests {
         check(&[r#">[8,48,1,{},"a.b"]"#], &[side, order, "error ERROR id 1"]);
         check(&[BEGIN[0]], &[order, "connect HELLO on realm1"]);
         check_talk(Protocol::Wamp, &[r#">[16,1,{},"a"]"#], &[order, "publish PUBLISH on a id 1"]);
-        let binary = read(Some(Protocol::Wamp), &[(Direction::Client, MessageKind::Binary, b"[1]")]);
-        assert_eq!(binary.said, ["! text where it must be binary, or the reverse"]);
+        let binary = read(
+            Some(Protocol::Wamp),
+            &[
+                (Direction::Client, MessageKind::Text, b"[1]"),
+                (Direction::Client, MessageKind::Binary, b"[1]"),
+            ],
+        );
+        assert_eq!(binary.said, [missing, "connect HELLO", "! text where it must be binary, or the reverse"]);
+    }
+
+    /// The same message in MessagePack.
+    fn packed(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        rmpv::encode::write_value(&mut out, &crate::testing::packed(&serde_json::from_str(text).unwrap()))
+            .unwrap();
+        out
+    }
+
+    #[test]
+    fn the_same_is_told_of_the_same_in_message_pack() {
+        let texts = [
+            BEGIN[0],
+            BEGIN[1],
+            r#">[16,239714735,{"acknowledge":true},"com.app.topic2",["hi",{"a":1}],{"b":[]}]"#,
+            r#">[32,2,{"match":"prefix"},"com.app"]"#,
+            "<[33,2,5512315355]",
+            r#"<[36,5512315355,4429313568,{},[],{"color":"orange"}]"#,
+            r#">[48,2,{},"com.app.slow"]"#,
+            r#"<[8,48,2,{},"wamp.error.canceled",["no"]]"#,
+            r#">[16,1,{}]"#,
+            r#">[16,1,[],"a"]"#,
+            ">[99,1]",
+        ];
+        let pairs: Vec<(Direction, &str, Vec<u8>)> = texts
+            .iter()
+            .map(|text| {
+                (if text.starts_with('>') { CLIENT } else { ROUTER }.unwrap(), &text[1..], packed(&text[1..]))
+            })
+            .collect();
+        let written: Vec<_> =
+            pairs.iter().map(|(side, text, _)| (*side, MessageKind::Text, text.as_bytes())).collect();
+        let in_bytes: Vec<_> =
+            pairs.iter().map(|(side, _, bytes)| (*side, MessageKind::Binary, bytes.as_slice())).collect();
+        let (json, pack) = (read(Some(Protocol::Wamp), &written), read(Some(Protocol::Wamp), &in_bytes));
+        assert_eq!(json.said, pack.said);
+        assert_eq!(json.values, pack.values);
+        assert!(json.said.iter().filter(|said| !said.starts_with('!')).count() > 8);
+
+        let batch: Vec<u8> = pairs[2..4]
+            .iter()
+            .flat_map(|(_, _, bytes)| [&(bytes.len() as u32).to_be_bytes(), bytes.as_slice()].concat())
+            .collect();
+        let check = |bytes: &[u8], expected: &[&str]| {
+            let opening = Opening { subprotocol: Some("wamp.2.msgpack.batched"), target: "/" };
+            let mut conversation = Conversation::new(None, &opening);
+            let mut notes = Notes::default();
+            let hello = [&(pairs[0].2.len() as u32).to_be_bytes(), pairs[0].2.as_slice()].concat();
+            for bytes in [hello.as_slice(), bytes] {
+                let message = Message { direction: Direction::Client, kind: MessageKind::Binary, bytes };
+                conversation.message(&mut Reader::default(), &InspectLimits::default(), &message, &mut notes);
+            }
+            assert_eq!(notes.said[1..], *expected);
+        };
+        check(
+            &batch,
+            &["publish PUBLISH on com.app.topic2 id 239714735", "subscribe SUBSCRIBE on com.app* id 2"],
+        );
+        check(
+            &batch[..batch.len() - 1],
+            &["publish PUBLISH on com.app.topic2 id 239714735", "! its length is not what it states"],
+        );
+        check(b"\0\0\0\x01\x80", &["! no message of the protocol"]);
     }
 
     #[test]
@@ -531,5 +665,13 @@ mod tests {
         check(r#"[1,"1","topic","phx_join",{}]"#, false);
         check("[1,", false);
         check("", false);
+        let check = |bytes: &[u8], expected: bool| {
+            let message = Message { direction: Direction::Client, kind: MessageKind::Binary, bytes };
+            assert_eq!(is_one(&message), expected, "{}", bytes.escape_ascii());
+        };
+        check(&packed(&BEGIN[0][1..]), true);
+        check(&packed(r#"[1,"r",{}]"#), false);
+        check(&packed(r#"[2,"r",{"roles":{}}]"#), false);
+        check(b"", false);
     }
 }

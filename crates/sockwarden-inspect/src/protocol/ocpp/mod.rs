@@ -1,17 +1,21 @@
 //! OCPP-J 1.6, 2.0.1 and 2.1: calls between a charging station, which is the client, and its management system.
 //!
 //! The name of an operation is the action, of an answer that of the call which it answers; the id is the message's. An action that
-//! no version has, and one of the other side, are breaches: what a vendor adds goes by `DataTransfer`.
+//! the version which was agreed on does not have (or no version, where none was), and one of the other side, are breaches: what a
+//! vendor adds goes by `DataTransfer`.
+
+mod actions;
 
 use sockwarden_model::Direction;
 
+use self::actions::{Called, Version};
 use super::{
     Declaration, Protocol, Speaker,
     elements::{Elements, Is},
     memory::Memory,
     no_target,
 };
-use crate::{Action, Anomaly, Bound, Breach, Message, Operation, content, format::json, walk::Walk};
+use crate::{Action, Anomaly, Bound, Breach, Message, Opening, Operation, content, format::json, walk::Walk};
 
 pub(super) static DECLARATION: Declaration = Declaration {
     protocol: Protocol::Ocpp,
@@ -27,118 +31,6 @@ const LONGEST_ID: usize = 36;
 
 /// The id of an error that answers what had no readable id (2.0.1 part 4 §4.2.3).
 const NO_ID: &str = "-1";
-
-/// What only a charging station calls: of 1.6 with its security extension, 2.0.1 and 2.1.
-static OF_STATION: [&str; 41] = [
-    "Authorize",
-    "BatterySwap",
-    "BootNotification",
-    "ClearedChargingLimit",
-    "ClosePeriodicEventStream",
-    "DiagnosticsStatusNotification",
-    "FirmwareStatusNotification",
-    "Get15118EVCertificate",
-    "GetCertificateChainStatus",
-    "GetCertificateStatus",
-    "Heartbeat",
-    "LogStatusNotification",
-    "MeterValues",
-    "NotifyChargingLimit",
-    "NotifyCustomerInformation",
-    "NotifyDERAlarm",
-    "NotifyDERStartStop",
-    "NotifyDisplayMessages",
-    "NotifyEVChargingNeeds",
-    "NotifyEVChargingSchedule",
-    "NotifyEvent",
-    "NotifyMonitoringReport",
-    "NotifyPeriodicEventStream",
-    "NotifyPriorityCharging",
-    "NotifyReport",
-    "NotifySettlement",
-    "NotifyWebPaymentStarted",
-    "OpenPeriodicEventStream",
-    "PublishFirmwareStatusNotification",
-    "PullDynamicScheduleUpdate",
-    "ReportChargingProfiles",
-    "ReportDERControl",
-    "ReservationStatusUpdate",
-    "SecurityEventNotification",
-    "SignCertificate",
-    "SignedFirmwareStatusNotification",
-    "StartTransaction",
-    "StatusNotification",
-    "StopTransaction",
-    "TransactionEvent",
-    "VatNumberValidation",
-];
-
-/// What only a management system calls.
-static OF_SYSTEM: [&str; 60] = [
-    "AFRRSignal",
-    "AdjustPeriodicEventStream",
-    "CancelReservation",
-    "CertificateSigned",
-    "ChangeAvailability",
-    "ChangeConfiguration",
-    "ChangeTransactionTariff",
-    "ClearCache",
-    "ClearChargingProfile",
-    "ClearDERControl",
-    "ClearDisplayMessage",
-    "ClearTariffs",
-    "ClearVariableMonitoring",
-    "CostUpdated",
-    "CustomerInformation",
-    "DeleteCertificate",
-    "ExtendedTriggerMessage",
-    "GetBaseReport",
-    "GetChargingProfiles",
-    "GetCompositeSchedule",
-    "GetConfiguration",
-    "GetDERControl",
-    "GetDiagnostics",
-    "GetDisplayMessages",
-    "GetInstalledCertificateIds",
-    "GetLocalListVersion",
-    "GetLog",
-    "GetMonitoringReport",
-    "GetPeriodicEventStream",
-    "GetReport",
-    "GetTariffs",
-    "GetTransactionStatus",
-    "GetVariables",
-    "InstallCertificate",
-    "NotifyAllowedEnergyTransfer",
-    "PublishFirmware",
-    "RemoteStartTransaction",
-    "RemoteStopTransaction",
-    "RequestBatterySwap",
-    "RequestStartTransaction",
-    "RequestStopTransaction",
-    "ReserveNow",
-    "Reset",
-    "SendLocalList",
-    "SetChargingProfile",
-    "SetDERControl",
-    "SetDefaultTariff",
-    "SetDisplayMessage",
-    "SetMonitoringBase",
-    "SetMonitoringLevel",
-    "SetNetworkProfile",
-    "SetVariableMonitoring",
-    "SetVariables",
-    "SignedUpdateFirmware",
-    "TriggerMessage",
-    "UnlockConnector",
-    "UnpublishFirmware",
-    "UpdateDynamicSchedule",
-    "UpdateFirmware",
-    "UsePriorityCharging",
-];
-
-/// What both call.
-const OF_BOTH: &str = "DataTransfer";
 
 /// The codes of errors (1.6-J §4.2.3, 2.0.1 part 4 §4.3); versions spell two of them differently.
 static CODES: [&str; 14] = [
@@ -160,6 +52,8 @@ static CODES: [&str; 14] = [
 
 #[derive(Default)]
 struct Ocpp {
+    /// What the handshake agreed on; any version is taken where it named none.
+    version: Option<Version>,
     /// Actions by the ids of the calls that are not answered yet.
     station: Memory,
     system: Memory,
@@ -176,13 +70,15 @@ enum Type {
 }
 
 impl Type {
-    fn of(number: Option<&str>) -> Option<Self> {
+    /// Finds the type of this number in a version; errors about answers and calls without one came with 2.1.
+    fn of(number: Option<&str>, version: Option<Version>) -> Option<Self> {
+        let latest = !matches!(version, Some(Version::One | Version::Two));
         match number? {
             "2" => Some(Self::Call),
             "3" => Some(Self::Result),
             "4" => Some(Self::Error),
-            "5" => Some(Self::ResultError),
-            "6" => Some(Self::Send),
+            "5" if latest => Some(Self::ResultError),
+            "6" if latest => Some(Self::Send),
             _ => None,
         }
     }
@@ -207,13 +103,17 @@ impl Type {
 }
 
 impl Speaker for Ocpp {
+    fn open(&mut self, opening: &Opening<'_>) {
+        self.version = opening.subprotocol.and_then(Version::of);
+    }
+
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
         if !message.bytes.trim_ascii_start().starts_with(b"[") || !json::begins(message.bytes) {
             broken(walk, Breach::NotOfTheProtocol);
             return content::message(walk, message);
         }
-        let elements = Elements::<5>::read(walk, message.bytes, |_| {});
-        match Type::of(elements.digits(0)) {
+        let elements = Elements::<5>::read(walk, json::whole, message.bytes, |_| {});
+        match Type::of(elements.digits(0), self.version) {
             Some(kind) => self.tell(walk, kind, &elements),
             None if elements.is(0) == Some(Is::Number) => broken(walk, Breach::UnknownType),
             None => broken(walk, Breach::NotOfTheProtocol),
@@ -238,7 +138,8 @@ impl Ocpp {
         let answered;
         let name = match kind {
             Type::Call | Type::Send => {
-                if let Some(breach) = third.and_then(|action| misplaced(action, walk.direction)) {
+                if let Some(breach) = third.and_then(|action| misplaced(action, self.version, walk.direction))
+                {
                     broken(walk, breach);
                 }
                 if let (Type::Call, Some(id), Some(action)) = (kind, id, third)
@@ -279,18 +180,12 @@ fn misshapen(wanted: &[Is], elements: &Elements<5>) -> Option<Breach> {
     (elements.count() > wanted.len()).then_some(Breach::TrailingData)
 }
 
-/// Tells what is wrong with a side's action.
-fn misplaced(action: &str, sender: Direction) -> Option<Breach> {
-    let (of_station, of_system) = (OF_STATION.contains(&action), OF_SYSTEM.contains(&action));
-    let allowed = match sender {
-        Direction::Client => of_station,
-        Direction::Server => of_system,
+/// Tells what is wrong with an action of this version that this side calls.
+fn misplaced(action: &str, version: Option<Version>, sender: Direction) -> Option<Breach> {
+    let Some(called) = Called::named(action).filter(|called| called.is_in(version)) else {
+        return Some(Breach::UnknownType);
     };
-    match (allowed || action == OF_BOTH, of_station || of_system) {
-        (true, _) => None,
-        (false, true) => Some(Breach::WrongDirection),
-        (false, false) => Some(Breach::UnknownType),
-    }
+    (!called.is_of(sender)).then_some(Breach::WrongDirection)
 }
 
 /// Tells whether a message is a call of a charging station: its action is one that nothing else calls like that.
@@ -304,7 +199,8 @@ fn is_one(message: &Message<'_>) -> bool {
         skip(&action[end + 1..], b",").and_then(|rest| skip(rest, b"{"))?;
         std::str::from_utf8(&action[..end]).ok()
     };
-    message.direction == Direction::Client && action().is_some_and(|action| OF_STATION.contains(&action))
+    message.direction == Direction::Client
+        && action().and_then(Called::named).is_some_and(Called::is_of_station)
 }
 
 /// Passes over blanks and this byte.
@@ -321,7 +217,10 @@ mod tests {
     use sockwarden_proto::MessageKind;
 
     use super::*;
-    use crate::testing::check_talk;
+    use crate::{
+        Conversation, InspectLimits, Reader,
+        testing::{Notes, check_talk},
+    };
 
     fn check(texts: &[&str], expected: &[&str]) {
         check_talk(Protocol::Ocpp, texts, expected);
@@ -398,10 +297,31 @@ mod tests {
     }
 
     #[test]
-    fn no_action_is_of_one_side_and_of_both() {
-        for action in OF_STATION {
-            assert!(!OF_SYSTEM.contains(&action) && action != OF_BOTH, "{action}");
-        }
+    fn a_version_that_was_agreed_on_has_its_own_actions_only() {
+        let check = |token: &str, text: &str, expected: &str| {
+            let mut conversation =
+                Conversation::new(None, &Opening { subprotocol: Some(token), target: "/" });
+            let (side, bytes) = text.split_at(1);
+            let direction = if side == ">" { Direction::Client } else { Direction::Server };
+            let message = Message { direction, kind: MessageKind::Text, bytes: bytes.as_bytes() };
+            let mut notes = Notes::default();
+            conversation.message(&mut Reader::default(), &InspectLimits::default(), &message, &mut notes);
+            assert_eq!(notes.said.join("; "), expected, "{token} {text}");
+        };
+        let unknown = "! a type that the protocol does not have";
+        let start = r#">[2,"1","StartTransaction",{}]"#;
+        check("ocpp1.6", start, "call StartTransaction id 1");
+        check("ocpp2.0.1", start, &format!("{unknown}; call StartTransaction id 1"));
+        check("ocpp2.1", start, &format!("{unknown}; call StartTransaction id 1"));
+        let event = r#">[2,"1","TransactionEvent",{}]"#;
+        check("ocpp1.6", event, &format!("{unknown}; call TransactionEvent id 1"));
+        check("ocpp2.0.1", event, "call TransactionEvent id 1");
+        let tariffs = r#"<[2,"1","GetTariffs",{}]"#;
+        check("ocpp2.0.1", tariffs, &format!("{unknown}; call GetTariffs id 1"));
+        check("ocpp2.1", tariffs, "call GetTariffs id 1");
+        check("ocpp2.0.1", r#">[6,"1","NotifyEvent",{}]"#, unknown);
+        check("ocpp2.1", r#">[6,"1","NotifyEvent",{}]"#, "event NotifyEvent id 1");
+        check("ocpp1.6", r#">[2,"1","DataTransfer",{}]"#, "call DataTransfer id 1");
     }
 
     #[test]
