@@ -144,7 +144,8 @@ fn is_promising(plain: &[u8]) -> bool {
         || matches!(plain.first(), Some(0x80..=0xbf | 0xd9 | 0xdc..=0xdf))
 }
 
-fn six(character: u8) -> Option<u8> {
+/// Gives the six bits that a character stands for, in either alphabet.
+pub(crate) fn six(character: u8) -> Option<u8> {
     match character {
         b'A'..=b'Z' => Some(character - b'A'),
         b'a'..=b'z' => Some(character - b'a' + 26),

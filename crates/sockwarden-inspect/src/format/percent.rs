@@ -18,7 +18,7 @@ pub(crate) fn whole(walk: &mut Walk<'_>, bytes: &[u8]) {
 }
 
 /// Resolves the escapes, and `+` to a space where `space` is that; tells where the first `%` is that begins none.
-pub(super) fn decode(bytes: &[u8], space: u8, plain: &mut Vec<u8>) -> Option<usize> {
+pub(crate) fn decode(bytes: &[u8], space: u8, plain: &mut Vec<u8>) -> Option<usize> {
     let (mut at, mut bad) = (0, None);
     while let Some(&byte) = bytes.get(at) {
         let resolved = bytes.get(at..at + 3).and_then(escape);

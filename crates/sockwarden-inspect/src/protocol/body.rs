@@ -1,10 +1,14 @@
 //! What a message carries for someone else: a payload whose kind a header may tell.
 
-use crate::{content, walk::Walk};
+use crate::{Format, content, walk::Walk};
 
 /// Reads a payload of this content type (empty where none is stated).
 pub(super) fn of_type(walk: &mut Walk<'_>, bytes: &[u8], content_type: &str) {
-    if is_json(content_type) && !bytes.is_empty() { walk.json(bytes) } else { content::body(walk, bytes) }
+    if is_json(content_type) && !bytes.is_empty() {
+        content::declared(walk, Format::Json, bytes);
+    } else {
+        content::body(walk, bytes);
+    }
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -8,7 +8,8 @@ use sockwarden_proto::MessageKind;
 
 use super::{Declaration, Protocol, Speaker, payload};
 use crate::{
-    Action, Anomaly, Breach, Marks, Message, Opening, Operation, Role, Shape, content, format::json,
+    Action, Anomaly, Breach, Marks, Message, Opening, Operation, Role, Shape, content,
+    format::{json, percent},
     walk::Walk,
 };
 
@@ -75,7 +76,7 @@ fn revision(target: &str) -> Revision {
 fn revisions(query: &str) -> impl Iterator<Item = Vec<u8>> {
     query.split('&').filter_map(|pair| {
         let mut decoded = Vec::new();
-        payload::percent_decoded(pair.as_bytes(), &mut decoded);
+        percent::decode(pair.as_bytes(), b'+', &mut decoded);
         decoded.strip_prefix(b"EIO=").map(<[u8]>::to_vec)
     })
 }
@@ -134,7 +135,7 @@ impl<C: Carried> EngineIo<C> {
             (Some(Revision::Four) | None, _) => base64,
         };
         let mut bytes = walk.buffer();
-        match payload::base64(base64, &mut bytes) {
+        match payload::base64_decoded(base64, &mut bytes) {
             Ok(()) if walk.decoded(bytes.len()) => self.carried(MessageKind::Binary, &bytes, walk),
             Ok(()) => content::rest(walk, base64),
             Err(at) => {

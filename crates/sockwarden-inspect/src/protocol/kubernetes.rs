@@ -10,7 +10,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sockwarden_model::Direction;
 
 use super::{Declaration, Protocol, Speaker};
-use crate::{Action, Anomaly, Breach, Message, Opening, Operation, content, format::json, walk::Walk};
+use crate::{
+    Action, Anomaly, Breach, Format, Message, Opening, Operation, content, format::json, walk::Walk,
+};
 
 pub(super) static DECLARATION: Declaration = Declaration {
     protocol: Protocol::Kubernetes,
@@ -126,7 +128,7 @@ impl Kubernetes {
         }
         walk.at_key(name.as_bytes(), |walk| {
             if number == RESIZE && json::begins(payload) {
-                return walk.json(payload);
+                return content::declared(walk, Format::Json, payload);
             }
             if number == RESIZE {
                 broken(walk, Breach::BadField);

@@ -12,6 +12,8 @@ mod graphql_socket;
 mod graphql_transport_ws;
 mod graphql_ws;
 mod hint;
+#[cfg(test)]
+mod hostile;
 mod json_rpc;
 mod kubernetes;
 mod memory;

@@ -2,7 +2,11 @@
 
 use sockwarden_proto::MessageKind;
 
-use crate::{Shape, Sink, Value, walk::Walk};
+use crate::{
+    Shape, Sink, Value,
+    format::{base64, percent},
+    walk::Walk,
+};
 
 /// Between the packets of a body of revision 4.
 const SEPARATOR: u8 = 0x1e;
@@ -74,7 +78,7 @@ fn number(digits: impl Iterator<Item = u8>) -> Option<usize> {
 /// Takes off what a body is wrapped in where scripts and forms stand in for requests (JSONP); `false` where it is wrapped wrongly.
 pub(super) fn unwrapped<'a>(body: &'a [u8], out: &'a mut Vec<u8>, walk: &mut Walk<'_>) -> (&'a [u8], bool) {
     if let Some(form) = body.strip_prefix(b"d=") {
-        percent_decoded(form, out);
+        percent::decode(form, b'+', out);
         newlines_restored(out);
         let within = walk.decoded(out.len());
         return if within { (out, true) } else { (body, false) };
@@ -94,23 +98,6 @@ pub(super) fn unwrapped<'a>(body: &'a [u8], out: &'a mut Vec<u8>, walk: &mut Wal
     };
     walk.tapped(&mut tap, |walk| walk.json(json));
     (out, plain)
-}
-
-/// Resolves `%XX` and `+`; what is no such escape stands for itself.
-pub(super) fn percent_decoded(form: &[u8], out: &mut Vec<u8>) {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut at = 0;
-    while let Some(&byte) = form.get(at) {
-        at += 1;
-        match (byte, digit(form.get(at)), digit(form.get(at + 1))) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high << 4 | low) as u8);
-                at += 2;
-            }
-            (b'+', _, _) => out.push(b' '),
-            (other, _, _) => out.push(other),
-        }
-    }
 }
 
 /// Makes line feeds of `\n`, and `\n` of `\\n`: so the client writes them, because forms change line feeds.
@@ -133,18 +120,11 @@ fn newlines_restored(text: &mut Vec<u8>) {
 }
 
 /// Decodes base64 of either alphabet, with or without padding; tells where it is none.
-pub(super) fn base64(text: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
+pub(super) fn base64_decoded(text: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let (mut bits, mut held) = (0_u32, 0_u32);
     for (at, byte) in digits.iter().enumerate() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return Err(at),
-        };
+        let six = base64::six(*byte).ok_or(at)?;
         bits = bits << 6 | u32::from(six);
         held += 6;
         if held >= 8 {
@@ -198,7 +178,11 @@ mod tests {
     fn base64_is_what_it_encodes() {
         let check = |text: &str, expected: Result<&[u8], usize>| {
             let mut out = Vec::new();
-            assert_eq!(base64(text.as_bytes(), &mut out).map(|()| out.as_slice()), expected, "{text}");
+            assert_eq!(
+                base64_decoded(text.as_bytes(), &mut out).map(|()| out.as_slice()),
+                expected,
+                "{text}"
+            );
         };
         check("AQIDBA==", Ok(&[1, 2, 3, 4]));
         check("AQIDBA", Ok(&[1, 2, 3, 4]));
@@ -211,7 +195,7 @@ mod tests {
     fn forms_give_what_was_written_in_them() {
         let check = |form: &str, expected: &str| {
             let mut out = Vec::new();
-            percent_decoded(form.as_bytes(), &mut out);
+            percent::decode(form.as_bytes(), b'+', &mut out);
             newlines_restored(&mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{form}");
         };

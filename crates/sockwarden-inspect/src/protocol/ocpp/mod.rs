@@ -12,6 +12,7 @@ use self::actions::{Called, Version};
 use super::{
     Declaration, Protocol, Speaker,
     elements::{Elements, Is},
+    envelope::is_text,
     memory::Memory,
     no_target,
 };
@@ -108,7 +109,7 @@ impl Speaker for Ocpp {
     }
 
     fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
-        if !message.bytes.trim_ascii_start().starts_with(b"[") || !json::begins(message.bytes) {
+        if !message.bytes.trim_ascii_start().starts_with(b"[") || !is_text(message) {
             broken(walk, Breach::NotOfTheProtocol);
             return content::message(walk, message);
         }
@@ -219,7 +220,7 @@ mod tests {
     use super::*;
     use crate::{
         Conversation, InspectLimits, Reader,
-        testing::{Notes, check_talk},
+        testing::{Notes, check_talk, read},
     };
 
     fn check(texts: &[&str], expected: &[&str]) {
@@ -292,6 +293,9 @@ mod tests {
         check(&[r#">{"a":1}"#], &["! no message of the protocol"]);
         check(&[">hello"], &["! no message of the protocol"]);
         check(&[">[]"], &["! no message of the protocol"]);
+        let bytes = b"[2,\"1\",\"Heartbeat\",{\"a\":\"\xff\"}]".as_slice();
+        let said = read(Some(Protocol::Ocpp), &[(Direction::Client, MessageKind::Binary, bytes)]).said;
+        assert_eq!(said, ["! no message of the protocol"], "what is no text is none");
         let long = format!(r#">[2,"{}","Heartbeat",{{}}]"#, "x".repeat(37));
         check(&[&long], &[bad, &format!("call Heartbeat id {}", "x".repeat(37))]);
     }
