@@ -101,8 +101,6 @@ const fn table() -> [Marks; 256] {
 }
 
 impl Marks {
-    /// How many bytes are looked at together.
-    pub(crate) const WIDTH: usize = wide::WIDTH;
     /// None.
     pub const NONE: Self = Self(0);
     /// What a name that a programmer chose is made of.
@@ -118,17 +116,11 @@ impl Marks {
         bytes.iter().fold(Self::NONE, |marks, byte| marks | Self::of_byte(*byte))
     }
 
-    /// Finds the marks of what comes before the first `"`, `\` or control character, or a little less of it; tells how many bytes that are.
+    /// Finds the marks of what comes before the first `"`, `\` or control character, or a little less of it where the bytes end; tells how
+    /// many bytes that are.
     #[inline]
     pub(crate) fn of_plain(bytes: &[u8]) -> (Self, usize) {
         if bytes.len() < wide::WIDTH { (Self::NONE, 0) } else { wide::of_plain(bytes) }
-    }
-
-    /// Finds the marks of what comes before the first `"`, `\` or control character in the next [`Marks::WIDTH`] bytes, and tells how
-    /// many bytes that are; `None` where fewer come, or one by one is the only way.
-    #[inline]
-    pub(crate) fn of_begin(bytes: &[u8]) -> Option<(Self, usize)> {
-        bytes.first_chunk().and_then(wide::of_begin)
     }
 
     /// Gives the mark of one byte.
@@ -223,16 +215,15 @@ mod tests {
         fn many_bytes_have_the_marks_of_each(bytes in proptest::collection::vec(0x18_u8.., 0..100), text in "[ -~]{0,200}") {
             proptest::prop_assert_eq!(Marks::of(&bytes), one_by_one(&bytes));
             proptest::prop_assert_eq!(Marks::of(text.as_bytes()), one_by_one(text.as_bytes()));
-            let (marks, length) = Marks::of_plain(text.as_bytes());
-            proptest::prop_assert_eq!(marks, one_by_one(&text.as_bytes()[..length]));
-            let stop = text.find(['"', '\\']).unwrap_or(text.len());
-            proptest::prop_assert!(length <= stop && (length + wide::WIDTH > stop || length == 0 ));
             let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
             for text in [text.as_bytes(), &bytes] {
-                if let Some((marks, length)) = Marks::of_begin(text) {
-                    proptest::prop_assert_eq!(length, text[..32].iter().take_while(|byte| plain(byte)).count());
-                    proptest::prop_assert_eq!(marks, one_by_one(&text[..length]));
-                }
+                let (marks, length) = Marks::of_plain(text);
+                proptest::prop_assert_eq!(marks, one_by_one(&text[..length]));
+                // Of the bytes that are too few to be looked at together none was.
+                let looked_at = if length == 0 { 0 } else { text.len() / wide::WIDTH * wide::WIDTH };
+                proptest::prop_assert_eq!(length, text[..looked_at].iter().take_while(|byte| plain(byte)).count());
+                let begins_plain = text.first().is_some_and(plain) && text.len() >= wide::WIDTH;
+                proptest::prop_assert!(length > 0 || !begins_plain || wide::of(text).is_none());
             }
         }
     }

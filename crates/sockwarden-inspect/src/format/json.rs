@@ -305,16 +305,15 @@ fn resolved(
 /// Passes over bytes that stand for themselves; gives the one that does not.
 #[inline]
 fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    // Most strings end in the first bytes that are looked at together, and most others in the second.
-    for _ in 0..2 {
-        let Some((found, length)) = bytes.get(*at..).and_then(Marks::of_begin) else { break };
-        *marks |= found;
-        *at += length;
-        if length < Marks::WIDTH {
-            return bytes.get(*at).copied();
-        }
+    let rest = bytes.get(*at..).unwrap_or_default();
+    let (found, length) = Marks::of_plain(rest);
+    *marks |= found;
+    *at += length;
+    match rest.get(length) {
+        Some(b'"') => Some(b'"'),
+        // The last bytes are looked at one by one.
+        _ => scan_each(rest.get(length..).unwrap_or_default(), at, marks),
     }
-    scan_rest(bytes, at, marks)
 }
 
 /// Does as `scan` does where most often the next bytes already end it: after an escape.
@@ -322,21 +321,6 @@ fn scan(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
 fn scan_short(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
     let begin = bytes.get(*at..).and_then(<[u8]>::first_chunk::<SHORT>);
     begin.and_then(|begin| scan_each(begin, at, marks)).or_else(|| scan(bytes, at, marks))
-}
-
-#[inline(never)]
-fn scan_rest(bytes: &[u8], at: &mut usize, marks: &mut Marks) -> Option<u8> {
-    let rest = bytes.get(*at..).unwrap_or_default();
-    let (found, length) = Marks::of_plain(rest);
-    *marks |= found;
-    *at += length;
-    let rest = rest.get(length..).unwrap_or_default();
-    if let Some((found, length)) = Marks::of_begin(rest) {
-        *marks |= found;
-        *at += length;
-        return bytes.get(*at).copied();
-    }
-    scan_each(rest, at, marks)
 }
 
 #[inline]

@@ -111,38 +111,26 @@ pub(super) fn of(bytes: &[u8]) -> Option<Marks> {
     if is_x86_feature_detected!("avx2") {
         #[expect(unsafe_code, reason = "twenty times as fast")]
         // SAFETY: the processor has AVX2.
-        let (bits, high, _) = unsafe { avx2::gather(bytes, false) };
+        let (bits, high) = unsafe { avx2::gather(bytes) };
         return Some(marks_of(bits, high));
     }
     None
 }
 
-/// Finds the marks of as many bytes as come, [`WIDTH`] at a time, before one in which a `"`, a `\` or a control character is, and tells
-/// how many that are.
+/// Finds the marks of what comes before the first `"`, `\` or control character, and tells how many bytes that are; less of it where fewer
+/// than [`WIDTH`] bytes are left, and nothing where the processor cannot.
 #[inline]
 pub(super) fn of_plain(bytes: &[u8]) -> (Marks, usize) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
-        #[expect(unsafe_code, reason = "it makes long strings cost a fifth")]
+        #[expect(
+            unsafe_code,
+            reason = "a third of the time of short strings, a fifth of that of long ones"
+        )]
         // SAFETY: the processor has AVX2.
-        let (bits, high, length) = unsafe { avx2::gather(bytes, true) };
-        return (marks_of(bits, high), length);
+        return unsafe { avx2::plain(bytes) };
     }
     (Marks::NONE, 0)
-}
-
-/// Finds the marks of what comes before the first `"`, `\` or control character, and tells how many bytes that are; `None` where the
-/// processor cannot.
-#[inline]
-pub(super) fn of_begin(bytes: &[u8; WIDTH]) -> Option<(Marks, usize)> {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[expect(unsafe_code, reason = "a third of the time of short strings, whatever their length")]
-        // SAFETY: the processor has AVX2.
-        let (bits, length) = unsafe { avx2::begin(bytes) };
-        return Some((bits, length as usize));
-    }
-    None
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -198,17 +186,31 @@ mod avx2 {
         _mm256_movemask_epi8(stops).cast_unsigned()
     }
 
-    /// Gives the marks of the bytes before the first that stops what is plain, and how many those are.
+    /// Gives the marks of the bytes before the first that stops what is plain, and how many those are; of the last ones, where they are
+    /// too few to be looked at together, none.
     #[target_feature(enable = "avx2")]
-    pub(super) fn begin(bytes: &[u8; WIDTH]) -> (Marks, u32) {
-        let bytes = load(bytes);
-        let stops = stops(bytes);
-        let length = stops.trailing_zeros();
-        let high = _mm256_movemask_epi8(bytes).cast_unsigned() & (stops.wrapping_sub(1) & !stops) != 0;
-        // What comes after is made of bytes that no rectangle holds.
-        let last = _mm256_set1_epi8((length as i8).wrapping_sub(1));
-        let bytes = _mm256_or_si256(bytes, _mm256_cmpgt_epi8(load(&NUMBERS), last));
-        (marks_of(join(rectangles(bytes)), high), length)
+    pub(super) fn plain(bytes: &[u8]) -> (Marks, usize) {
+        let mut found = [_mm256_setzero_si256(); 4];
+        let (mut high, mut length) = (0, 0);
+        for chunk in bytes.as_chunks::<WIDTH>().0 {
+            let mut bytes = load(chunk);
+            let stops = stops(bytes);
+            let before = stops.trailing_zeros();
+            high |= _mm256_movemask_epi8(bytes).cast_unsigned() & (stops.wrapping_sub(1) & !stops);
+            length += before as usize;
+            if stops != 0 {
+                // What comes after is made of bytes that no rectangle holds.
+                let last = _mm256_set1_epi8((before as i8).wrapping_sub(1));
+                bytes = _mm256_or_si256(bytes, _mm256_cmpgt_epi8(load(&NUMBERS), last));
+            }
+            for (found, more) in found.iter_mut().zip(rectangles(bytes)) {
+                *found = _mm256_or_si256(*found, more);
+            }
+            if stops != 0 {
+                break;
+            }
+        }
+        (marks_of(join(found), high != 0), length)
     }
 
     /// Finds the rectangles that each byte is in, eight in each register.
@@ -227,37 +229,20 @@ mod avx2 {
         found
     }
 
-    /// Gives the bits of all rectangles that have a byte, whether there is one beyond ASCII, and how many bytes were looked at: all, or
-    /// where it stops `plain`, those before.
+    /// Gives the bits of all rectangles that have a byte, and whether there is one beyond ASCII.
     #[target_feature(enable = "avx2")]
-    pub(super) fn gather(bytes: &[u8], plain: bool) -> (u32, bool, usize) {
+    pub(super) fn gather(bytes: &[u8]) -> (u32, bool) {
         let mut found = [_mm256_setzero_si256(); 4];
         let mut all = _mm256_setzero_si256();
-        let mut look = |chunk: &[u8; WIDTH]| {
+        // What is left is looked at together with what stands before it.
+        for chunk in bytes.as_chunks::<WIDTH>().0.iter().chain(bytes.last_chunk::<WIDTH>()) {
             let bytes = load(chunk);
-            if plain && stops(bytes) != 0 {
-                return false;
-            }
             for (found, more) in found.iter_mut().zip(rectangles(bytes)) {
                 *found = _mm256_or_si256(*found, more);
             }
             all = _mm256_or_si256(all, bytes);
-            true
-        };
-        let (chunks, _) = bytes.as_chunks::<WIDTH>();
-        let mut length = 0;
-        for chunk in chunks {
-            if !look(chunk) {
-                break;
-            }
-            length += WIDTH;
         }
-        // What is left is looked at together with what stands before it.
-        if !plain && let Some(last) = bytes.last_chunk::<WIDTH>() {
-            look(last);
-            length = bytes.len();
-        }
-        (join(found), _mm256_movemask_epi8(all) != 0, length)
+        (join(found), _mm256_movemask_epi8(all) != 0)
     }
 
     /// Joins all bytes of each register, and then what they give.

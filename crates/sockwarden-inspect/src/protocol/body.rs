@@ -21,6 +21,13 @@ fn is_json(content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Anomaly, testing::flat};
+
+    #[test]
+    fn what_is_said_to_be_json_and_is_no_text_is_told_as_bytes() {
+        let told = flat(|walk, bytes| of_type(walk, bytes, "application/json"), b"{\"a\":\"\xff\"}");
+        assert_eq!((told.values.len(), told.anomalies), (1, vec![Anomaly::InvalidUtf8]));
+    }
 
     #[test]
     fn json_is_known_by_its_type() {

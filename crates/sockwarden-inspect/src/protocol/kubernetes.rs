@@ -231,6 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn a_size_that_is_no_text_is_told_as_bytes() {
+        let notes = talk("v5.channel.k8s.io", EXEC, &[(">", b"\x04{\"Hei\xc2ght\":24}")]);
+        assert_eq!(notes.said, ["! text that is not UTF-8", "stream on resize"]);
+        assert_eq!(notes.values[0], r#"/resize binary {\"Hei\xc2ght\":24}"#);
+    }
+
+    #[test]
     fn streams_are_values_under_the_name_of_their_channel() {
         let notes = talk(
             "v5.channel.k8s.io",
