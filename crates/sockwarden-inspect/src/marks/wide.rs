@@ -234,14 +234,16 @@ mod avx2 {
     pub(super) fn gather(bytes: &[u8]) -> (u32, bool) {
         let mut found = [_mm256_setzero_si256(); 4];
         let mut all = _mm256_setzero_si256();
-        // What is left is looked at together with what stands before it.
-        for chunk in bytes.as_chunks::<WIDTH>().0.iter().chain(bytes.last_chunk::<WIDTH>()) {
+        let mut look = |chunk: &[u8; WIDTH]| {
             let bytes = load(chunk);
             for (found, more) in found.iter_mut().zip(rectangles(bytes)) {
                 *found = _mm256_or_si256(*found, more);
             }
             all = _mm256_or_si256(all, bytes);
-        }
+        };
+        bytes.as_chunks().0.iter().for_each(&mut look);
+        // What is left is looked at together with what stands before it.
+        bytes.last_chunk().into_iter().for_each(look);
         (join(found), _mm256_movemask_epi8(all) != 0)
     }
 
