@@ -3,6 +3,10 @@
 //! What strict readers refuse is told and, where it is clear what was meant, read on: an escape that does not exist stands for its
 //! letter, a control character for itself, half a surrogate pair for U+FFFD. Where the structure breaks, the rest is read as text.
 
+mod number;
+mod short_name;
+
+use self::{number::number, short_name::ShortName};
 use super::names;
 use crate::{Anomaly, Bound, Format, Marks, Role, Shape, content, place::Path, walk::Walk};
 
@@ -205,47 +209,6 @@ fn name(walk: &mut Walk<'_>, bytes: &[u8], at: usize) -> Result<usize, Stopped> 
     Ok(at + 1)
 }
 
-/// A name of less than eight bytes that stands for itself, as most do.
-struct ShortName {
-    /// Its bytes, the first one lowest, and zeros.
-    word: u64,
-    length: usize,
-    marks: Marks,
-}
-
-impl ShortName {
-    /// Reads the name that begins at `at`, where it is such a one.
-    #[inline(always)]
-    fn read(bytes: &[u8], at: usize) -> Option<Self> {
-        const EACH: u64 = 0x0101_0101_0101_0101;
-        const HIGHEST: u64 = 0x80 * EACH;
-        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
-        // The lowest bit that is set is that of the first quote.
-        let others = word ^ (EACH * b'"' as u64);
-        let quotes = others.wrapping_sub(EACH) & !others & HIGHEST;
-        if quotes == 0 {
-            return None;
-        }
-        let behind = quotes & quotes.wrapping_neg();
-        let length = behind.trailing_zeros() as usize / 8;
-        let within = (behind >> 7) - 1;
-        let word = word & within;
-        // Of a letter, small or not, the highest bit says so; no sum here reaches the next byte.
-        let small = (word | 0x20 * EACH) & !HIGHEST;
-        let after_z = small + EACH * (0x7f - b'z' as u64);
-        let letters = (small + EACH * (0x80 - b'a' as u64)) & !after_z & !word & HIGHEST;
-        if letters == within & HIGHEST && length > 0 {
-            return Some(Self { word, length, marks: Marks::LETTER });
-        }
-        let bytes = word.to_le_bytes();
-        let name = bytes.iter().take(length);
-        let marks = name.fold(Marks::NONE, |marks, byte| marks | Marks::of_byte(*byte));
-        // Where something may have to be resolved the long way is gone.
-        let plain = !marks.any(Marks::BACKSLASH | Marks::CONTROL | Marks::LINE);
-        plain.then_some(Self { word, length, marks })
-    }
-}
-
 /// Reads a name from behind its quote on, and steps to its member.
 #[inline(never)]
 fn long_name(walk: &mut Walk<'_>, bytes: &[u8], start: usize) -> Result<usize, Stopped> {
@@ -416,76 +379,6 @@ fn unicode(walk: &mut Walk<'_>, bytes: &[u8], at: usize, text: &mut Vec<u8>) -> 
 fn unit(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-}
-
-/// Reads a number, and tells where it ends.
-#[inline(always)]
-fn number(walk: &mut Walk<'_>, bytes: &[u8], start: usize, first: u8) -> Result<usize, Stopped> {
-    let mut marks = Marks::DIGIT;
-    let mut whole = start;
-    if first == b'-' {
-        marks |= Marks::DASH;
-        whole += 1;
-    }
-    let mut at = digits(bytes, whole);
-    if at == whole || at - whole > 1 && bytes[whole] == b'0' {
-        return Err(malformed(start));
-    }
-    let length = at - whole;
-    let (mut integer, mut exponent) = (true, false);
-    if bytes.get(at) == Some(&b'.') {
-        marks |= Marks::DOT;
-        let end = digits(bytes, at + 1);
-        if end == at + 1 {
-            return Err(malformed(start));
-        }
-        (at, integer) = (end, false);
-    }
-    if let Some(b'e' | b'E') = bytes.get(at) {
-        let sign = bytes.get(at + 1).filter(|sign| matches!(sign, b'+' | b'-'));
-        marks |= Marks::LETTER | sign.map_or(Marks::NONE, |sign| Marks::of_byte(*sign));
-        let first = at + 1 + usize::from(sign.is_some());
-        let end = digits(bytes, first);
-        if end == first {
-            return Err(malformed(start));
-        }
-        (at, integer, exponent) = (end, false, true);
-    }
-    let text = &bytes[start..at];
-    // Without an exponent it takes hundreds of digits to be out of range.
-    if (exponent || length > 15) && is_big(text, integer) {
-        walk.anomaly(Anomaly::BigNumber);
-    }
-    walk.value(Role::Value, Shape::Number, text, marks);
-    Ok(at)
-}
-
-/// Tells where digits end that begin at `at`.
-#[inline]
-fn digits(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        // Of each byte the highest bit says that it is no digit, up to the first that is none.
-        let number = u64::from_le_bytes(*eight) ^ 0x3030_3030_3030_3030;
-        let others = (number.wrapping_add(0x7676_7676_7676_7676) | number) & 0x8080_8080_8080_8080;
-        at += others.trailing_zeros() as usize / 8;
-        if others != 0 {
-            return at;
-        }
-    }
-    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
-    at
-}
-
-/// Tells whether a number is one that many readers change.
-fn is_big(text: &[u8], integer: bool) -> bool {
-    const EXACT: i64 = 1 << 53;
-    let Ok(text) = std::str::from_utf8(text) else { return false };
-    if integer {
-        return text.parse::<i64>().map_or(true, |number| !(-EXACT..=EXACT).contains(&number));
-    }
-    text.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 fn word(walk: &mut Walk<'_>, bytes: &[u8], at: usize, word: &[u8], shape: Shape) -> Result<usize, Stopped> {
