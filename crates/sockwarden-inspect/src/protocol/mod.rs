@@ -12,8 +12,6 @@ mod graphql_socket;
 mod graphql_transport_ws;
 mod graphql_ws;
 mod hint;
-#[cfg(test)]
-mod hostile;
 mod json_rpc;
 mod kubernetes;
 mod memory;
@@ -21,6 +19,8 @@ mod mqtt;
 mod ocpp;
 mod payload;
 mod phoenix;
+#[cfg(test)]
+mod sample_tests;
 #[cfg(test)]
 mod samples;
 mod signalr;
