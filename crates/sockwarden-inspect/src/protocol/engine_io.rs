@@ -16,7 +16,13 @@ pub(super) static DECLARATION: Declaration = Declaration {
     protocol: Protocol::EngineIo,
     name: "engine-io",
     tokens: &[],
-    target: |target| target.split('?').next().is_some_and(|path| path.contains("/engine.io/")),
+    // A server of Socket.IO answers to all paths that begin with its own.
+    target: |target| {
+        target
+            .split('?')
+            .next()
+            .is_some_and(|path| path.contains("/engine.io/") && !path.contains("/socket.io/"))
+    },
     // What opens a session of its own opens one of Socket.IO too, which is what nearly all of them are.
     message: |_| false,
     speaker: || Box::new(EngineIo::new(Protocol::EngineIo, Plain)),
@@ -285,6 +291,12 @@ mod tests {
 
     #[test]
     fn a_target_says_the_revision_that_a_server_reads_in_it() {
+        let of_opening = |target| Conversation::new(None, &Opening { subprotocol: None, target }).protocol();
+        assert_eq!(
+            of_opening("/socket.io/engine.io/?EIO=4"),
+            Some((Protocol::SocketIo, crate::Chosen::Target)),
+            "a server of Socket.IO takes it for its own"
+        );
         let check = |target: &str, expected: Option<Revision>| {
             assert_eq!(is_target(target).then(|| revision(target)), expected, "{target}");
         };
