@@ -128,7 +128,13 @@ impl Client {
             && !limits.keep_alive.is_zero();
         let may_keep = || wants_more && !shared.draining.load(Ordering::Relaxed);
         let order = Order {
-            head: heads::request(route.upstreams.url(), &head, body.framing, &told, reading.reads()),
+            head: heads::request(
+                route.upstreams.url(),
+                &head,
+                body.framing,
+                &told,
+                reading.wants_plain(&head),
+            ),
             method: &head.method,
             minor_version: head.minor_version,
             body,

@@ -31,6 +31,20 @@ use crate::{
     verdicts::{Judged, observe},
 };
 
+/// What browsers call the parts of a page that hold no data (Fetch, `Sec-Fetch-Dest`).
+const PARTS_OF_PAGES: [&str; 10] = [
+    "audio",
+    "font",
+    "image",
+    "script",
+    "serviceworker",
+    "sharedworker",
+    "style",
+    "track",
+    "video",
+    "worker",
+];
+
 /// Reads one request and its answer.
 pub(super) struct Reading<'a> {
     route: &'a Route,
@@ -119,6 +133,13 @@ impl<'a> Reading<'a> {
     /// Tells whether bodies are read at all.
     pub(super) fn reads(&self) -> bool {
         self.hears.any(Hears::CONTENT | Hears::MESSAGES)
+    }
+
+    /// Tells whether the application is asked for an answer that is not compressed. What a browser says that it asks for is no data: a
+    /// part of a page stays compressed, and who lies about that gets nothing that is to be read.
+    pub(super) fn wants_plain(&self, head: &RequestHead) -> bool {
+        let for_page = head.headers.text("sec-fetch-dest").is_some_and(|kind| PARTS_OF_PAGES.contains(&kind));
+        self.reads() && !for_page
     }
 
     /// Gives the most bytes that are held of a body to be read; `None` where the request's is not to be, since nobody hears of it or

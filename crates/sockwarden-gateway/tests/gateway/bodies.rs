@@ -186,6 +186,20 @@ async fn an_answer_that_cannot_be_judged_does_not_leave() {
 }
 
 #[tokio::test]
+async fn a_part_of_a_page_stays_compressed_and_lends_no_way_to_data() {
+    let script =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b";
+    let data = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b";
+    for (answer, expected) in [(script.as_slice(), 200), (data, 502)] {
+        let app = Script::start(answer).await;
+        let stage = Stage::plain(passing(app.address)).await;
+        let asks = b"GET /a HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\nSec-Fetch-Dest: script\r\n\r\n";
+        assert_eq!(status(&stage.raw(asks).await), expected);
+        assert!(app.seen()[0].contains("\r\nAccept-Encoding: gzip\r\n"), "{:?}", app.seen());
+    }
+}
+
+#[tokio::test]
 async fn what_was_looked_at_is_recorded_and_what_was_not_is_told_once() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\npage";
     let script = Script::start(page).await;
