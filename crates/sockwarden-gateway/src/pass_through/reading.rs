@@ -202,17 +202,16 @@ impl<'a> Reading<'a> {
             }
             return Ok(body);
         };
-        // What servers say when they have taken packets; clients do not read it.
-        if poll.brings && body == b"ok" {
-            self.remember(&body);
-            return Ok(body);
-        }
-        if poll.brings {
-            self.whole(Direction::Server, Media::of(&head.headers), &body)?;
-            return Ok(body);
-        }
+        let brings = poll.brings;
         self.remember(&body);
-        self.packets(Direction::Server, body)
+        if !brings {
+            return self.packets(Direction::Server, body);
+        }
+        // That is what servers say when they have taken packets; clients do not read it.
+        if !body.eq_ignore_ascii_case(b"ok") {
+            self.whole(Direction::Server, Media::of(&head.headers), &body)?;
+        }
+        Ok(body)
     }
 
     /// Counts what went by without having been looked at, and gives how many bytes were.
