@@ -191,6 +191,11 @@ impl<'a> Reading<'a> {
             self.overlook(Direction::Server, Uninspected::Encoding)?;
             return Ok(Wanted::Nothing);
         }
+        // Nobody can tell what the whole holds by a part of it.
+        if head.status == 206 {
+            self.overlook(Direction::Server, Uninspected::Bound)?;
+            return Ok(Wanted::Nothing);
+        }
         Ok(self.hold(Direction::Server, framing)?.map_or(Wanted::Nothing, Wanted::Whole))
     }
 

@@ -98,6 +98,18 @@ pub(crate) fn requests(events: Vec<Event>) -> Vec<RequestEvent> {
     events.into_iter().filter_map(request).collect()
 }
 
+/// Sends one request as the last one of its connection, and gives the answer to its end.
+pub(crate) async fn ask(stage: &Stage, request: &[u8]) -> Vec<u8> {
+    let end = request.windows(2).position(|bytes| bytes == b"\r\n").unwrap() + 2;
+    let request = [&request[..end], b"Connection: close\r\n", &request[end..]].concat();
+    let mut tcp = TcpStream::connect(stage.address).await.unwrap();
+    tcp.write_all(&request).await.unwrap();
+    let mut told = Vec::new();
+    // What was sent for nothing may break the connection behind the answer.
+    let _ = soon(tcp.read_to_end(&mut told)).await;
+    told
+}
+
 /// Reads one answer with a length.
 async fn answer(tcp: &mut TcpStream) -> String {
     let mut bytes = Vec::new();

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    http::{is_whole, passing},
+    http::{ask, is_whole, passing},
     stage::{Seen, Stage, closed, echo, soon, status, text},
 };
 
@@ -95,7 +95,7 @@ fn listing(app: &Poller) -> RouteConfig {
 const TARGET: &str = "/socket.io/?EIO=4&transport=polling";
 
 async fn get(stage: &Stage, target: &str) -> (u16, String) {
-    let told = stage.raw(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await;
+    let told = ask(stage, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await;
     let text = String::from_utf8_lossy(&told).into_owned();
     (status(&told), text.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
@@ -104,7 +104,7 @@ async fn post(stage: &Stage, sid: &str, body: &str) -> u16 {
     let length = body.len();
     let head =
         format!("POST {TARGET}&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain;charset=UTF-8\r\n");
-    status(&stage.raw(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await)
+    status(&ask(stage, format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await)
 }
 
 /// Opens the session.
