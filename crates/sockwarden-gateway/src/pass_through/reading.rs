@@ -93,7 +93,8 @@ impl<'a> Reading<'a> {
         let opening = Opening { subprotocol: None, target: &head.target };
         let inspector = route.inspection.begin(&opening);
         let protocol = inspector.protocol().map(|(protocol, _)| protocol);
-        let in_packets = matches!(protocol, Some(Protocol::EngineIo | Protocol::SocketIo));
+        let known = route.inspection.sessions.find(&head.target, identity, &inspector, begun);
+        let in_packets = known.is_some() || matches!(protocol, Some(Protocol::EngineIo | Protocol::SocketIo));
         let (own, of_session) =
             if in_packets { (route.inspection.begin_plainly(), Some(inspector)) } else { (inspector, None) };
         let mut reading = Self {
@@ -111,7 +112,6 @@ impl<'a> Reading<'a> {
         let judged = tell_open(&mut reading.own.chain, journal, open(protocol.filter(|_| !in_packets)));
         reading.settle(judged, Direction::Client)?;
         if let Some(inspector) = of_session.filter(|_| polling::is_poll(&head.method, &head.target)) {
-            let known = route.inspection.sessions.find(&head.target, identity, &inspector, begun);
             let named = polling::session_of(&head.target);
             let unknown = if known.is_some() { None } else { named.clone() };
             let session = match known {

@@ -194,6 +194,32 @@ async fn what_an_event_announced_is_awaited_in_later_requests_and_on_the_websock
 }
 
 #[tokio::test]
+async fn a_target_that_says_less_than_it_could_is_no_way_around() {
+    let app = Poller::start().await;
+    let mut route = passing(app.address);
+    route.operation_policy.deny = vec![event("wipe", SenderKind::Client)];
+    let stage = Stage::plain(route).await;
+    let (status, _) = get(&stage, "/custom/?EIO=4&transport=polling").await;
+    assert_eq!(status, 200);
+    let body = "42[\"wipe\"]\u{1e}42[\"say\"]";
+    for target in
+        ["/custom/?transport=polling&sid=abc", "/custom/?sid=abc", "/custom/?transport=polling&sid=x"]
+    {
+        let length = body.len();
+        let request = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}");
+        assert_eq!(crate::stage::status(&ask(&stage, request.as_bytes()).await), 200, "{target}");
+    }
+    assert_eq!(app.posted(), [r#"42["say"]"#; 3]);
+    let mut client = stage.connect("/custom/?transport=websocket&sid=abc", |_| ()).await.unwrap();
+    for name in ["wipe", "say"] {
+        client.send_text(&format!(r#"42["{name}"]"#)).await.unwrap();
+    }
+    assert_eq!(text(&mut client).await, "hello");
+    assert_eq!(text(&mut client).await, r#"42["say"]"#);
+    assert!(!app.socket.lock().unwrap().contains(&Seen::Text(r#"42["wipe"]"#.to_owned())));
+}
+
+#[tokio::test]
 async fn the_guards_of_a_session_know_its_user_by_polling_and_on_the_websocket() {
     let app = Poller::start().await;
     let who =

@@ -61,10 +61,13 @@ pub(super) enum Revision {
     Four,
 }
 
-/// Tells whether a target is one of Engine.IO: its usual paths, or one that says which revision it speaks.
+/// Tells whether a target is one of Engine.IO: its usual paths, or one that says which revision it speaks, or that it polls, as every
+/// request of a session must that is known already.
 pub(super) fn is_target(target: &str) -> bool {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    path.contains("/socket.io/") || path.contains("/engine.io/") || revisions(query).next().is_some()
+    path.contains("/socket.io/")
+        || path.contains("/engine.io/")
+        || decoded(query).any(|pair| pair.starts_with(b"EIO=") || pair == b"transport=polling")
 }
 
 /// Tells which revision a server takes a target to mean: anything but one plain `4` is the older one.
@@ -79,10 +82,15 @@ fn revision(target: &str) -> Revision {
 
 /// Gives the values of every `EIO` in a query.
 fn revisions(query: &str) -> impl Iterator<Item = Vec<u8>> {
-    query.split('&').filter_map(|pair| {
+    decoded(query).filter_map(|pair| pair.strip_prefix(b"EIO=").map(<[u8]>::to_vec))
+}
+
+/// Gives the names and values of a query, decoded.
+fn decoded(query: &str) -> impl Iterator<Item = Vec<u8>> {
+    query.split('&').map(|pair| {
         let mut decoded = Vec::new();
         payload::percent_decoded(pair.as_bytes(), &mut decoded);
-        decoded.strip_prefix(b"EIO=").map(<[u8]>::to_vec)
+        decoded
     })
 }
 
@@ -306,6 +314,8 @@ mod tests {
         check("/socket.io/?EIO=4&EIO=4", Some(Revision::Three));
         check("/socket.io/", Some(Revision::Three));
         check("/x?MEIO=4", None);
+        check("/x?transport=%70olling&sid=a", Some(Revision::Three));
+        check("/x?transport=websocket", None);
         check("/socket.iox?a=/socket.io/", None);
     }
 
