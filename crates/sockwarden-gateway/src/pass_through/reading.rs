@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     admission::{Admission, Held},
-    build::Route,
     answer::Answer,
+    build::Route,
     inspection::{Body, Read},
     journal::Journal,
     talk::{Session, Talk},
