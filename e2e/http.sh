@@ -69,7 +69,7 @@ large() {
 }
 send() {
     head -c 200000 /dev/urandom >"$WORK/sent"
-    curl -sS --max-time 20 -H 'Expect: 100-continue' "$@" --data-binary "@$WORK/sent" -o "$WORK/came" \
+    curl -sS --max-time 20 -H 'Expect: 100-continue' -H 'Content-Type: application/octet-stream' "$@" --data-binary "@$WORK/sent" -o "$WORK/came" \
         "http://127.0.0.1:$plain/echo" && cmp "$WORK/sent" "$WORK/came" && echo fine
 }
 export WORK plain
@@ -80,6 +80,7 @@ check "a page and what it needs over one TLS connection" "$once" bash -c 'page "
 check "every byte of it comes" "0123456789abcdef3000000" bash -c 'large "$@"' large "http://127.0.0.1:$plain"
 check "a body with a length goes and comes back" fine bash -c 'send "$@"' send
 check "a body in chunks goes and comes back" fine bash -c 'send "$@"' send -H 'Transfer-Encoding: chunked'
+check "bytes that are said to be a form are refused" 400 curl -sS -o /dev/null -w '%{http_code}' --data-binary "@$WORK/sent" "http://127.0.0.1:$plain/echo"
 check "a body that is too large is refused" 413 curl -sS -o /dev/null -w '%{http_code}' --data-binary "@$WORK/large" "http://127.0.0.1:$plain/echo"
 check "HTTP/1.0" 200 curl -sS -0 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$plain/"
 check "TLS once is TLS for ever" "max-age=31536000" bash -c \

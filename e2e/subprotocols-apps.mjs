@@ -13,7 +13,7 @@ const io = new Server(socketIo);
 io.on('connection', (socket) => {
   socket.on('say', (text, answer) => answer(`heard ${text}`));
   socket.on('picture', (bytes, answer) => answer(bytes.length));
-  socket.on('wipe', () => reached('wipe'));
+  socket.on('wipe', () => reached(`wipe by ${socket.conn.transport.name}`));
 });
 io.of('/admin').on('connection', () => reached('/admin'));
 const socketIoPort = await listen(socketIo);

@@ -1,5 +1,6 @@
 // Real clients of sub-protocols: node subprotocols-clients.mjs PROTOCOL PORT [forbidden]. Each does what it may and prints `fine`; with
-// `forbidden` it first does what it must not, and then what it may on the same connection.
+// `forbidden` it first does what it must not, and then what it may on the same connection. Socket.IO goes by WebSocket, by long polling
+// alone (`socket.io-polling`) or from the one to the other (`socket.io-upgrade`), and does what it must not before and after that.
 import { createRequire } from 'node:module';
 import { strict as assert } from 'node:assert';
 const require = createRequire(process.env.NODE_MODULES + '/');
@@ -9,18 +10,9 @@ const soon = (what, promise) =>
 const once = (emitter, event) => new Promise((done) => emitter.once(event, done));
 
 const clients = {
-  async 'socket.io'() {
-    const { io } = require('socket.io-client');
-    const socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], reconnection: false });
-    await soon('connect', once(socket, 'connect'));
-    if (forbidden) {
-      socket.emit('wipe', 'everything');
-      io(`http://127.0.0.1:${port}/admin`, { transports: ['websocket'], reconnection: false });
-    }
-    assert.equal(await soon('say', socket.emitWithAck('say', 'hello')), 'heard hello');
-    assert.equal(await soon('picture', socket.emitWithAck('picture', Buffer.alloc(1000, 7))), 1000);
-    socket.disconnect();
-  },
+  'socket.io': () => socketIo(['websocket'], 'websocket'),
+  'socket.io-polling': () => socketIo(['polling'], 'polling'),
+  'socket.io-upgrade': () => socketIo(['polling', 'websocket'], 'websocket'),
   async graphql() {
     const { createClient } = require('graphql-ws');
     const { WebSocket } = require('ws');
@@ -98,6 +90,28 @@ const clients = {
     }
   },
 };
+
+/** Talks by these transports, of which the last one must be this. */
+async function socketIo(transports, last) {
+  const { io } = require('socket.io-client');
+  const socket = io(`http://127.0.0.1:${port}`, { transports, reconnection: false });
+  const upgraded = transports.length > 1 ? once(socket.io.engine, 'upgrade') : undefined;
+  await soon('connect', once(socket, 'connect'));
+  const session = socket.id;
+  const talk = async () => {
+    if (forbidden) socket.emit('wipe', 'everything');
+    assert.equal(await soon('say', socket.emitWithAck('say', 'hello')), 'heard hello');
+    assert.equal(await soon('picture', socket.emitWithAck('picture', Buffer.alloc(1000, 7))), 1000);
+  };
+  if (forbidden) io(`http://127.0.0.1:${port}/admin`, { transports, reconnection: false });
+  await talk();
+  await soon('upgrade', upgraded);
+  await talk();
+  assert.equal(socket.io.engine.transport.name, last);
+  assert.equal(socket.id, session);
+  assert.ok(socket.connected);
+  socket.disconnect();
+}
 
 /** A query that goes deeper than anybody needs. */
 function deep(levels) {

@@ -81,6 +81,11 @@ impl Chain {
         defences.any(|configured| configured.hears != Hears::NOTHING && configured.switch.mode() == Mode::Off)
     }
 
+    /// Tells whether one of those is off that judge what whole messages hold, whatever carries them.
+    pub fn overlooks_content(&self) -> bool {
+        self.any_reads(Mode::Off)
+    }
+
     /// Tells what defences that are not off want to know of what whole messages hold.
     #[inline]
     pub fn reads(&self) -> Hears {
@@ -90,6 +95,16 @@ impl Chain {
         }
         let on = self.defences.iter().filter(|configured| configured.switch.mode() != Mode::Off);
         on.fold(Hears::NOTHING, |all, configured| all | configured.hears)
+    }
+
+    /// Tells whether a defence that reads whole messages would stop one: what cannot be read at all must not pass by it.
+    pub fn stops_messages(&self) -> bool {
+        self.any_reads(Mode::Block)
+    }
+
+    fn any_reads(&self, mode: Mode) -> bool {
+        let reads = |configured: &Configured| configured.hears.any(Hears::CONTENT | Hears::MESSAGES);
+        self.defences.iter().any(|configured| reads(configured) && configured.switch.mode() == mode)
     }
 
     /// Asks every guard that `fact` may concern, in order. Refusals, closes and drops of guards that only observe go to `noted`; who the
@@ -256,10 +271,10 @@ mod tests {
                 Outcome::Stop(decided) => matches!(decided.verdict, Verdict::Drop { .. }),
                 Outcome::Pass | Outcome::Ask { .. } => false,
             };
-            (chain.reads().any(Hears::MESSAGES), dropped, report.noted.len())
+            (chain.reads().any(Hears::MESSAGES), chain.stops_messages(), dropped, report.noted.len())
         };
-        assert_eq!(judge(Mode::Block), (true, true, 0));
-        assert_eq!(judge(Mode::Observe), (true, false, 1));
-        assert_eq!(judge(Mode::Off), (false, false, 0));
+        assert_eq!(judge(Mode::Block), (true, true, true, 0));
+        assert_eq!(judge(Mode::Observe), (true, false, false, 1));
+        assert_eq!(judge(Mode::Off), (false, false, false, 0));
     }
 }

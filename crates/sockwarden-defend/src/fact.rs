@@ -20,7 +20,7 @@ pub enum Fact<'a> {
     Answer(&'a Answer),
     /// The application was connected to, or its certificate was looked at and found wanting; nothing was sent yet.
     Upstream(UpstreamFact<'a>),
-    /// The connection is established: what follows are frames and messages.
+    /// The connection is established, or a request was let in: what follows are frames and messages.
     Open(OpenFact<'a>),
     /// A legal frame's header arrived; its payload has not been held yet.
     Frame {
@@ -110,6 +110,8 @@ pub struct OpenFact<'a> {
     pub protocol: Option<Protocol>,
     /// What the client asked for: the path and the query.
     pub target: &'a str,
+    /// Whether messages come in bodies of HTTP requests and answers, which say themselves in what format they are.
+    pub in_bodies: bool,
 }
 
 /// The connection to the application before anything is sent on it.

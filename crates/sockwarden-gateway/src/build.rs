@@ -572,12 +572,11 @@ mod tests {
             ..GraphqlLimitsConfig::default()
         };
         route.http_limits = HttpLimitsConfig {
-            body: ByteSize::default(),
             body_timeout: HumanDuration::default(),
             response_head: ByteSize::default(),
             response_timeout: HumanDuration::default(),
             idle_timeout: HumanDuration::default(),
-            keep_alive: HumanDuration::default(),
+            ..HttpLimitsConfig::default()
         };
         route.inflate = crate::InflateConfig {
             max_ratio: 0,

@@ -316,6 +316,8 @@ impl Client {
         let target = head.target.as_str();
         let opening = Opening { subprotocol: upstream.protocol.as_deref(), target };
         let inspector = route.inspection.begin(&opening);
+        let goes_on =
+            route.inspection.sessions.find(target, &identity, &inspector, Instant::now().into_std());
         let identity = Arc::new(identity);
         let seat = self.journal.open(route, &identity, ticket, origin, upstream.protocol.clone(), tls);
         let memory = built.limits.message_memory.as_u64();
@@ -330,7 +332,8 @@ impl Client {
             let (shared, id) = (Arc::downgrade(shared), self.journal.connection());
             tokio::spawn(asking.run(shared, Arc::clone(route), id, interval.get()));
         }
-        let mut relay = Relay::new(chain, inspector, self.journal, seat, ends, close_timeout, liveness);
+        let relay = Relay::new(chain, inspector, self.journal, seat, ends, close_timeout, liveness);
+        let mut relay = relay.join(goes_on);
         shared.close_if_revoked(built, relay.entry());
         if route.is_closed.load(Ordering::Acquire) {
             // A reload ended the route's sessions while this one was in its handshake.

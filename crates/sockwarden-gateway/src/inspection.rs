@@ -1,20 +1,21 @@
 //! Reading what messages hold, for the defences that want to know.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::ByteSize;
 use sockwarden_defend::{Chain, Closure, Content, Decided, Fact, Hears, Verdict};
 use sockwarden_inspect::{
-    Anomaly, Chosen, Conversation, InspectLimits, Message, Opening, Operation, Place, Protocol, Reader, Sink,
-    Value,
+    Anomaly, Chosen, Conversation, Format, InspectLimits, Message, Opening, Operation, Place, Protocol,
+    Reader, Sink, Value, polling,
 };
 use sockwarden_model::Direction;
 use sockwarden_proto::CloseCode;
 
 use crate::{
     journal::Journal,
+    talk::Sessions,
     verdicts::{Judged, observe_again},
 };
 
@@ -62,10 +63,12 @@ enum Spoken {
 }
 
 /// How the messages of a route are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inspection {
     spoken: Spoken,
     limits: InspectLimits,
+    /// The sessions that go over several requests.
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl InspectConfig {
@@ -82,7 +85,7 @@ impl InspectConfig {
                 format!("`{name}` is none of auto, none, {}", names.join(", "))
             })?),
         };
-        Ok(Inspection { spoken, limits: self.limits() })
+        Ok(Inspection { spoken, limits: self.limits(), sessions: Arc::default() })
     }
 
     /// Gives how much of a message is read.
@@ -107,6 +110,20 @@ impl Inspection {
         };
         Inspector { conversation, limits: self.limits }
     }
+
+    /// Begins to read something in which no sub-protocol is looked for.
+    pub(crate) fn begin_plainly(&self) -> Inspector {
+        Inspector { conversation: Conversation::of_no_protocol(), limits: self.limits }
+    }
+}
+
+/// The body of a request or an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<'a> {
+    pub(crate) direction: Direction,
+    /// What it is said to be.
+    pub(crate) format: Option<Format>,
+    pub(crate) bytes: &'a [u8],
 }
 
 /// Reads the messages of one connection.
@@ -131,34 +148,85 @@ impl Inspector {
         journal: &Journal,
         now: Duration,
     ) -> Read {
-        let mut teller = Teller {
-            chain,
-            journal,
-            direction: message.direction,
-            hears,
-            now,
-            notes: 0,
-            read: Read::default(),
-        };
         let from = message.direction;
         let came_within = self.conversation.is_within(from);
-        if hears.any(Hears::MESSAGES) {
-            teller.tell(Content::Begin);
-        }
-        if hears.any(Hears::CONTENT) {
-            let Self { conversation, limits } = self;
-            READER.with_borrow_mut(|reader| conversation.message(reader, limits, message, &mut teller));
-        }
-        let goes_on = self.conversation.is_within(from);
-        if hears.any(Hears::MESSAGES) {
-            teller.tell(Content::Whole { kind: message.kind, bytes: message.bytes, goes_on });
-        }
-        let mut read = teller.read;
-        read.judged = settled(read.judged, came_within || goes_on);
+        let mut read =
+            self.tell(message, hears, (chain, journal, now), |conversation, reader, limits, teller| {
+                conversation.message(reader, limits, message, teller);
+            });
+        read.judged = settled(read.judged, came_within || self.conversation.is_within(from));
         if let Some(dropped) = &read.judged.dropped {
             journal.decided(dropped, Some(from));
         }
         read
+    }
+
+    /// Reads a body, or a packet of one. What is dropped is not reported yet: it may be more than a packet.
+    pub(crate) fn read_body(
+        &mut self,
+        body: &Body<'_>,
+        hears: Hears,
+        chain: &mut Chain,
+        journal: &Journal,
+        now: Duration,
+    ) -> Read {
+        let &Body { direction, format, bytes } = body;
+        let message = Message::of_body(direction, bytes);
+        self.tell(&message, hears, (chain, journal, now), |conversation, reader, limits, teller| {
+            conversation.body(reader, limits, (direction, format), bytes, teller);
+        })
+    }
+
+    /// Reads the query of a request: values, and no message of its own. Nobody says that it is a form, so it need not be a good one.
+    pub(crate) fn read_query(
+        &mut self,
+        query: &[u8],
+        hears: Hears,
+        chain: &mut Chain,
+        journal: &Journal,
+        now: Duration,
+    ) -> Read {
+        let mut teller = Teller::new(Direction::Client, hears, (chain, journal, now));
+        if hears.any(Hears::CONTENT) {
+            let read = |reader: &mut Reader| {
+                reader.read_as(
+                    Format::Form,
+                    &self.limits,
+                    Direction::Client,
+                    query,
+                    &mut Unclaimed(&mut teller),
+                );
+            };
+            READER.with_borrow_mut(read);
+        }
+        teller.read
+    }
+
+    /// Finds the name of the session that an answer of long polling opens.
+    pub(crate) fn opened(&self, body: &[u8]) -> Option<String> {
+        READER.with_borrow_mut(|reader| polling::opened(reader, &self.limits, body))
+    }
+
+    fn tell(
+        &mut self,
+        message: &Message<'_>,
+        hears: Hears,
+        told: (&mut Chain, &Journal, Duration),
+        read: impl FnOnce(&mut Conversation, &mut Reader, &InspectLimits, &mut Teller<'_>),
+    ) -> Read {
+        let mut teller = Teller::new(message.direction, hears, told);
+        if hears.any(Hears::MESSAGES) {
+            teller.tell(Content::Begin);
+        }
+        let Self { conversation, limits } = self;
+        if hears.any(Hears::CONTENT) {
+            READER.with_borrow_mut(|reader| read(conversation, reader, limits, &mut teller));
+        }
+        let goes_on = conversation.is_within(message.direction);
+        if hears.any(Hears::MESSAGES) {
+            teller.tell(Content::Whole { kind: message.kind, bytes: message.bytes, goes_on });
+        }
+        teller.read
     }
 }
 
@@ -196,7 +264,15 @@ struct Teller<'a> {
     read: Read,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(
+        direction: Direction,
+        hears: Hears,
+        (chain, journal, now): (&'a mut Chain, &'a Journal, Duration),
+    ) -> Self {
+        Self { chain, journal, direction, hears, now, notes: 0, read: Read::default() }
+    }
+
     /// Tells the chain, as long as the message may still be forwarded.
     fn tell(&mut self, content: Content<'_>) {
         let Judged { stopped, dropped, noted } = &mut self.read.judged;
@@ -229,6 +305,25 @@ impl Sink for Teller<'_> {
         self.read.is_partial |= matches!(anomaly, Anomaly::Bound(_));
         if self.hears.any(Hears::ANOMALIES) {
             self.tell(Content::Anomaly(anomaly, place));
+        }
+    }
+}
+
+/// Tells on what is read of something that nobody says to be a form, but not where it is a bad one.
+struct Unclaimed<'a, 'b>(&'a mut Teller<'b>);
+
+impl Sink for Unclaimed<'_, '_> {
+    fn value(&mut self, value: &Value<'_>) {
+        self.0.value(value);
+    }
+
+    fn operation(&mut self, operation: &Operation<'_>) {
+        self.0.operation(operation);
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+        if !matches!(anomaly, Anomaly::Malformed { format: Format::Form, .. } | Anomaly::InvalidUtf8) {
+            self.0.anomaly(anomaly, place);
         }
     }
 }

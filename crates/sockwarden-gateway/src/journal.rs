@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -10,7 +13,7 @@ use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
 use sockwarden_inspect::{Chosen, Protocol};
 use sockwarden_model::{
     CloseEvent, Decision, Direction, Event, EventId, EventSender, Identity, Initiator, Mode, Notice,
-    NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, VerdictEvent, printable,
+    NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, Uninspected, VerdictEvent, printable,
 };
 use sockwarden_net::random_u64;
 use sockwarden_state::TicketHash;
@@ -36,6 +39,8 @@ pub(crate) struct Journal {
     registry: Arc<Registry>,
     route: Option<(Arc<str>, Arc<RouteTally>)>,
     extensions: Option<String>,
+    /// What was said once of this connection, a bit each.
+    said: AtomicU16,
 }
 
 impl Journal {
@@ -48,6 +53,7 @@ impl Journal {
             registry: Arc::clone(&shared.registry),
             route: None,
             extensions: None,
+            said: AtomicU16::new(0),
         }
     }
 
@@ -62,6 +68,7 @@ impl Journal {
             registry: Arc::default(),
             route: None,
             extensions: None,
+            said: AtomicU16::new(0),
         }
     }
 
@@ -130,6 +137,25 @@ impl Journal {
             tls,
         }));
         seat
+    }
+
+    /// Reports, once for each reason and side, that something went by without every inspection.
+    pub(crate) fn overlooked(&self, from: Direction, why: Uninspected) {
+        let reason = || format!("not wholly looked at: {}", why.label());
+        self.say_once(from as usize * Uninspected::ALL.len() + why.index(), Some(from), reason);
+    }
+
+    /// Reports, once, that a session of long polling was forgotten since there are too many.
+    pub(crate) fn forgot_session(&self) {
+        let reason = || "too many sessions of long polling: the most silent one was forgotten".to_owned();
+        self.say_once(2 * Uninspected::ALL.len(), None, reason);
+    }
+
+    fn say_once(&self, bit: usize, from: Option<Direction>, reason: impl FnOnce() -> String) {
+        let bit = 1 << bit;
+        if self.said.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+            self.send("gateway", Severity::Info, Mode::Observe, Decision::Note, from, reason());
+        }
     }
 
     /// Reports a fault of ours.

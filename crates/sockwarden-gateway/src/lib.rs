@@ -41,6 +41,7 @@ mod server;
 mod sockets;
 mod spare;
 mod stopping;
+mod talk;
 mod upstream;
 mod verdicts;
 
@@ -54,7 +55,7 @@ pub use defaults::DefaultsConfig;
 pub use inspection::InspectConfig;
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};
 pub use liveness::TimeoutsConfig;
-pub use pass_through::{HttpKind, HttpLimitsConfig};
+pub use pass_through::{FailKind, HttpKind, HttpLimitsConfig};
 pub use routing::PathMatch;
 pub use server::{Gateway, Listening, StartError};
 pub use sockets::{Inherited, Sockets};

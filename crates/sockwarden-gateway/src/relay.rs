@@ -7,7 +7,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use std::{io::IoSlice, time::Duration};
+use std::{io::IoSlice, sync::Arc, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
 use sockwarden_inspect::Message;
@@ -28,6 +28,7 @@ use crate::{
     mailbox::{Dismissal, Mailbox},
     outgoing,
     registry::{Entry, Seat},
+    talk::{Session, Talk},
     verdicts::observe,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Relay {
     server: Side,
     chain: Chain,
     inspector: Inspector,
+    /// The session of long polling that this connection goes on with; its guards judge then, and what was read of it is known.
+    session: Option<Arc<Session>>,
     journal: Journal,
     seat: Seat,
     close_timeout: Duration,
@@ -96,6 +99,7 @@ impl Relay {
             server: side(ends.server),
             chain,
             inspector,
+            session: None,
             journal,
             seat,
             close_timeout,
@@ -106,10 +110,19 @@ impl Relay {
         }
     }
 
-    /// Tells the chain that the connection is established; it may end it at once.
+    /// Goes on with a session of long polling, whose requests may still be under way.
+    pub(crate) fn join(mut self, session: Option<Arc<Session>>) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// Tells the chain that the connection is established; it may end it at once. A session that goes on was opened before.
     pub(crate) fn open(&mut self, identity: &Identity, target: &str, now: Duration) {
+        if self.session.is_some() {
+            return;
+        }
         let protocol = self.inspector.protocol().map(|(protocol, _)| protocol);
-        let fact = Observed::Open(OpenFact { identity, protocol, target });
+        let fact = Observed::Open(OpenFact { identity, protocol, target, in_bodies: false });
         let judged = observe(&mut self.chain, &self.journal, &fact, Direction::Client, now);
         if let Some(decided) = judged.stopped {
             self.stop(Direction::Client, &decided, now);
@@ -119,7 +132,7 @@ impl Relay {
     /// Takes bytes that a peer sent.
     pub(crate) fn receive(&mut self, from: Direction, bytes: &mut [u8], now: Duration) {
         outgoing::lend(self.other(from).target.session.output());
-        self.take_in(from, bytes, false, now);
+        self.with_session(|relay| relay.take_in(from, bytes, false, now));
         outgoing::end_loan(self.other(from).target.session.output());
     }
 
@@ -136,6 +149,25 @@ impl Relay {
 
     /// Takes `length` bytes that a peer sent and that lie at the start of [`Relay::room`].
     pub(crate) fn received(&mut self, from: Direction, length: usize, now: Duration) {
+        self.with_session(|relay| relay.take_in_place(from, length, now));
+    }
+
+    /// Judges with the guards of the session that goes on, if one does: they are borrowed for a turn, in which nothing waits.
+    fn with_session<R>(&mut self, turn: impl FnOnce(&mut Self) -> R) -> R {
+        let Some(session) = self.session.clone() else { return turn(self) };
+        let mut talk = session.talk();
+        let Talk { chain, inspector } = &mut *talk;
+        let mut swap = |relay: &mut Self| {
+            std::mem::swap(&mut relay.chain, chain);
+            std::mem::swap(&mut relay.inspector, inspector);
+        };
+        swap(self);
+        let result = turn(self);
+        swap(self);
+        result
+    }
+
+    fn take_in_place(&mut self, from: Direction, length: usize, now: Duration) {
         let mut held = std::mem::take(&mut self.side(from).message.held);
         match self.take_in(from, held.extend(length), true, now) {
             Some(InPlace::Complete(kind, form)) => self.pass_held(from, kind, form, held, now),
@@ -314,9 +346,11 @@ impl Relay {
         live.add(messages, passed.bytes);
         if self.chain.overlooks_messages() {
             tally.uninspected(from, Uninspected::DefenceOff, messages);
+            self.journal.overlooked(from, Uninspected::DefenceOff);
             live.overlooked(messages, passed.bytes);
         } else if passed.partial > 0 {
             tally.uninspected(from, Uninspected::Bound, passed.partial);
+            self.journal.overlooked(from, Uninspected::Bound);
             live.overlooked(passed.partial, passed.partial_bytes);
         }
         self.liveness.forwarded(now);

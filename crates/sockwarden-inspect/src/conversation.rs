@@ -26,6 +26,14 @@ pub struct Message<'a> {
     pub bytes: &'a [u8],
 }
 
+impl<'a> Message<'a> {
+    /// Takes the body of an HTTP message for one: a text where it is UTF-8.
+    pub fn of_body(direction: Direction, bytes: &'a [u8]) -> Self {
+        let is_text = std::str::from_utf8(bytes).is_ok();
+        Self { direction, kind: if is_text { MessageKind::Text } else { MessageKind::Binary }, bytes }
+    }
+}
+
 /// What the handshake says of what will be spoken.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opening<'a> {
@@ -137,20 +145,23 @@ impl Conversation {
     /// Reads the body of an HTTP request (`Direction::Client`) or response by which the protocol goes where there is no WebSocket, and
     /// tells `sink` what its messages hold. Places are those in each message.
     ///
-    /// Long polling of Engine.IO and Socket.IO is known; any other body is read as one message.
+    /// Long polling of Engine.IO and Socket.IO is known, by its packets; what else is spoken says one message in a body. A body of which
+    /// no protocol is known is read as the `format` that it is declared to be, if it is, and held to it.
     pub fn body(
         &mut self,
         reader: &mut Reader,
         limits: &InspectLimits,
-        direction: Direction,
+        (direction, format): (Direction, Option<Format>),
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) {
         reader.state.begin();
         let mut walk = Walk::new(&mut reader.state, limits, direction, sink);
-        match &mut self.0.speaker {
-            Some(speaker) => speaker.body(bytes, &mut walk),
-            None => content::body(&mut walk, bytes),
+        self.0.recognise(&Message::of_body(direction, bytes));
+        match (&mut self.0.speaker, format) {
+            (Some(speaker), _) => speaker.body(bytes, &mut walk),
+            (None, Some(format)) => content::declared(&mut walk, format, bytes),
+            (None, None) => content::body(&mut walk, bytes),
         }
     }
 }
@@ -177,14 +188,19 @@ impl Spoken {
         self.protocol
     }
 
-    /// Reads a message.
-    pub(crate) fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
+    /// Looks for a protocol in one of the first messages, where none is known.
+    fn recognise(&mut self, message: &Message<'_>) {
         if self.protocol.is_none() && self.heard < FIRST && message.bytes.len() <= LONGEST {
             self.heard += 1;
             if let Some(protocol) = protocol::of_message(message).filter(|found| Some(*found) != self.outer) {
                 self.choose(protocol, Chosen::FirstMessages);
             }
         }
+    }
+
+    /// Reads a message.
+    pub(crate) fn message(&mut self, message: &Message<'_>, walk: &mut Walk<'_>) {
+        self.recognise(message);
         match &mut self.speaker {
             Some(speaker) => speaker.message(message, walk),
             None => content::message(walk, message),

@@ -20,6 +20,7 @@ mod limits;
 mod marks;
 mod operation;
 mod place;
+pub mod polling;
 mod protocol;
 mod sink;
 mod subject;

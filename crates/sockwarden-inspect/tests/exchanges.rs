@@ -214,7 +214,7 @@ fn read(protocol: Option<Protocol>, opening: &Opening<'_>, exchange: &Exchange, 
         let is_text = *kind == MessageKind::Text && std::str::from_utf8(bytes).is_ok();
         let kind = if is_text { MessageKind::Text } else { MessageKind::Binary };
         if *body {
-            conversation.body(reader, &limits, *direction, bytes, &mut told);
+            conversation.body(reader, &limits, (*direction, None), bytes, &mut told);
         } else {
             let message = Message { direction: *direction, kind, bytes };
             conversation.message(reader, &limits, &message, &mut told);

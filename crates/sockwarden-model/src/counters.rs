@@ -42,7 +42,7 @@ pub struct RouteCounters {
     pub requests: Vec<(StatusClass, u64)>,
     /// Handshakes and requests that were refused, by the rule that refused them; `gateway` for none. Only those that are not zero.
     pub refused: Vec<(String, u64)>,
-    /// Messages that were forwarded without every inspection, by who sent them; only those that are not zero.
+    /// Messages and bodies that were forwarded without every inspection, by who sent them; only those that are not zero.
     pub uninspected: Vec<(Direction, Uninspected, u64)>,
     /// How its application's addresses are, and how they were.
     pub upstream: UpstreamCounters,
@@ -129,12 +129,16 @@ labels! {
 }
 
 labels! {
-    /// Why a message was not wholly inspected.
+    /// Why a message, or the body of a request or an answer, was not wholly inspected.
     Uninspected {
         /// A defence that judges messages is off.
         DefenceOff = "defence-off",
-        /// A part of the message lies beyond a bound of what is read.
+        /// A part of it lies beyond a bound of what is read.
         Bound = "bound",
+        /// It is an answer of a kind that is not read: an image, a page, a script, a stream.
+        MediaType = "media-type",
+        /// It is encoded in a way that is not decoded, or says contradictory things about that.
+        Encoding = "encoding",
     }
 }
 

@@ -284,6 +284,12 @@ pub struct RequestEvent {
     pub bytes_from_client: u64,
     /// Bytes of the answer's body that were passed on.
     pub bytes_from_server: u64,
+    /// Those of the request's body that every defence that judges messages has seen.
+    #[serde(default)]
+    pub inspected_from_client: u64,
+    /// Those of the answer's body.
+    #[serde(default)]
+    pub inspected_from_server: u64,
 }
 
 /// A defence decided something other than pass.

@@ -1,5 +1,7 @@
 //! A Redis server of one's own: on the loopback, in a folder of its own, ended with the test.
 
+#![expect(clippy::unwrap_used, reason = "a test whose server cannot be had has failed")]
+
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},

@@ -20,7 +20,7 @@ rule! {
     ///
     /// What is neither JSON nor anything else that is known is text or bytes, and passes. So does what only begins as JSON, and what breaks a
     /// sub-protocol that was only recognised, unless `strict` is set; where the handshake or the configuration names the sub-protocol, its
-    /// rules hold.
+    /// rules hold. A body of an ordinary request is held to what its `Content-Type` says.
     ///
     /// # Why is this bad
     /// Who inspects and who acts must see the same message. `{"role":"user","role":"admin"}` is `user` to a reader that takes the first member
@@ -113,12 +113,15 @@ pub struct MessageFormat {
     answer: AnswerKind,
     /// Whether the sub-protocol is known from the handshake or the configuration: what is only recognised may be another one.
     sure: bool,
+    /// Whether who sends a message says in what format it is.
+    declared: bool,
 }
 
 impl MessageFormat {
     /// Takes what is configured.
     pub const fn new(config: &MessageFormatConfig) -> Self {
-        Self { server: config.server, strict: config.strict, answer: config.answer, sure: false }
+        let &MessageFormatConfig { mode: _, server, strict, answer } = config;
+        Self { server, strict, answer, sure: false, declared: false }
     }
 
     fn judge(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> Verdict {
@@ -141,7 +144,7 @@ impl MessageFormat {
             // What stands in encodings so deep was told encoded, and few applications would ever decode it; it counts as not looked at.
             Anomaly::Bound(Bound::Layers) => self.strict,
             Anomaly::Bound(_) => true,
-            Anomaly::Malformed { .. } => certain && agreed,
+            Anomaly::Malformed { .. } => certain && (agreed || self.declared),
             Anomaly::Doubtful { .. } | Anomaly::TrailingData(_) => certain && self.strict,
             Anomaly::LoneSurrogate
             | Anomaly::InvalidUtf8
@@ -183,6 +186,7 @@ impl Guard for MessageFormat {
             }
             Fact::Open(open) => {
                 self.sure = open.protocol.is_some();
+                self.declared = open.in_bodies;
                 Verdict::Pass
             }
             Fact::Handshake(_)

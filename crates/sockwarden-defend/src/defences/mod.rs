@@ -209,7 +209,7 @@ pub(crate) mod samples {
     ) -> Vec<Verdict> {
         let mut guard = defence.guard();
         let ann = Identity::of_user("ann");
-        let open = OpenFact { identity: &ann, protocol, target: "/" };
+        let open = OpenFact { identity: &ann, protocol, target: "/", in_bodies: false };
         let mut verdicts = vec![guard.observe(&Fact::Open(open), Duration::ZERO)];
         let mut conversation = Conversation::new(protocol, &Opening::default());
         let mut reader = Reader::default();

@@ -198,7 +198,8 @@ struct Watch {
 
 impl Watch {
     fn open(&mut self, open: &OpenFact<'_>) -> Verdict {
-        if open.protocol != Some(Protocol::Ocpp) {
+        // A request takes no station's place.
+        if open.protocol != Some(Protocol::Ocpp) || open.in_bodies {
             return Verdict::Pass;
         }
         let Some(station) = station(open.target) else {
@@ -265,7 +266,8 @@ mod tests {
     fn open(defence: &OcppSession, protocol: Protocol, target: &str) -> (Box<dyn Guard>, bool) {
         let mut guard = defence.guard();
         let nobody = sockwarden_model::Identity::default();
-        let fact = Fact::Open(OpenFact { identity: &nobody, protocol: Some(protocol), target });
+        let fact =
+            Fact::Open(OpenFact { identity: &nobody, protocol: Some(protocol), target, in_bodies: false });
         let passed = guard.observe(&fact, Duration::ZERO) == Verdict::Pass;
         (guard, passed)
     }

@@ -202,6 +202,8 @@ impl Client {
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_from_client: 0,
             bytes_from_server: 0,
+            inspected_from_client: 0,
+            inspected_from_server: 0,
         });
         Ok(answer)
     }

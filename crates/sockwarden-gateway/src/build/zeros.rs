@@ -69,6 +69,8 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
         refuse(&key("graphql_limits.length"), length.as_u64() == 0, no_document);
         let HttpLimitsConfig {
             body: _,
+            inspected_body: _,
+            fail: _,
             body_timeout,
             response_head,
             response_timeout,

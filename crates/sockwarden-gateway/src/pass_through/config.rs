@@ -15,15 +15,30 @@ pub enum HttpKind {
     Pass,
 }
 
+/// What becomes of a body that cannot be read to its end, where a defence would stop what it does not like in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FailKind {
+    /// It is not passed on: a request is answered 413 or 415, and 502 is answered in an answer's place.
+    #[default]
+    Closed,
+    /// It is passed on, and counts as not looked at.
+    Open,
+}
+
 /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
 ///
-/// A request's head has at most 8 KiB, 64 fields and a target of 2 KiB, as that of a handshake. An answer may be as long as it
-/// likes: it is passed on as it comes.
+/// A request's head has at most 8 KiB, 64 fields and a target of 2 KiB, as that of a handshake. An answer that no defence reads may be
+/// as long as it likes: it is passed on as it comes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpLimitsConfig {
     /// The most bytes of a request's body; a longer one is answered 413.
     pub body: ByteSize,
+    /// The most bytes of a body that defences are told of, which is held for that until all of it has come: of a request, and of an answer that is JSON, text or long polling.
+    pub inspected_body: ByteSize,
+    /// What becomes of a body that is longer, or encoded in a way that is not decoded: `closed` stops it, `open` passes it on unread.
+    pub fail: FailKind,
     /// How long a client may take to send the body; then it is answered 408.
     pub body_timeout: HumanDuration,
     /// The most bytes of an answer's head; a larger one is answered 502 in its place.
@@ -40,6 +55,8 @@ impl Default for HttpLimitsConfig {
     fn default() -> Self {
         Self {
             body: ByteSize::mib(1),
+            inspected_body: ByteSize::mib(1),
+            fail: FailKind::Closed,
             body_timeout: HumanDuration::from_secs(30),
             response_head: ByteSize::kib(32),
             response_timeout: HumanDuration::from_secs(60),

@@ -7,21 +7,25 @@ use std::{
     time::Duration,
 };
 
+use sockwarden_model::Direction;
 use sockwarden_net::Stream;
 use sockwarden_proto::{
     handshake::{HeadLimits, ResponseHead},
     http::{BodyReader, BodyViolation, Framing},
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split},
     sync::Notify,
     time::{sleep, timeout},
 };
 
 use super::{
     config::HttpLimitsConfig,
+    gather::Body,
     heads::{Manner, response},
+    reading::{Reading, Wanted},
 };
+use crate::answer;
 
 /// How much of either side is held while it waits to be passed on.
 const HELD: usize = 16 * 1024;
@@ -31,20 +35,11 @@ const MOST_INTERIM: usize = 8;
 const MOST_FIELDS: usize = 128;
 
 /// What is to be exchanged.
-pub(super) struct Order<'a> {
+pub(super) struct Order<'a, 'b> {
     /// The head for the application.
     pub(super) head: Vec<u8>,
     pub(super) method: &'a str,
-    /// How the request's body ends, for both.
-    pub(super) framing: Framing,
-    /// Reads the body; it may have begun.
-    pub(super) body: BodyReader,
-    /// The content that it has read.
-    pub(super) first: Vec<u8>,
-    /// What else the client has sent: more of the body, or its next request.
-    pub(super) buffer: Vec<u8>,
-    /// Whether the client waits to be told to send the body.
-    pub(super) waits: bool,
+    pub(super) body: Body,
     /// The client's version of HTTP/1.
     pub(super) minor_version: u8,
     /// Tells, when the answer begins, whether the client may use its connection again.
@@ -52,6 +47,8 @@ pub(super) struct Order<'a> {
     /// A header line for answers over TLS.
     pub(super) hsts: Option<&'static str>,
     pub(super) limits: &'a HttpLimitsConfig,
+    /// Reads the answer.
+    pub(super) reading: &'a mut Reading<'b>,
 }
 
 /// What became of it.
@@ -75,7 +72,6 @@ pub(super) struct Answered {
 }
 
 /// Why no answer began.
-#[derive(Debug)]
 pub(super) enum Failure {
     /// The client has gone.
     Gone,
@@ -89,16 +85,19 @@ pub(super) enum Failure {
     Broken(String),
     /// The application did not answer in time.
     Late(Duration),
+    /// What the application answered is not to be passed on.
+    Stopped(answer::Answer),
 }
 
 /// Sends the request, then passes the answer on while the rest of the request still goes its way.
-pub(super) async fn exchange(mut client: Stream, app: Stream, order: Order<'_>) -> Ended {
-    let Order { head, method, framing, mut body, first, mut buffer, limits, .. } = order;
+pub(super) async fn exchange(mut client: Stream, app: Stream, order: Order<'_, '_>) -> Ended {
+    let Order { head, method, body, limits, reading, .. } = order;
+    let go_on = body.asks_to_go_on();
+    let Body { framing, reader: mut body, first, behind: mut buffer, waits: _ } = body;
     let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
     // The status of an answer of which the first byte may have left; 0 before.
     let began = AtomicU16::new(0);
     let (uploaded, whole) = (Notify::new(), AtomicBool::new(false));
-    let go_on = order.waits && buffer.is_empty() && !body.is_done();
     if go_on && !tells_to_go_on(&mut client).await {
         let outcome = Err(Failure::Gone);
         return Ended { client, buffer, outcome, from_client: 0, from_server: 0 };
@@ -134,18 +133,14 @@ pub(super) async fn exchange(mut client: Stream, app: Stream, order: Order<'_>) 
                 }
             };
             let framing = Framing::of_response(&head, method).map_err(wrong)?;
+            let mut way = Way { from: &mut from_app, patience: limits.idle_timeout.get() };
+            let read = way.read(&head, framing, rest, reading).await?;
             let keep = whole.load(Relaxed) && (order.may_keep)();
-            let manner = Manner { hsts: order.hsts, ..Manner::new(framing, order.minor_version, keep) };
-            let mut answer = Answer {
-                from: &mut from_app,
-                to: &mut to_client,
-                framing: manner.framing,
-                patience: limits.idle_timeout.get(),
-                received: &received,
-            };
+            let manner = Manner { hsts: order.hsts, ..Manner::new(read.framing, order.minor_version, keep) };
+            let mut answer = Answer { way, to: &mut to_client, framing: manner.framing, received: &received };
             let status = head.status;
             let begins = || began.store(status, Relaxed);
-            answer.pass(&response(&head, manner), BodyReader::new(framing), rest, begins).await?;
+            answer.pass(&response(&head, manner), read, begins).await?;
             Ok(Answered { status, complete: true, keep: manner.keep })
         });
         tokio::select! {
@@ -164,7 +159,7 @@ pub(super) async fn exchange(mut client: Stream, app: Stream, order: Order<'_>) 
 }
 
 /// Tells a client that its body is welcome (RFC 9110 §10.1.1).
-async fn tells_to_go_on(client: &mut Stream) -> bool {
+pub(super) async fn tells_to_go_on(client: &mut Stream) -> bool {
     client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() && client.flush().await.is_ok()
 }
 
@@ -221,51 +216,116 @@ impl Upload<'_> {
     }
 }
 
+/// An answer's body, as far as it was read before it goes on.
+struct Begun {
+    /// How it ends.
+    framing: Framing,
+    body: BodyReader,
+    /// What it holds, as far as it was read.
+    first: Vec<u8>,
+    /// What else the application has sent.
+    buffer: Vec<u8>,
+}
+
+/// The way of an answer from the application.
+struct Way<'a> {
+    from: &'a mut ReadHalf<Stream>,
+    patience: Duration,
+}
+
+impl Way<'_> {
+    /// Reads the body and judges it, where it is to be read.
+    async fn read(
+        &mut self,
+        head: &ResponseHead,
+        framing: Framing,
+        rest: Vec<u8>,
+        reading: &mut Reading<'_>,
+    ) -> Result<Begun, Failure> {
+        let mut begun = Begun { framing, body: BodyReader::new(framing), first: Vec::new(), buffer: rest };
+        if let Wanted::Whole(most) = reading.wants_answer(head, framing).map_err(Failure::Stopped)? {
+            if self.gather(&mut begun, most).await? {
+                begun.first =
+                    reading.answer(head, std::mem::take(&mut begun.first)).map_err(Failure::Stopped)?;
+                begun.framing = Framing::Length(begun.first.len() as u64);
+                begun.body = BodyReader::new(Framing::None);
+            } else {
+                reading.exceeded(Direction::Server).map_err(Failure::Stopped)?;
+            }
+        } else {
+            // What came with the head is judged before anything is passed on.
+            let piece = begun.body.read(&begun.buffer).map_err(wrong)?;
+            let taken = piece.taken;
+            begun.first = piece.data.to_vec();
+            begun.buffer.drain(..taken);
+        }
+        Ok(begun)
+    }
+
+    /// Reads a body to its end, but no more than `most`; tells whether that was all of it.
+    async fn gather(&mut self, begun: &mut Begun, most: u64) -> Result<bool, Failure> {
+        let Begun { body, first, buffer, .. } = begun;
+        loop {
+            let piece = body.read(buffer).map_err(wrong)?;
+            let taken = piece.taken;
+            first.extend_from_slice(piece.data);
+            buffer.drain(..taken);
+            if first.len() as u64 > most {
+                return Ok(false);
+            }
+            if body.is_done() {
+                return Ok(true);
+            }
+            if (buffer.is_empty() || taken == 0) && !self.more(body, buffer).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads more of a body; tells whether there was any, or it has ended.
+    async fn more(&mut self, body: &mut BodyReader, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
+        let read = timeout(self.patience, fill(self.from, buffer)).await;
+        // A connection that broke is no end of a body, not even of one that ends with it.
+        let is_more = read.map_err(|_| Failure::Late(self.patience))?.map_err(wrong)?;
+        if !is_more {
+            body.end().map_err(wrong)?;
+        }
+        Ok(is_more)
+    }
+}
+
 /// The way of an answer to the client.
 struct Answer<'a> {
-    from: &'a mut ReadHalf<Stream>,
+    way: Way<'a>,
     to: &'a mut WriteHalf<Stream>,
     framing: Framing,
-    patience: Duration,
     received: &'a AtomicU64,
 }
 
 impl Answer<'_> {
     /// Passes a head and its body on; says when the first byte is about to leave.
-    async fn pass(
-        &mut self,
-        head: &[u8],
-        mut body: BodyReader,
-        mut buffer: Vec<u8>,
-        begins: impl FnOnce(),
-    ) -> Result<(), Failure> {
-        // What came with the head is judged before anything is passed on.
-        let mut piece = body.read(&buffer).map_err(wrong)?;
+    async fn pass(&mut self, head: &[u8], begun: Begun, begins: impl FnOnce()) -> Result<(), Failure> {
+        let Begun { framing: _, mut body, first, mut buffer } = begun;
         begins();
         self.write_head(head).await?;
-        loop {
-            let taken = piece.taken;
-            self.write(piece.data).await?;
-            buffer.drain(..taken);
-            if body.is_done() {
+        self.write(&first).await?;
+        let mut stuck = false;
+        while !body.is_done() {
+            if (buffer.is_empty() || stuck) && !self.way.more(&mut body, &mut buffer).await? {
                 break;
             }
-            if buffer.is_empty() || taken == 0 {
-                let read = timeout(self.patience, fill(self.from, &mut buffer)).await;
-                // A connection that broke is no end of a body, not even of one that ends with it.
-                if !read.map_err(|_| Failure::Late(self.patience))?.map_err(wrong)? {
-                    body.end().map_err(wrong)?;
-                    break;
-                }
-            }
-            piece = body.read(&buffer).map_err(wrong)?;
+            let piece = body.read(&buffer).map_err(wrong)?;
+            let taken = piece.taken;
+            stuck = taken == 0;
+            self.write(piece.data).await?;
+            buffer.drain(..taken);
         }
         let end: &[u8] = if self.framing == Framing::Chunked { b"0\r\n\r\n" } else { b"" };
         self.write_head(end).await
     }
 
     async fn write(&mut self, data: &[u8]) -> Result<(), Failure> {
-        let written = timeout(self.patience, async {
+        let written = timeout(self.way.patience, async {
             write(self.to, self.framing, data).await?;
             self.to.flush().await
         });
@@ -274,7 +334,7 @@ impl Answer<'_> {
     }
 
     async fn write_head(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let written = timeout(self.patience, async {
+        let written = timeout(self.way.patience, async {
             self.to.write_all(bytes).await?;
             self.to.flush().await
         });
@@ -297,7 +357,7 @@ async fn write(to: &mut WriteHalf<Stream>, framing: Framing, data: &[u8]) -> io:
 }
 
 /// Reads more into what is held; tells whether there was any.
-async fn fill(from: &mut ReadHalf<Stream>, buffer: &mut Vec<u8>) -> io::Result<bool> {
+pub(super) async fn fill(from: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<bool> {
     buffer.reserve(HELD.saturating_sub(buffer.len()));
     from.read_buf(buffer).await.map(|read| read > 0)
 }

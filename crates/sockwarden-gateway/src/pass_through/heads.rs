@@ -26,17 +26,28 @@ const HELD_BACK: [&str; 10] = [
 ];
 
 /// Writes the head of the request to the application. Its connection serves for this request only: an answer can never be
-/// taken for that to another one.
-pub(super) fn request(url: &WsUrl, head: &RequestHead, framing: Framing, told: &Told<'_>) -> Vec<u8> {
+/// taken for that to another one. Whoever is to read the answer wants it `plain`.
+pub(super) fn request(
+    url: &WsUrl,
+    head: &RequestHead,
+    framing: Framing,
+    told: &Told<'_>,
+    plain: bool,
+) -> Vec<u8> {
     let mut text = format!("{} {} HTTP/1.1\r\n", head.method, head.target);
     let host = told.from.host.as_deref().unwrap_or_default();
     let _ = write!(text, "Host: {}\r\n", if host.is_empty() { url.authority() } else { host.to_owned() });
     let mut out = text.into_bytes();
     // What is expected of us was done by us: the application is not asked for it.
-    let own =
-        passed_on(&head.headers, told.added).into_iter().filter(|(n, _)| !n.eq_ignore_ascii_case("expect"));
+    let is_passed_on = |name: &str| {
+        !(name.eq_ignore_ascii_case("expect") || plain && name.eq_ignore_ascii_case("accept-encoding"))
+    };
+    let own = passed_on(&head.headers, told.added).into_iter().filter(|(name, _)| is_passed_on(name));
     for (name, value) in own.chain(told.headers()) {
         field(&mut out, &name, &value);
+    }
+    if plain {
+        field(&mut out, "Accept-Encoding", b"identity");
     }
     finish(out, framing, true)
 }
@@ -122,7 +133,7 @@ mod tests {
         let text = "POST /a?b=c HTTP/1.0\r\nHost: app.example\r\nConnection: keep-alive, X-Hop, Upgrade\r\nX-Hop: 1\r\n\
             Upgrade: h2c\r\nKeep-Alive: 5\r\nTE: trailers\r\nExpect: 100-continue\r\nCookie: a=b\r\nX-Tenant: evil\r\n\
             X-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nSockwarden-User: admin\r\nContent-Length: 05\r\n\
-            Proxy-Authorization: x\r\nOrigin: https://app.example\r\n\r\n";
+            Proxy-Authorization: x\r\nOrigin: https://app.example\r\nAccept-Encoding: gzip\r\n\r\n";
         let (head, _) = RequestHead::parse(text.as_bytes(), HeadLimits::default()).unwrap().unwrap();
         let framing = judge_request(&head).unwrap();
         let from =
@@ -130,10 +141,15 @@ mod tests {
         let added = [AddedHeader { name: "X-Tenant".to_owned(), value: Hidden::new("acme".to_owned()) }];
         let mara = sockwarden_model::Identity::of_user("mara");
         let told = Told { from: &from, identity: &mara, added: &added };
-        let written = request(&"ws://127.0.0.1:1".parse().unwrap(), &head, framing, &told);
+        let written = |plain| {
+            let written = request(&"ws://127.0.0.1:1".parse().unwrap(), &head, framing, &told, plain);
+            String::from_utf8(written).unwrap()
+        };
+        assert!(written(true).contains("\r\nAccept-Encoding: identity\r\n"));
+        assert!(!written(true).contains("gzip"));
         assert_eq!(
-            String::from_utf8(written).unwrap(),
-            "POST /a?b=c HTTP/1.1\r\nHost: app.example\r\nCookie: a=b\r\nOrigin: https://app.example\r\n\
+            written(false),
+            "POST /a?b=c HTTP/1.1\r\nHost: app.example\r\nCookie: a=b\r\nOrigin: https://app.example\r\nAccept-Encoding: gzip\r\n\
              X-Tenant: acme\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n\
              X-Forwarded-Host: app.example\r\nSockwarden-User: mara\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
         );

@@ -6,7 +6,10 @@
 
 mod config;
 mod exchange;
+mod gather;
 mod heads;
+mod media;
+mod reading;
 mod under_way;
 
 use std::{
@@ -15,14 +18,14 @@ use std::{
 };
 
 use sockwarden_defend::{Chain, Fact, Report, RequestFact, defences};
-use sockwarden_model::{Decision, Identity, Mode, RequestEvent, StatusClass, printable};
+use sockwarden_model::{Decision, Mode, RequestEvent, StatusClass, printable};
 use sockwarden_net::Stream;
 use sockwarden_proto::{
     handshake::RequestHead,
     http::{BodyReader, Framing, judge_request},
 };
 
-pub use config::{HttpKind, HttpLimitsConfig};
+pub use config::{FailKind, HttpKind, HttpLimitsConfig};
 pub(crate) use under_way::Passing;
 
 use crate::{
@@ -38,6 +41,8 @@ use crate::{
 };
 
 use exchange::{Answered, Ended, Failure, Order, exchange};
+use gather::Body;
+use reading::Reading;
 
 /// The methods that are passed on, as far as RFC 9110 names them; others of no known meaning are, too.
 const ALLOW: &str = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -66,18 +71,9 @@ pub(crate) struct Kept {
 /// A request that was let in by everybody.
 struct LetIn<'a> {
     route: &'a Route,
-    app: Stream,
-    lease: Lease,
-    identity: Identity,
+    chain: Chain,
+    report: Report,
     body: Body,
-}
-
-/// A request's body, as far as it came with the head.
-struct Body {
-    framing: Framing,
-    reader: BodyReader,
-    first: Vec<u8>,
-    behind: Vec<u8>,
 }
 
 impl Client {
@@ -86,7 +82,7 @@ impl Client {
         &mut self,
         shared: &Shared,
         built: &Built,
-        stream: Stream,
+        mut stream: Stream,
         plain: Plain,
     ) -> Option<Kept> {
         let begun = Instant::now();
@@ -100,8 +96,31 @@ impl Client {
                 return None;
             }
         };
-        let LetIn { route, app, lease, identity, body } = let_in;
+        let LetIn { route, chain, mut report, mut body } = let_in;
         let limits = &route.config().http_limits;
+        let of_route = (route, &self.journal, &shared.admission);
+        let mut reading = match Reading::begin(of_route, &head, chain, &report.identity) {
+            Ok(reading) => reading,
+            Err(answer) => {
+                answer::answer(stream, &answer, tls).await;
+                return None;
+            }
+        };
+        if let Err(failure) = body.read(&mut stream, &head, &mut reading, limits).await {
+            if let Some(answer) = self.not_passed(None, failure) {
+                answer::answer(stream, &answer, tls).await;
+            }
+            return None;
+        }
+        let patience = built.limits.upstream_timeout.get();
+        let (app, lease) = match self.connect(route, patience, &mut reading.own.chain, &mut report).await {
+            Ok(connected) => connected,
+            Err(answer) => {
+                answer::answer(stream, &answer, tls).await;
+                return None;
+            }
+        };
+        let identity = report.identity;
         let told = Told { from: &from, identity: &identity, added: &route.upstream_headers };
         let wants_more = may_follow
             && head.minor_version > 0
@@ -109,29 +128,33 @@ impl Client {
             && !limits.keep_alive.is_zero();
         let may_keep = || wants_more && !shared.draining.load(Ordering::Relaxed);
         let order = Order {
-            head: heads::request(route.upstreams.url(), &head, body.framing, &told),
+            head: heads::request(
+                route.upstreams.url(),
+                &head,
+                body.framing,
+                &told,
+                reading.wants_plain(&head),
+            ),
             method: &head.method,
-            framing: body.framing,
-            body: body.reader,
-            first: body.first,
-            buffer: body.behind,
-            waits: head.minor_version > 0 && head.headers.count("expect") > 0,
             minor_version: head.minor_version,
+            body,
             may_keep: &may_keep,
             hsts: tls.then_some(HSTS),
             limits,
+            reading: &mut reading,
         };
         let Ended { client, buffer, outcome, from_client, from_server } = exchange(stream, app, order).await;
         let answered = match outcome {
             Ok(answered) => answered,
             Err(failure) => {
-                if let Some(answer) = self.not_passed(&lease, failure) {
+                if let Some(answer) = self.not_passed(Some(&lease), failure) {
                     answer::answer(client, &answer, tls).await;
                 }
                 return None;
             }
         };
         lease.succeeded();
+        let [inspected_from_client, inspected_from_server] = reading.account([from_client, from_server]);
         route.tally.request(StatusClass::of(answered.status));
         self.journal.request(RequestEvent {
             at_ms: unix_ms(),
@@ -146,6 +169,8 @@ impl Client {
             duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             bytes_from_client: from_client,
             bytes_from_server: from_server,
+            inspected_from_client,
+            inspected_from_server,
         });
         match answered {
             Answered { complete: true, keep: true, .. } => {
@@ -160,7 +185,7 @@ impl Client {
         }
     }
 
-    /// Takes a request through route and defences to the application.
+    /// Takes a request's head through route and defences.
     async fn let_in<'a>(
         &mut self,
         shared: &Shared,
@@ -185,7 +210,8 @@ impl Client {
         if is_reserved(&head.target) {
             return Err(self.refuse_ourselves(404, "the path is the gateway's own", "there is nothing here"));
         }
-        let body = self.begin_body(framing, behind, limits)?;
+        let mut body = self.begin_body(framing, behind, limits)?;
+        body.waits = head.minor_version > 0 && head.headers.count("expect") > 0;
         let credentials = route.authenticator.take_credentials(head);
         let head = &*head;
         let mut chain = Chain::new(&route.defences);
@@ -201,9 +227,7 @@ impl Client {
             }
             _ => answer,
         })?;
-        let patience = built.limits.upstream_timeout.get();
-        let (app, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
-        Ok(LetIn { route, app, lease, identity: report.identity, body })
+        Ok(LetIn { route, chain, report, body })
     }
 
     /// Reads what of the body came with the head, so that nobody is connected to for what is malformed at once.
@@ -226,11 +250,11 @@ impl Client {
         if too_large || first.len() as u64 > most {
             return Err(self.too_large());
         }
-        Ok(Body { framing, reader, first, behind })
+        Ok(Body { framing, reader, first, behind, waits: false })
     }
 
     /// Tells the client why it gets no answer of the application, where it is still there.
-    fn not_passed(&self, lease: &Lease, failure: Failure) -> Option<Answer> {
+    fn not_passed(&self, lease: Option<&Lease>, failure: Failure) -> Option<Answer> {
         Some(match failure {
             Failure::Gone => return None,
             Failure::Slow(patience) => self.refuse_ourselves(
@@ -240,8 +264,11 @@ impl Client {
             ),
             Failure::TooLarge => self.too_large(),
             Failure::Body(violation) => self.unreadable_request(400, &violation),
+            Failure::Stopped(answer) => answer,
             Failure::Broken(why) => {
-                lease.failed();
+                if let Some(lease) = lease {
+                    lease.failed();
+                }
                 self.refuse_ourselves(502, &why, "the application did not answer rightly")
             }
             // A page may be slow on purpose: that says nothing about the address.

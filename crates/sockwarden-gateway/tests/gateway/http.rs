@@ -10,7 +10,7 @@ use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_gateway::{
     Auth, DrainConfig, HttpKind, HttpLimitsConfig, LimitsConfig, ListenerConfig, RouteConfig,
 };
-use sockwarden_model::{Event, RequestEvent, StatusClass};
+use sockwarden_model::{Event, Mode, RequestEvent, StatusClass};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -19,14 +19,14 @@ use tokio::{
 use crate::stage::{App, GOOD, Stage, read_out, route_to, soon, status};
 
 /// An application that answers every connection with the same bytes, once `enough` of the request has come.
-struct Script {
-    address: SocketAddr,
+pub(crate) struct Script {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
     /// Answers `answer` after the request's head, or after its body where that has a length or chunks.
-    async fn start(answer: &'static [u8]) -> Self {
+    pub(crate) async fn start(answer: &'static [u8]) -> Self {
         Self::slowly(answer, Duration::ZERO).await
     }
 
@@ -59,13 +59,13 @@ impl Script {
         Self { address, seen }
     }
 
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
 
 /// Tells whether a request as the gateway writes them is there to its end.
-fn is_whole(bytes: &[u8]) -> bool {
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
@@ -76,19 +76,38 @@ fn is_whole(bytes: &[u8]) -> bool {
     }
 }
 
-const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\npage";
+pub(crate) const PAGE: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\npage";
 
-fn passing(app: SocketAddr) -> RouteConfig {
+pub(crate) fn passing(app: SocketAddr) -> RouteConfig {
     RouteConfig { http: HttpKind::Pass, ..route_to(app) }
+}
+
+/// A route on which the defences that read bodies are in this mode.
+pub(crate) fn reading(mode: Mode, mut route: RouteConfig) -> RouteConfig {
+    (route.message_format.mode, route.graphql_limits.mode, route.cdp_refused.mode) = (mode, mode, mode);
+    route
 }
 
 fn limited(app: SocketAddr, limits: HttpLimitsConfig) -> RouteConfig {
     RouteConfig { http_limits: limits, ..passing(app) }
 }
 
-fn requests(events: Vec<Event>) -> Vec<RequestEvent> {
+pub(crate) fn requests(events: Vec<Event>) -> Vec<RequestEvent> {
     let request = |event| if let Event::Request(request) = event { Some(request) } else { None };
     events.into_iter().filter_map(request).collect()
+}
+
+/// Sends one request as the last one of its connection, and gives the answer to its end.
+pub(crate) async fn ask(stage: &Stage, request: &[u8]) -> Vec<u8> {
+    let end = request.windows(2).position(|bytes| bytes == b"\r\n").unwrap() + 2;
+    let request = [&request[..end], b"Connection: close\r\n", &request[end..]].concat();
+    let mut tcp = TcpStream::connect(stage.address).await.unwrap();
+    tcp.write_all(&request).await.unwrap();
+    let mut told = Vec::new();
+    // What was sent for nothing may break the connection behind the answer.
+    let _ = soon(tcp.read_to_end(&mut told)).await;
+    told
 }
 
 /// Reads one answer with a length.
@@ -229,40 +248,54 @@ async fn what_two_readers_could_read_differently_reaches_nobody() {
 }
 
 #[tokio::test]
-async fn a_body_that_turns_out_malformed_later_is_cut_off() {
-    let script = Script::start(PAGE).await;
-    let stage = Stage::plain(passing(script.address)).await;
-    let mut tcp = TcpStream::connect(stage.address).await.unwrap();
-    tcp.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-        .await
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    tcp.write_all(b"5;x\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    let told = read_out(&mut tcp).await;
-    assert_eq!(status(&told), 400, "{}", String::from_utf8_lossy(&told));
-    let seen = script.seen();
-    assert!(seen.len() == 1 && seen[0].ends_with("\r\n\r\n5\r\nhello\r\n"), "the end never comes: {seen:?}");
+async fn a_body_that_turns_out_malformed_later_is_cut_off_or_never_begun() {
+    for is_read in [false, true] {
+        let script = Script::start(PAGE).await;
+        let route = passing(script.address);
+        let stage = Stage::plain(reading(if is_read { Mode::Block } else { Mode::Off }, route)).await;
+        let mut tcp = TcpStream::connect(stage.address).await.unwrap();
+        tcp.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tcp.write_all(b"5;x\r\nhello\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let told = read_out(&mut tcp).await;
+        assert_eq!(status(&told), 400, "{}", String::from_utf8_lossy(&told));
+        let seen = script.seen();
+        if is_read {
+            assert_eq!(seen, [""; 0], "nothing of it went on");
+        } else {
+            assert!(
+                seen.len() == 1 && seen[0].ends_with("\r\n\r\n5\r\nhello\r\n"),
+                "the end never comes: {seen:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_chunked_body_arrives_whole_and_an_expectation_is_met() {
-    let script = Script::start(PAGE).await;
-    let stage = Stage::plain(passing(script.address)).await;
-    let mut tcp = TcpStream::connect(stage.address).await.unwrap();
-    tcp.write_all(
-        b"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
-    )
-    .await
-    .unwrap();
-    assert_eq!(answer(&mut tcp).await, "HTTP/1.1 100 Continue\r\n\r\n");
-    tcp.write_all(b"3\r\nabc\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    tcp.write_all(b"4\r\ndefg\r\n0\r\nX: trailer\r\n\r\n").await.unwrap();
-    let text = answer(&mut tcp).await;
-    assert!(text.ends_with("page") && !text.contains("Connection: close"), "{text}");
-    let seen = script.seen();
-    assert!(seen[0].ends_with("\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"), "{seen:?}");
-    assert!(!seen[0].contains("Expect"), "{seen:?}");
+    for is_read in [false, true] {
+        let script = Script::start(PAGE).await;
+        let route = passing(script.address);
+        let stage = Stage::plain(reading(if is_read { Mode::Block } else { Mode::Off }, route)).await;
+        let mut tcp = TcpStream::connect(stage.address).await.unwrap();
+        tcp.write_all(
+            b"PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n",
+        )
+        .await
+        .unwrap();
+        assert_eq!(answer(&mut tcp).await, "HTTP/1.1 100 Continue\r\n\r\n");
+        tcp.write_all(b"3\r\nabc\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        tcp.write_all(b"4\r\ndefg\r\n0\r\nX: trailer\r\n\r\n").await.unwrap();
+        let text = answer(&mut tcp).await;
+        assert!(text.ends_with("page") && !text.contains("Connection: close"), "{text}");
+        let seen = script.seen();
+        let chunks = if is_read { "7\r\nabcdefg" } else { "3\r\nabc\r\n4\r\ndefg" };
+        assert!(seen[0].ends_with(&format!("\r\n\r\n{chunks}\r\n0\r\n\r\n")), "{seen:?}");
+        assert!(!seen[0].contains("Expect"), "{seen:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bodies;
 mod certificates;
 mod close;
 mod compression;
@@ -14,6 +15,7 @@ mod liveness;
 mod messages;
 mod operations;
 mod patience;
+mod polling;
 mod proxies;
 mod relay;
 mod reload;

@@ -10,7 +10,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use sockwarden_gateway::{
     Auth, Built, DrainConfig, Gateway, LimitsConfig, ListenerConfig, RouteConfig, build,
 };
-use sockwarden_model::{Control, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
+use sockwarden_model::{Control, Decision, Event, EventReceiver, Traffic, VerdictEvent, event_channel};
 use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, ServerTls, Stream};
 use sockwarden_proto::{Limits, WsUrl, handshake::ClientHandshake};
 use tokio::{
@@ -269,14 +269,15 @@ impl Stage {
         self.events.try_iter().collect()
     }
 
-    /// Waits for the next verdict.
+    /// Waits for the next verdict that is more than a note.
     pub(crate) async fn verdict(&self) -> VerdictEvent {
         soon(async {
             loop {
                 for event in self.events.try_iter() {
                     match event {
-                        Event::Verdict(verdict) => return verdict,
-                        Event::Open(_)
+                        Event::Verdict(verdict) if verdict.decision != Decision::Note => return verdict,
+                        Event::Verdict(_)
+                        | Event::Open(_)
                         | Event::Close(_)
                         | Event::Notice(_)
                         | Event::Request(_)

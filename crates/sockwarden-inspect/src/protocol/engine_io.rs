@@ -17,7 +17,13 @@ pub(super) static DECLARATION: Declaration = Declaration {
     protocol: Protocol::EngineIo,
     name: "engine-io",
     tokens: &[],
-    target: |target| target.split('?').next().is_some_and(|path| path.contains("/engine.io/")),
+    // A server of Socket.IO answers to all paths that begin with its own.
+    target: |target| {
+        target
+            .split('?')
+            .next()
+            .is_some_and(|path| path.contains("/engine.io/") && !path.contains("/socket.io/"))
+    },
     // What opens a session of its own opens one of Socket.IO too, which is what nearly all of them are.
     message: |_| false,
     speaker: || Box::new(EngineIo::new(Protocol::EngineIo, Plain)),
@@ -56,10 +62,13 @@ pub(super) enum Revision {
     Four,
 }
 
-/// Tells whether a target is one of Engine.IO: its usual paths, or one that says which revision it speaks.
+/// Tells whether a target is one of Engine.IO: its usual paths, or one that says which revision it speaks, or that it polls, as every
+/// request of a session must that is known already.
 pub(super) fn is_target(target: &str) -> bool {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    path.contains("/socket.io/") || path.contains("/engine.io/") || revisions(query).next().is_some()
+    path.contains("/socket.io/")
+        || path.contains("/engine.io/")
+        || decoded(query).any(|pair| pair.starts_with(b"EIO=") || pair == b"transport=polling")
 }
 
 /// Tells which revision a server takes a target to mean: anything but one plain `4` is the older one.
@@ -74,10 +83,15 @@ fn revision(target: &str) -> Revision {
 
 /// Gives the values of every `EIO` in a query.
 fn revisions(query: &str) -> impl Iterator<Item = Vec<u8>> {
-    query.split('&').filter_map(|pair| {
+    decoded(query).filter_map(|pair| pair.strip_prefix(b"EIO=").map(<[u8]>::to_vec))
+}
+
+/// Gives the names and values of a query, decoded.
+fn decoded(query: &str) -> impl Iterator<Item = Vec<u8>> {
+    query.split('&').map(|pair| {
         let mut decoded = Vec::new();
         percent::decode(pair.as_bytes(), b'+', &mut decoded);
-        decoded.strip_prefix(b"EIO=").map(<[u8]>::to_vec)
+        decoded
     })
 }
 
@@ -286,6 +300,12 @@ mod tests {
 
     #[test]
     fn a_target_says_the_revision_that_a_server_reads_in_it() {
+        let of_opening = |target| Conversation::new(None, &Opening { subprotocol: None, target }).protocol();
+        assert_eq!(
+            of_opening("/socket.io/engine.io/?EIO=4"),
+            Some((Protocol::SocketIo, crate::Chosen::Target)),
+            "a server of Socket.IO takes it for its own"
+        );
         let check = |target: &str, expected: Option<Revision>| {
             assert_eq!(is_target(target).then(|| revision(target)), expected, "{target}");
         };
@@ -295,6 +315,8 @@ mod tests {
         check("/socket.io/?EIO=4&EIO=4", Some(Revision::Three));
         check("/socket.io/", Some(Revision::Three));
         check("/x?MEIO=4", None);
+        check("/x?transport=%70olling&sid=a", Some(Revision::Three));
+        check("/x?transport=websocket", None);
         check("/socket.iox?a=/socket.io/", None);
     }
 

@@ -17,7 +17,7 @@ mod kubernetes;
 mod memory;
 mod mqtt;
 mod ocpp;
-mod payload;
+pub(crate) mod payload;
 mod phoenix;
 #[cfg(test)]
 mod sample_tests;
@@ -33,7 +33,7 @@ mod wamp;
 
 use sockwarden_model::Direction;
 
-use crate::{Chosen, Message, Opening, content, walk::Walk};
+use crate::{Chosen, Message, Opening, walk::Walk};
 
 /// What one file says of its protocol.
 pub(crate) struct Declaration {
@@ -59,9 +59,9 @@ pub(crate) trait Speaker: Send {
     /// Takes note of what the handshake said, before the first message, where the protocol was known from it.
     fn open(&mut self, _opening: &Opening<'_>) {}
 
-    /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket.
+    /// Reads the body of an HTTP message by which the protocol goes where there is no WebSocket: one message, where nothing else is said.
     fn body(&mut self, body: &[u8], walk: &mut Walk<'_>) {
-        content::body(walk, body);
+        self.message(&Message::of_body(walk.direction, body), walk);
     }
 
     /// Tells whether this side has begun a packet whose rest is awaited in a message to come.

@@ -9,16 +9,16 @@ use crate::{
 };
 
 /// Between the packets of a body of revision 4.
-const SEPARATOR: u8 = 0x1e;
+pub(crate) const SEPARATOR: u8 = 0x1e;
 
 /// A packet, or what could not be read as one.
-pub(super) type Packet<'a> = Result<(MessageKind, &'a [u8]), &'a [u8]>;
+pub(crate) type Packet<'a> = Result<(MessageKind, &'a [u8]), &'a [u8]>;
 
 /// Takes the first packet of a body that is not empty; gives also what follows it, which is shorter.
 ///
 /// Revision 4 puts a separator between packets. Revision 3 writes each one's length before it: in digits, as text, or digit by digit
 /// in bytes between a 0 or 1 (text, binary) and a 255.
-pub(super) fn next(body: &[u8]) -> (Packet<'_>, &[u8]) {
+pub(crate) fn next(body: &[u8]) -> (Packet<'_>, &[u8]) {
     if let Some((&kind @ (0 | 1), rest)) = body.split_first() {
         return bytes_counted(if kind == 0 { MessageKind::Text } else { MessageKind::Binary }, rest);
     }

@@ -441,7 +441,7 @@ mod tests {
         let check = |target: &str, direction, body: &[u8], expected: &str| {
             let (mut notes, mut reader) = (Notes::default(), Reader::default());
             let mut conversation = Conversation::new(None, &Opening { subprotocol: None, target });
-            conversation.body(&mut reader, &InspectLimits::default(), direction, body, &mut notes);
+            conversation.body(&mut reader, &InspectLimits::default(), (direction, None), body, &mut notes);
             assert_eq!(notes.said.join("; "), expected, "{}", body.escape_ascii());
         };
         let four = "/socket.io/?EIO=4&transport=polling&sid=x";

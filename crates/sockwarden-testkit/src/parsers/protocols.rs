@@ -46,7 +46,7 @@ fn say(
 ) {
     let direction = if matches!(mark, b'<' | b'(' | b'{') { Direction::Server } else { Direction::Client };
     if matches!(mark, b'{' | b'}') {
-        return conversation.body(reader, limits, direction, bytes, out);
+        return conversation.body(reader, limits, (direction, None), bytes, out);
     }
     let is_text = !matches!(mark, b'(' | b')') && std::str::from_utf8(bytes).is_ok();
     let kind = if is_text { MessageKind::Text } else { MessageKind::Binary };
