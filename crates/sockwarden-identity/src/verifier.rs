@@ -313,4 +313,6 @@ fn plain(text: &str, longest: usize) -> Result<String, TokenError> {
 }
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod tests;

@@ -91,9 +91,10 @@ rule! {
 pub struct AuthorizeConfig {
     /// off, observe or block.
     pub mode: Mode,
-    /// Who may say what; the first rule that fits decides. Everybody may say everything where there is none.
+    /// Who may say what, such as `{ field = { at = "/type", is = "say" }, when = [{ field = "/room", in = "claims.rooms" }], allow = true }`; the first rule that fits decides. Everybody may say everything where there is none.
     pub rules: Vec<AuthorizeRule>,
     /// What becomes of a message that no rule fits; it must be said where there are rules.
+    #[schemars(example = DefaultKind::Deny)]
     pub default: Option<DefaultKind>,
     /// What becomes of the connection: `drop` leaves the message out, `close` closes with 1008.
     pub answer: AnswerKind,

@@ -38,7 +38,7 @@ The identity is a JSON object with "user", "roles" and "claims", each of which m
 
 Standard output has one JSON object a line, in the same order: "verdict" is "allow" or "deny", "rule" the number of the rule that decided, from 0, or null, "reason" why. The rules are tried as if `authorize.mode` was "block"; no other defence is asked.
 
-Exit code 0: all lines were read. 1: the configuration is wrong. 2: usage, or a line that is no message; what stands before it has been told. 3: standard input or output failed.
+Exit code 0: all lines were read. 1: the configuration or the identity is wrong or cannot be read. 2: usage, or a line that is no message; what stands before it has been told. 3: standard input or output failed.
 
 Examples:
   sockwarden authorize --as mara.json -c sockwarden.toml --route chat < messages.jsonl
@@ -115,11 +115,11 @@ fn read_identity(path: &Path) -> anyhow::Result<Identity> {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST_IDENTITY + 1).read_to_end(&mut text));
     read.with_context(|| format!("`{}` cannot be read", path.display()))?;
-    let wrong = |why: String| UsageError(format!("`{}` describes no identity: {why}", path.display()));
+    let wrong = |why: String| anyhow::anyhow!("`{}` describes no identity: {why}", path.display());
     if text.len() as u64 > LONGEST_IDENTITY {
-        return Err(wrong(format!("it has more than {} KiB", LONGEST_IDENTITY >> 10)).into());
+        return Err(wrong(format!("it has more than {} KiB", LONGEST_IDENTITY >> 10)));
     }
-    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()).into())
+    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 
 fn find(config: &Config, name: Option<&str>) -> Result<usize, UsageError> {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::run::{finished, program};
 
-const CONFIG: &str = r#"[[listeners]]
+const CONFIG: &str = r#"version = 1
+[[listeners]]
 address = "127.0.0.1:0"
 
 [[routes]]
@@ -113,8 +114,8 @@ fn what_cannot_be_tried_ends_with_one_error_and_its_code() {
     check("-c both.toml", good, 2, "say which route with --route: there are chat, feed");
     check("-c wrong.toml", good, 1, "it is not said what becomes of a message that no rule fits");
     check("-c bad.toml", good, 1, "does not begin with `/`");
-    check("-c missing.toml", good, 3, "cannot be read");
-    check("--as missing.json", good, 3, "cannot be read");
-    check("--as who.json", good, 2, "unknown field `admin`");
+    check("-c missing.toml", good, 1, "cannot be read");
+    check("--as missing.json", good, 1, "cannot be read");
+    check("--as who.json", good, 1, "unknown field `admin`");
     check("", "{\"payload\":\"x\"}\nrubbish", 2, "line 2");
 }
