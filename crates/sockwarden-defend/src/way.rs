@@ -15,11 +15,13 @@ pub enum Way {
     Ticket,
     /// A signed token (RFC 7519).
     Jwt,
+    /// A client certificate.
+    Mtls,
 }
 
 impl Way {
     /// All ways.
-    pub const ALL: [Self; 3] = [Self::Forward, Self::Ticket, Self::Jwt];
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Ticket, Self::Jwt, Self::Mtls];
 
     /// The name as the configuration spells it.
     pub const fn label(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Way {
             Self::Forward => "forward",
             Self::Ticket => "ticket",
             Self::Jwt => "jwt",
+            Self::Mtls => "mtls",
         }
     }
 }

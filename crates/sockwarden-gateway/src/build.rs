@@ -8,14 +8,14 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use sockwarden_defend::{Configured, Defences};
+use sockwarden_defend::{Configured, Defences, Way};
 use sockwarden_model::{EventSender, ListenAddress};
 use sockwarden_net::{DevCertificate, ServerTls};
 use sockwarden_state::Settings;
 
 use crate::{
     auth::{self, Authenticator},
-    certificates::{CertificateConfig, CertificateFiles},
+    certificates::{CertificateConfig, CertificateFiles, Clients, server_tls},
     client_address::ProxiesConfig,
     compression::{CompressionKind, InflateConfig},
     config::{LimitsConfig, ListenerConfig, RouteConfig},
@@ -177,6 +177,11 @@ pub fn build(
         }
         built_routes.extend(build_route(config, &key, &mut problems).map(Arc::new));
     }
+    let asks = listeners.iter().any(|listener| listener.client_ca.is_some());
+    for (index, _) in routes.iter().enumerate().filter(|(_, route)| route.auth.has(Way::Mtls) && !asks) {
+        let message = "no listener asks clients for certificates";
+        problems.add(&format!("routes[{index}].auth"), message, Some("add `client_ca` to a listener"));
+    }
     zeros::refuse(routes, limits, &mut problems);
     if problems.0.is_empty() {
         let mut order: Vec<usize> = (0..built_routes.len()).collect();
@@ -334,6 +339,18 @@ fn build_listener(
             Some("add `certificate` and `key`"),
         );
     }
+    let clients = config.client_ca.as_deref().and_then(|path| {
+        let authorities = problems.read(&key("client_ca"), path)?;
+        Some(Clients { authorities, required: config.require_client_certificate })
+    });
+    if config.client_ca.is_some() && config.certificate.is_none() && !config.tls_dev {
+        let message = "clients show certificates over TLS only";
+        problems.add(&key("client_ca"), message, Some("add `certificate` and `key`"));
+    }
+    if config.require_client_certificate && config.client_ca.is_none() {
+        let help = Some("add `client_ca`");
+        problems.add(&key("require_client_certificate"), "nobody is named who could vouch for clients", help);
+    }
     let mut files_of = None;
     let tls = match (&config.certificate, &config.key) {
         (Some(_), _) | (_, Some(_)) if config.tls_dev => {
@@ -343,7 +360,7 @@ fn build_listener(
         (Some(certificate), Some(private)) => {
             let first = CertificateConfig { certificate: certificate.clone(), key: private.clone() };
             let files = std::iter::once(first).chain(config.more_certificates.iter().cloned()).collect();
-            let loaded = CertificateFiles::load(files).map_err(|errors| {
+            let loaded = CertificateFiles::load(files, clients.as_ref()).map_err(|errors| {
                 for error in errors {
                     let name = if error.in_key { "key" } else { "certificate" };
                     let name = match error.index {
@@ -370,7 +387,8 @@ fn build_listener(
         }
         (None, None) if config.tls_dev => {
             let dev = problems.take(&key("tls_dev"), DevCertificate::generate())?;
-            let tls = ServerTls::from_pem(dev.certificate.as_bytes(), dev.key.as_bytes());
+            let pair = (dev.certificate.as_bytes(), dev.key.as_bytes());
+            let tls = server_tls(&[pair], clients.as_ref());
             *dev_authority = Some(dev.authority);
             Some(problems.take(&key("tls_dev"), tls)?)
         }
@@ -461,7 +479,6 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
 #[cfg(test)]
 mod tests {
     use sockwarden_config::{ByteSize, HumanDuration};
-    use sockwarden_defend::Way;
     use sockwarden_defend::defences::{FrameLimitsConfig, GraphqlLimitsConfig, OperationConfig};
 
     use super::*;

@@ -34,6 +34,24 @@ pub(crate) struct CertificateFiles {
     read: Vec<Pair>,
 }
 
+/// Who may vouch for clients that show a certificate.
+pub(crate) struct Clients {
+    /// The authorities in PEM.
+    pub(crate) authorities: Vec<u8>,
+    /// Whether nobody is let in without one.
+    pub(crate) required: bool,
+}
+
+/// Makes certificates ready for use, and asks clients for theirs where somebody may vouch for them.
+pub(crate) fn server_tls(pairs: &[(&[u8], &[u8])], clients: Option<&Clients>) -> Result<ServerTls, TlsError> {
+    match clients {
+        Some(Clients { authorities, required }) => {
+            ServerTls::from_pems_asking_clients(pairs, authorities, *required)
+        }
+        None => ServerTls::from_pems(pairs),
+    }
+}
+
 /// Which file is at fault, and why.
 pub(crate) struct CertificateError {
     /// Which pair.
@@ -46,7 +64,10 @@ pub(crate) struct CertificateError {
 
 impl CertificateFiles {
     /// Reads every file and makes what they hold ready for use.
-    pub(crate) fn load(files: Vec<CertificateConfig>) -> Result<Self, Vec<CertificateError>> {
+    pub(crate) fn load(
+        files: Vec<CertificateConfig>,
+        clients: Option<&Clients>,
+    ) -> Result<Self, Vec<CertificateError>> {
         let mut errors = Vec::new();
         let mut read = Vec::new();
         for (index, file) in files.iter().enumerate() {
@@ -72,7 +93,7 @@ impl CertificateFiles {
         if !errors.is_empty() {
             return Err(errors);
         }
-        match ServerTls::from_pems(&borrowed(&read)) {
+        match server_tls(&borrowed(&read), clients) {
             Ok(tls) => Ok(Self { tls, files, read }),
             Err(error) => {
                 let path = files.first().map(|file| file.certificate.clone()).unwrap_or_default();

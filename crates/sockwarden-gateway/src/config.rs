@@ -10,7 +10,7 @@ use sockwarden_defend::defences::{
     MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
     TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
-use sockwarden_identity::JwtConfig;
+use sockwarden_identity::{JwtConfig, MtlsConfig};
 
 use crate::{
     auth::{Auth, BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
@@ -39,6 +39,12 @@ pub struct ListenerConfig {
     /// Further certificates with their keys; a client gets the first that is for the name it asks for.
     #[serde(default)]
     pub more_certificates: Vec<CertificateConfig>,
+    /// The authorities whose certificates clients may show, in PEM; needed where a route's `auth` names "mtls". A change takes a reload.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Whether nobody is let in without such a certificate, on any route.
+    #[serde(default)]
+    pub require_client_certificate: bool,
     /// Whether to make a certificate for development; on a loopback address only.
     #[serde(default)]
     pub tls_dev: bool,
@@ -58,6 +64,8 @@ impl ListenerConfig {
             certificate: None,
             key: None,
             more_certificates: Vec::new(),
+            client_ca: None,
+            require_client_certificate: false,
             tls_dev: false,
             insecure_plaintext: false,
             proxies: ProxiesConfig::default(),
@@ -69,6 +77,7 @@ impl ListenerConfig {
         let mut files = Vec::new();
         files.extend(self.certificate.iter().map(|path| ("certificate".to_owned(), path.as_path())));
         files.extend(self.key.iter().map(|path| ("key".to_owned(), path.as_path())));
+        files.extend(self.client_ca.iter().map(|path| ("client_ca".to_owned(), path.as_path())));
         for (index, pair) in self.more_certificates.iter().enumerate() {
             let key = |name: &str| format!("more_certificates[{index}].{name}");
             files.push((key("certificate"), pair.certificate.as_path()));
@@ -136,6 +145,9 @@ pub struct RouteConfig {
     /// Which tokens are taken, and what they say; needed where `auth` names "jwt".
     #[serde(default)]
     pub jwt: Option<JwtConfig>,
+    /// Which name in a client's certificate is the user; used where `auth` names "mtls".
+    #[serde(default)]
+    pub mtls: Option<MtlsConfig>,
     /// Where in a request a token stands.
     #[serde(default)]
     pub bearer: BearerConfig,
@@ -222,6 +234,7 @@ impl RouteConfig {
             authentication: AuthenticationConfig::default(),
             ticket: None,
             jwt: None,
+            mtls: None,
             bearer: BearerConfig::default(),
             session: SessionConfig::default(),
             forward_auth: None,

@@ -129,6 +129,7 @@ pub(crate) async fn serve(
         connected: peer,
         peer,
         proxies: door.proxies,
+        certificate: None,
         reached: None,
         begun: Instant::now(),
         place,
@@ -173,6 +174,8 @@ pub(crate) struct Client {
     /// Whose request it is: who connected, or whom a trusted proxy names.
     pub(crate) peer: SocketAddr,
     proxies: Arc<ProxiesConfig>,
+    /// The certificate (DER) that was shown and verified.
+    pub(crate) certificate: Option<Vec<u8>>,
     /// The address of ours that was connected to.
     reached: Option<SocketAddr>,
     begun: Instant,
@@ -216,6 +219,7 @@ impl Client {
         mut head: Result<(RequestHead, Vec<u8>), Unread>,
     ) -> Option<Established> {
         self.reached = stream.local_address();
+        self.certificate = stream.client_certificate().map(<[u8]>::to_vec);
         for left in (0..MOST_REQUESTS).rev() {
             let (asked, behind) = match head {
                 Ok(read) => read,
@@ -388,7 +392,8 @@ impl Client {
             tls_offered: self.tls_offered,
             host: from.host.as_deref(),
         };
-        let asking = Asking::new(&shared.state, &request.head, from, &credentials);
+        let asking =
+            Asking::new(&shared.state, &request.head, from, &credentials, self.certificate.as_deref());
         self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &asking).await?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;

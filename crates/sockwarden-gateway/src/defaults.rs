@@ -8,7 +8,7 @@ use sockwarden_defend::defences::{
     MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
     TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
-use sockwarden_identity::JwtConfig;
+use sockwarden_identity::{JwtConfig, MtlsConfig};
 
 use crate::{
     auth::{BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
@@ -28,6 +28,8 @@ pub struct DefaultsConfig {
     pub ticket: Option<TicketConfig>,
     /// Which tokens are taken, and what they say; inherited by routes whose `auth` names "jwt".
     pub jwt: Option<JwtConfig>,
+    /// Which name in a client's certificate is the user; inherited by routes whose `auth` names "mtls".
+    pub mtls: Option<MtlsConfig>,
     /// Where in a request a token stands.
     pub bearer: Option<BearerConfig>,
     /// When sockets end because the session behind them does.
@@ -79,6 +81,7 @@ impl DefaultsConfig {
             Condition { key: "forward_auth", other: "auth", value: "forward" },
             Condition { key: "ticket", other: "auth", value: "ticket" },
             Condition { key: "jwt", other: "auth", value: "jwt" },
+            Condition { key: "mtls", other: "auth", value: "mtls" },
         ],
     };
 

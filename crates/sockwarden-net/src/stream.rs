@@ -58,6 +58,14 @@ impl Stream {
         tcp.local_addr().ok()
     }
 
+    /// Gives the certificate (DER) that a client has shown and that was verified.
+    pub fn client_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) | Self::Unix(_) | Self::Client(_) => None,
+            Self::Server(tls) => tls.get_ref().1.peer_certificates()?.first().map(AsRef::as_ref),
+        }
+    }
+
     /// Tells what was agreed in the TLS handshake; `None` without TLS.
     pub fn tls_info(&self) -> Option<TlsInfo> {
         let (version, suite) = match self {

@@ -49,13 +49,19 @@ impl ServerTls {
         authorities: &[u8],
         required: bool,
     ) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let roots = Arc::new(crate::tls_client::roots(authorities)?);
-        let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider);
-        let builder = if required { builder } else { builder.allow_unauthenticated() };
-        // There are no revocation lists, and the roots are not empty: nothing else can be wrong.
-        let verifier = builder.build().map_err(|_| TlsError::NoCertificate)?;
-        Self::verifying(&[(chain, key)], verifier)
+        Self::from_pems_asking_clients(&[(chain, key)], authorities, required)
+    }
+
+    /// The same with several certificates of our own, of which a client gets the first that is for the name it asks for.
+    ///
+    /// # Errors
+    /// As [`ServerTls::from_pems`]; or there is no authority.
+    pub fn from_pems_asking_clients(
+        pairs: &[(&[u8], &[u8])],
+        authorities: &[u8],
+        required: bool,
+    ) -> Result<Self, TlsError> {
+        Self::verifying(pairs, client_verifier(authorities, required)?)
     }
 
     fn verifying(pairs: &[(&[u8], &[u8])], clients: Arc<dyn ClientCertVerifier>) -> Result<Self, TlsError> {
@@ -83,6 +89,15 @@ impl ServerTls {
     pub fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
     }
+}
+
+fn client_verifier(authorities: &[u8], required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = Arc::new(crate::tls_client::roots(authorities)?);
+    let builder = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider);
+    let builder = if required { builder } else { builder.allow_unauthenticated() };
+    // There are no revocation lists, and the roots are not empty: nothing else can be wrong.
+    builder.build().map_err(|_| TlsError::NoCertificate)
 }
 
 fn read(pairs: &[(&[u8], &[u8])]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {

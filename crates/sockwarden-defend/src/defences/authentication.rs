@@ -17,7 +17,8 @@ rule! {
     ///   caller in, and configured headers of the answer name the user, roles and claims; 401 and 403 are passed on; anything else, and no
     ///   answer in time, refuses with 503;
     /// - `ticket` takes a ticket, which is good for one handshake on one route, from one address and origin, within seconds;
-    /// - `jwt` verifies a signed token (RFC 7519) against the keys, algorithms, issuer and audience that the route allows.
+    /// - `jwt` verifies a signed token (RFC 7519) against the keys, algorithms, issuer and audience that the route allows;
+    /// - `mtls` takes the word of a client certificate that an authority of the listener's `client_ca` has signed.
     ///
     /// Of several ways one is enough (`require = "any"`), or all must agree about the user (`require = "all"`). Who is refused gets 401 or 403 and
     /// a closed connection, and nothing reaches the application; where a way cannot be tried (an endpoint or keys that cannot be reached)

@@ -45,6 +45,8 @@ pub(crate) fn build(
             problems.add(&key(table), &format!("`auth` does not name \"{name}\""), Some(&help));
         }
     };
+    let has_certificates = is_named(Way::Mtls);
+    demand("mtls", Way::Mtls, has_certificates, has_certificates || config.mtls.is_some(), "");
     let asks_again = config.session.revalidate.is_some();
     let forward = &config.forward_auth;
     demand(
@@ -81,7 +83,8 @@ pub(crate) fn build(
         let defences = endpoint::defences(config, &tickets);
         (tickets, defences)
     });
-    Authenticator { forward, tickets, bearer }
+    let mtls = has_certificates.then(|| config.mtls.unwrap_or_default());
+    Authenticator { forward, tickets, bearer, mtls }
 }
 
 fn build_forward(
@@ -133,7 +136,11 @@ fn refuse_nonsense(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems:
         return;
     };
     let circle = issue_to.contains(&Way::Ticket);
-    refuse("ticket.issue_to", circle, "a ticket is not given for a ticket: say \"forward\" or \"jwt\"");
+    refuse(
+        "ticket.issue_to",
+        circle,
+        "a ticket is not given for a ticket: say \"forward\", \"jwt\" or \"mtls\"",
+    );
     let is_path = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && !b"?#%".contains(&b));
     refuse("ticket.path", !is_path, "a path begins with `/` and has no query");
     refuse("ticket.accept", accept.is_empty(), "no handshake could have a ticket");
@@ -168,7 +175,7 @@ pub(crate) fn warnings(config: &RouteConfig, mut warn: impl FnMut(&str, &str, Op
     let cookie_only = |way: &Way| match way {
         Way::Forward => true,
         Way::Jwt => config.bearer.cookie.is_some(),
-        Way::Ticket => false,
+        Way::Ticket | Way::Mtls => false,
     };
     if config.auth.ways().iter().all(cookie_only) && config.origin_policy.mode != Mode::Block {
         warn(

@@ -286,7 +286,7 @@ impl Client {
             tls_offered: self.tls_offered,
             host: from.host.as_deref(),
         };
-        let asking = Asking::new(&shared.state, &head, from, &credentials);
+        let asking = Asking::new(&shared.state, &head, from, &credentials, self.certificate.as_deref());
         self.judge(route, &mut chain, &mut report, Fact::Request(fact), &asking).await?;
         Ok(report.identity)
     }

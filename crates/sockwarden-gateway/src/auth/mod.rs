@@ -5,6 +5,7 @@ mod build;
 mod credentials;
 mod endpoint;
 mod forward;
+mod mtls;
 mod session;
 mod throttle;
 mod ticket;
@@ -13,6 +14,7 @@ mod ways;
 use std::sync::{Arc, OnceLock};
 
 use sockwarden_defend::{Configured, Denial, Denied, Way};
+use sockwarden_identity::MtlsConfig;
 use sockwarden_model::{EventSender, Identity};
 use sockwarden_proto::handshake::RequestHead;
 use sockwarden_state::{State, Subject, TicketHash};
@@ -38,6 +40,7 @@ pub(crate) struct Authenticator {
     /// With what judges those who ask for tickets.
     tickets: Option<(Tickets, Arc<[Configured]>)>,
     bearer: Option<Bearer>,
+    mtls: Option<MtlsConfig>,
 }
 
 /// A request about which a guard asks.
@@ -47,6 +50,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) head: &'a RequestHead,
     pub(crate) from: &'a ClientAddress,
     pub(crate) credentials: &'a Credentials,
+    /// The certificate (DER) that was shown and verified.
+    pub(crate) certificate: Option<&'a [u8]>,
     /// The ticket that was taken.
     pub(crate) ticket: OnceLock<TicketHash>,
 }
@@ -57,8 +62,9 @@ impl<'a> Asking<'a> {
         head: &'a RequestHead,
         from: &'a ClientAddress,
         credentials: &'a Credentials,
+        certificate: Option<&'a [u8]>,
     ) -> Self {
-        Self { state, head, from, credentials, ticket: OnceLock::new() }
+        Self { state, head, from, credentials, certificate, ticket: OnceLock::new() }
     }
 }
 
@@ -78,7 +84,7 @@ impl Authenticator {
 
     /// Finds out in one way who has sent a request.
     pub(crate) async fn identify(&self, way: Way, asking: &Asking<'_>) -> Result<Identity, Denied> {
-        let Asking { state, head, from, credentials, ticket } = asking;
+        let Asking { state, head, from, credentials, certificate, ticket } = asking;
         let not_configured = || Denied {
             denial: Denial::Unavailable,
             code: "not-configured",
@@ -100,6 +106,7 @@ impl Authenticator {
                 record.identity
             }
             Way::Jwt => self.bearer.as_ref().ok_or_else(not_configured)?.verify(credentials).await?,
+            Way::Mtls => mtls::identity(self.mtls.as_ref().ok_or_else(not_configured)?, *certificate)?,
         };
         since_ms = identity.issued_at.map_or(since_ms, |at| since_ms.min(at.saturating_mul(1000)));
         let subject = Subject {

@@ -20,7 +20,7 @@ pub(crate) const PATH: &str = "/.well-known/sockwarden/ticket";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TicketConfig {
-    /// The ways in which callers of the ticket endpoint are authenticated: `forward` or `jwt`, tried in their order. None: only the application's server gets tickets for its users, over the admin listener.
+    /// The ways in which callers of the ticket endpoint are authenticated: `forward`, `jwt` or `mtls`, tried in their order. None: only the application's server gets tickets for its users, over the admin listener.
     pub issue_to: Vec<Way>,
     /// The path that tickets are asked for at, by `POST`.
     pub path: String,

@@ -218,7 +218,7 @@ impl Client {
         let mut report = Report::default();
         let fact =
             RequestFact { head, tls: from.tls, tls_offered: self.tls_offered, host: from.host.as_deref() };
-        let asking = Asking::new(&shared.state, head, from, &credentials);
+        let asking = Asking::new(&shared.state, head, from, &credentials, self.certificate.as_deref());
         let judged = self.judge(route, &mut chain, &mut report, Fact::Request(fact), &asking).await;
         judged.map_err(|answer| match answer.status {
             308 => {

@@ -5,6 +5,7 @@
 
 mod bodies;
 mod certificates;
+mod client_certificates;
 mod close;
 mod compression;
 mod control;

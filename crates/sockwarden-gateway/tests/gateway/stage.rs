@@ -239,6 +239,16 @@ impl Stage {
         soon(Client::connect(&url, &options, limits, prepare)).await
     }
 
+    /// Connects over TLS as a client that shows a certificate.
+    pub(crate) async fn connect_showing(&self, own: &DevCertificate) -> Result<Client, ClientError> {
+        let roots = ClientTls::with_roots(self.authority.as_deref().unwrap_or_default().as_bytes()).unwrap();
+        let tls = roots.with_certificate(own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+        let url: WsUrl = format!("wss://{}/", self.address).parse().unwrap();
+        let options = DialOptions { tls, timeout: PATIENCE, connect_to: None };
+        let limits = Limits { frame: 1 << 26, message: 1 << 26 };
+        soon(Client::connect(&url, &options, limits, |_| ())).await
+    }
+
     /// Connects, greeted by the application.
     pub(crate) async fn greeted(&self) -> Client {
         let mut client = self.connect("/", |_| ()).await.unwrap();
