@@ -73,7 +73,7 @@ const fn wrong(status: u16, means: &'static str) -> Answer {
 }
 
 /// Every endpoint.
-pub(crate) static ENDPOINTS: [Endpoint; 13] = [
+pub(crate) static ENDPOINTS: [Endpoint; 14] = [
     Endpoint {
         method: "get",
         path: "/livez",
@@ -96,6 +96,16 @@ pub(crate) static ENDPOINTS: [Endpoint; 13] = [
             says::<health::Health>(503, "The gateway is about to stop."),
         ],
         handler: || get(health::ready),
+    },
+    Endpoint {
+        method: "get",
+        path: "/.well-known/jwks.json",
+        role: Role::Nobody,
+        summary: "Gives the public keys of what the gateway signs for applications, as a JWKS (RFC 7517).",
+        query: None,
+        body: None,
+        answers: &[text("application/json", "The keys.")],
+        handler: || get(routes::signing_keys),
     },
     Endpoint {
         method: "get",

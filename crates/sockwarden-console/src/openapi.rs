@@ -148,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_needs_an_operator_and_only_health_needs_nobody() {
+    fn what_changes_something_needs_an_operator_and_only_health_and_public_keys_need_nobody() {
         for endpoint in &ENDPOINTS {
             let expected = match (endpoint.method, endpoint.path) {
-                (_, "/livez" | "/readyz") => Role::Nobody,
+                (_, "/livez" | "/readyz" | "/.well-known/jwks.json") => Role::Nobody,
                 ("get", _) => Role::Viewer,
                 _ => Role::Operator,
             };

@@ -17,3 +17,7 @@ pub(crate) struct Routes {
 pub(crate) async fn list(State(shared): State<Shared>) -> Response {
     json(StatusCode::OK, &Routes { routes: shared.control.routes() })
 }
+
+pub(crate) async fn signing_keys(State(shared): State<Shared>) -> Response {
+    json(StatusCode::OK, &shared.control.signing_keys())
+}

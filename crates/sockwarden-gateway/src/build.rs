@@ -9,6 +9,7 @@ use std::{
 };
 
 use sockwarden_defend::{Configured, Defences, Way};
+use sockwarden_identity::Signer;
 use sockwarden_model::{EventSender, ListenAddress};
 use sockwarden_net::{DevCertificate, ServerTls};
 use sockwarden_state::Settings;
@@ -76,6 +77,8 @@ pub(crate) struct Route {
     pub(crate) upstreams: Upstreams,
     pub(crate) upstream_headers: Vec<AddedHeader>,
     pub(crate) authenticator: Authenticator,
+    /// Signs what the application is told about callers.
+    pub(crate) signer: Option<Signer>,
     pub(crate) defences: Arc<[Configured]>,
     pub(crate) inspection: Inspection,
     pub(crate) timeouts: TimeoutsConfig,
@@ -452,6 +455,16 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
     let inspection = problems.take(&key("inspect.protocol"), config.inspect.build());
     let mut files = DefaultHasher::new();
     let upstream_headers = upstream::build_headers(&config.upstream_headers, key, problems, &mut files);
+    let signer = config.upstream_token.as_ref().and_then(|token| {
+        token.files().iter().for_each(|(_, path)| std::fs::read(path).unwrap_or_default().hash(&mut files));
+        let wrong = Signer::build(token).map_err(|wrong| {
+            for setting in wrong {
+                let key = key(&format!("upstream_token.{}", setting.key));
+                problems.add(&key, &setting.message, setting.help.as_deref());
+            }
+        });
+        wrong.ok()
+    });
     if let Some(secret) = config.jwt.as_ref().and_then(|jwt| jwt.secret.as_ref()?.file.as_deref()) {
         // What cannot be read was refused with the tokens' other settings.
         std::fs::read(secret).unwrap_or_default().hash(&mut files);
@@ -465,6 +478,7 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         upstreams,
         upstream_headers,
         authenticator,
+        signer,
         defences: defences.ok()?,
         inspection: inspection?,
         timeouts: config.timeouts.clone(),

@@ -10,7 +10,7 @@ use sockwarden_defend::defences::{
     MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
     TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
-use sockwarden_identity::{JwtConfig, MtlsConfig};
+use sockwarden_identity::{JwtConfig, MtlsConfig, SignerConfig};
 
 use crate::{
     auth::{Auth, BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
@@ -122,6 +122,9 @@ pub struct RouteConfig {
     /// Headers that every handshake with the application has.
     #[serde(default)]
     pub upstream_headers: Vec<HeaderConfig>,
+    /// A short signed token (JWT) about the caller in `Sockwarden-Token`, for applications that do not take a header's word; the admin listener gives the public keys (`/.well-known/jwks.json`).
+    #[serde(default)]
+    pub upstream_token: Option<SignerConfig>,
     /// Several addresses of one application: which there are, how connections are spread, when one is left alone.
     #[serde(default)]
     pub upstreams: UpstreamsConfig,
@@ -226,6 +229,7 @@ impl RouteConfig {
             upstream_key: None,
             upstream_proxy_protocol: false,
             upstream_headers: Vec::new(),
+            upstream_token: None,
             upstreams: UpstreamsConfig::default(),
             cleartext_upstream: false,
             auth,
@@ -271,7 +275,9 @@ impl RouteConfig {
         });
         let tokens = self.jwt.iter().flat_map(|jwt| jwt.files());
         let tokens = tokens.map(|(key, path)| (format!("jwt.{key}"), path));
-        named.chain(secrets).chain(tokens).collect()
+        let signer = self.upstream_token.iter().flat_map(|signer| signer.files());
+        let signer = signer.map(|(key, path)| (format!("upstream_token.{key}"), path));
+        named.chain(secrets).chain(tokens).chain(signer).collect()
     }
 }
 

@@ -398,8 +398,15 @@ impl Client {
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
-        let caller =
-            Caller { request, from, identity: &report.identity, extensions, added: &route.upstream_headers };
+        let token = self.sign(route, &report.identity)?;
+        let caller = Caller {
+            request,
+            from,
+            identity: &report.identity,
+            token: token.as_deref(),
+            extensions,
+            added: &route.upstream_headers,
+        };
         let upgraded = upstream::upgrade(stream, route.upstreams.url(), &caller, patience).await;
         let mut upstream = upgraded.map_err(|refused| self.not_upgraded(&lease, refused))?;
         if upstream.protocol.is_none() && credentials.takes_ours {

@@ -97,6 +97,15 @@ impl Control for Shared {
         });
     }
 
+    fn signing_keys(&self) -> serde_json::Value {
+        let built = self.built.load();
+        let signers = built.routes.iter().filter_map(|route| route.signer.as_ref());
+        let sets = signers.map(|signer| signer.jwks());
+        let keys: Vec<_> =
+            sets.flat_map(|mut set| set["keys"].as_array_mut().map(std::mem::take)).flatten().collect();
+        serde_json::json!({ "keys": keys })
+    }
+
     fn counters(&self) -> Counters {
         Counters {
             routes: self.built.load().routes.iter().map(|route| counters(route)).collect(),

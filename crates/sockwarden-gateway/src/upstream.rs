@@ -202,6 +202,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) request: &'a UpgradeRequest,
     pub(crate) from: &'a ClientAddress,
     pub(crate) identity: &'a Identity,
+    /// What we sign about them.
+    pub(crate) token: Option<&'a str>,
     /// The extensions to offer.
     pub(crate) extensions: Vec<String>,
     /// What the route adds, instead of what the client sent of the same name.
@@ -212,6 +214,8 @@ pub(crate) struct Caller<'a> {
 pub(crate) struct Told<'a> {
     pub(crate) from: &'a ClientAddress,
     pub(crate) identity: &'a Identity,
+    /// What we sign about them.
+    pub(crate) token: Option<&'a str>,
     /// What the route adds, instead of what the client sent of the same name.
     pub(crate) added: &'a [AddedHeader],
 }
@@ -225,7 +229,8 @@ impl Told<'_> {
             ("X-Forwarded-Proto", if self.from.tls { "https" } else { "http" }.to_owned()),
             ("X-Forwarded-Host", self.from.host.clone().unwrap_or_default()),
         ];
-        let ours = ours.into_iter().chain(identity::headers(self.identity));
+        let token = self.token.map(|token| ("Sockwarden-Token", token.to_owned()));
+        let ours = ours.into_iter().chain(identity::headers(self.identity)).chain(token);
         added.chain(ours.map(|(name, value)| (name.to_owned(), value.into_bytes())))
     }
 }
@@ -284,7 +289,8 @@ fn handshake(url: &WsUrl, caller: &Caller<'_>) -> ClientHandshake {
     handshake.protocols = caller.request.protocols();
     handshake.extensions.clone_from(&caller.extensions);
     handshake.headers = passed_on(&head.headers, caller.added);
-    let told = Told { from: caller.from, identity: caller.identity, added: caller.added };
+    let Caller { from, identity, token, added, .. } = *caller;
+    let told = Told { from, identity, token, added };
     handshake.headers.extend(told.headers());
     handshake
 }
@@ -350,7 +356,14 @@ mod tests {
         let extensions = vec!["ours".to_owned()];
         let added = [AddedHeader { name: "X-Tenant".to_owned(), value: Hidden::new("acme".to_owned()) }];
         let mara = Identity::of_user("mara");
-        let caller = Caller { request: &request, from: &from, identity: &mara, extensions, added: &added };
+        let caller = Caller {
+            request: &request,
+            from: &from,
+            identity: &mara,
+            token: Some("a.b.c"),
+            extensions,
+            added: &added,
+        };
         let ours = handshake(&"ws://127.0.0.1:1".parse().unwrap(), &caller);
         let sent: Vec<String> =
             ours.headers.iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v))).collect();
@@ -364,6 +377,7 @@ mod tests {
                 "X-Forwarded-Proto: https",
                 "X-Forwarded-Host: app.example",
                 "Sockwarden-User: mara",
+                "Sockwarden-Token: a.b.c",
             ]
         );
         assert_eq!(

@@ -53,6 +53,9 @@ pub trait Control: Send + Sync {
     /// Has something revoked; the answer is given when it is in force on every replica.
     fn revoke(&self, order: &RevokeOrder, by: &Requester, answer: Answer<Result<(), AccessError>>);
 
+    /// Gives the public keys of what the gateway signs for applications, as a JWKS (RFC 7517 §5).
+    fn signing_keys(&self) -> serde_json::Value;
+
     /// Counts everything up to now.
     fn counters(&self) -> Counters;
 

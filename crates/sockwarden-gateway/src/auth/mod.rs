@@ -7,6 +7,7 @@ mod endpoint;
 mod forward;
 mod mtls;
 mod session;
+mod statement;
 mod throttle;
 mod ticket;
 mod ways;

@@ -140,7 +140,7 @@ mod tests {
             ClientAddress { ip: [192, 0, 2, 1].into(), tls: true, host: Some("app.example".to_owned()) };
         let added = [AddedHeader { name: "X-Tenant".to_owned(), value: Hidden::new("acme".to_owned()) }];
         let mara = sockwarden_model::Identity::of_user("mara");
-        let told = Told { from: &from, identity: &mara, added: &added };
+        let told = Told { from: &from, identity: &mara, token: None, added: &added };
         let written = |plain| {
             let written = request(&"ws://127.0.0.1:1".parse().unwrap(), &head, framing, &told, plain);
             String::from_utf8(written).unwrap()

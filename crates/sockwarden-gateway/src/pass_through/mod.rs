@@ -121,7 +121,19 @@ impl Client {
             }
         };
         let identity = report.identity;
-        let told = Told { from: &from, identity: &identity, added: &route.upstream_headers };
+        let token = match self.sign(route, &identity) {
+            Ok(token) => token,
+            Err(answer) => {
+                answer::answer(stream, &answer, tls).await;
+                return None;
+            }
+        };
+        let told = Told {
+            from: &from,
+            identity: &identity,
+            token: token.as_deref(),
+            added: &route.upstream_headers,
+        };
         let wants_more = may_follow
             && head.minor_version > 0
             && !head.headers.list_has("connection", "close")

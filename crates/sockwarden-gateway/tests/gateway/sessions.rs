@@ -13,7 +13,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sockwarden_config::{Hidden, HumanDuration, Secret};
 use sockwarden_defend::Way;
 use sockwarden_gateway::{Auth, BearerConfig, ForwardAuthConfig, RouteConfig, SessionConfig};
-use sockwarden_identity::{Algorithm, JwtConfig};
+use sockwarden_identity::{Algorithm, JwtConfig, Keys, SignerConfig, Verifier};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -141,4 +141,41 @@ async fn a_logout_in_the_application_closes_the_socket() {
     assert_eq!(closed(&mut client).await, (1008, "the session has ended".to_owned()));
     assert!(since.elapsed() < Duration::from_secs(5));
     assert!(app.seen().iter().any(|seen| matches!(seen, Seen::Text(text) if text == "still here")));
+}
+
+#[tokio::test]
+async fn the_application_can_verify_who_the_gateway_let_in() {
+    let app = App::start().await;
+    let mut route = by_token(&app);
+    route.upstream_token = Some(SignerConfig::default());
+    let stage = Stage::plain(route).await;
+    let claims = serde_json::json!({
+        "sub": "mara", "aud": "chat", "exp": now() + 60, "roles": ["reader"], "team": "blue",
+    });
+    let header = ("Authorization".to_owned(), format!("Bearer {}", token(&claims)).into_bytes());
+    // What a client says of itself under our names is left out.
+    let lie = ("Sockwarden-Token".to_owned(), b"a.b.c".to_vec());
+    let mut client = stage.connect("/", |handshake| handshake.headers.extend([header, lie])).await.unwrap();
+    assert_eq!(text(&mut client).await, "hello");
+    let signed = app
+        .wait_for(|seen| match seen {
+            Seen::Headers(headers) => {
+                let found: Vec<_> = headers.iter().filter(|(name, _)| name == "sockwarden-token").collect();
+                (found.len() == 1).then(|| found[0].1.clone())
+            }
+            Seen::Text(_) | Seen::Binary(_) | Seen::Close(_) | Seen::Vanished => None,
+        })
+        .await;
+    let jwks = stage.control().signing_keys().to_string();
+    let rules = JwtConfig {
+        issuer: Some("sockwarden".to_owned()),
+        audience: vec!["app".to_owned()],
+        jwks_file: Some("keys.json".into()),
+        ..JwtConfig::new(&[Algorithm::ES256])
+    };
+    let verifier = Verifier::new(&rules, Keys::from_jwks(jwks.as_bytes()).unwrap()).unwrap();
+    let identity = verifier.verify(&signed, now()).unwrap();
+    assert_eq!((identity.user.as_deref(), &identity.roles[..]), (Some("mara"), &["reader".to_owned()][..]));
+    assert_eq!(identity.claims["claims"]["team"], "blue");
+    assert!(!jwks.contains("\"d\""), "the private key is given away");
 }
