@@ -20,7 +20,7 @@ try() {
         pass "$name"
     else
         fail "$name"
-        tail -n 20 "$WORK/out.log"
+        tail -n 60 "$WORK/out.log"
     fi
 }
 

@@ -176,7 +176,7 @@ impl Chain {
         match guard.observe(fact, now) {
             Verdict::Pass => Outcome::Pass,
             Verdict::Identified(identity) => {
-                report.identity = *identity;
+                report.identity = Some(identity);
                 Outcome::Pass
             }
             Verdict::Ask(effect) => Outcome::Ask { link, effect },
@@ -197,8 +197,15 @@ impl Chain {
 pub struct Report {
     /// What guards in observe mode would have stopped.
     pub noted: Vec<Decided>,
-    /// Who the caller is, where somebody vouches for it.
-    pub identity: Identity,
+    /// Who the caller is, where somebody vouches for it; apart, for a report is made for every frame.
+    pub identity: Option<Box<Identity>>,
+}
+
+impl Report {
+    /// Gives who the caller is; nothing is said where nobody vouches for it.
+    pub fn caller(&self) -> Identity {
+        self.identity.as_deref().cloned().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -398,11 +398,12 @@ impl Client {
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
-        let token = self.sign(route, &report.identity)?;
+        let identity = report.caller();
+        let token = self.sign(route, &identity)?;
         let caller = Caller {
             request,
             from,
-            identity: &report.identity,
+            identity: &identity,
             token: token.as_deref(),
             extensions,
             added: &route.upstream_headers,
@@ -421,7 +422,7 @@ impl Client {
             compression,
             lease,
             chain,
-            identity: report.identity,
+            identity,
             ticket: asking.ticket.into_inner(),
             origin,
             tls: from.tls,
@@ -464,7 +465,7 @@ impl Client {
         chain: &mut Chain,
         report: &mut Report,
     ) -> Result<(Stream, Lease), Answer> {
-        let user = report.identity.user.clone();
+        let user = report.caller().user;
         let seeker = Seeker { user: user.as_deref(), client: self.peer, reached: self.reached };
         let mut search = route.upstreams.search(seeker, patience);
         while let Some(lease) = search.next().await {

@@ -288,7 +288,7 @@ impl Client {
         };
         let asking = Asking::new(&shared.state, &head, from, &credentials, self.certificate.as_deref());
         self.judge(route, &mut chain, &mut report, Fact::Request(fact), &asking).await?;
-        Ok(report.identity)
+        Ok(report.caller())
     }
 
     fn too_often(&self, who: &str, wait_ms: u64) -> Answer {

@@ -99,7 +99,8 @@ impl Client {
         let LetIn { route, chain, mut report, mut body } = let_in;
         let limits = &route.config().http_limits;
         let of_route = (route, &self.journal, &shared.admission);
-        let mut reading = match Reading::begin(of_route, &head, chain, &report.identity) {
+        let identity = report.caller();
+        let mut reading = match Reading::begin(of_route, &head, chain, &identity) {
             Ok(reading) => reading,
             Err(answer) => {
                 answer::answer(stream, &answer, tls).await;
@@ -120,7 +121,6 @@ impl Client {
                 return None;
             }
         };
-        let identity = report.identity;
         let token = match self.sign(route, &identity) {
             Ok(token) => token,
             Err(answer) => {
