@@ -29,7 +29,17 @@ pub(crate) struct Access {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RoleNames {
     pub(crate) operators: Vec<String>,
+    pub(crate) issuers: Vec<String>,
     pub(crate) viewers: Vec<String>,
+}
+
+impl RoleNames {
+    /// Gives every role that one of the names gives, an operator's first, with that name.
+    fn roles<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = (Role, &'a String)> {
+        [(Role::Operator, &self.operators), (Role::Issuer, &self.issuers), (Role::Viewer, &self.viewers)]
+            .into_iter()
+            .filter_map(|(role, listed)| Some((role, names.iter().find(|name| listed.contains(name))?)))
+    }
 }
 
 /// A certificate that a client showed and that was verified.
@@ -51,20 +61,27 @@ impl Access {
         Self { tls: Some(tls), ..self.clone() }
     }
 
-    /// Tells the role of whoever shows an Authorization header, a certificate or both, and the certificate's name: the one
-    /// that gives the role, or else its first. A certificate counts as long as the same authorities vouch for clients.
-    pub(crate) fn role(&self, header: Option<&[u8]>, shown: Option<&Shown>) -> (Role, Option<String>) {
+    /// Tells the role in which whoever shows an Authorization header, a certificate or both asks for what `needed` may: of
+    /// several an operator's, or else one that suffices. With it comes the certificate's name: the one that gives a role, or
+    /// else its first. A certificate counts as long as the same authorities vouch for clients.
+    pub(crate) fn role(
+        &self,
+        header: Option<&[u8]>,
+        shown: Option<&Shown>,
+        needed: Role,
+    ) -> (Role, Option<String>) {
         let by_token = header.and_then(|header| self.tokens.role(header)).unwrap_or(Role::Nobody);
         let Some(shown) = shown.filter(|shown| shown.authorities == self.authorities()) else {
             return (by_token, None);
         };
-        let named = |names: &[String]| shown.names.iter().find(|name| names.contains(name));
-        let (by_name, name) = match (named(&self.names.operators), named(&self.names.viewers)) {
-            (Some(name), _) => (Role::Operator, Some(name)),
-            (None, Some(name)) => (Role::Viewer, Some(name)),
-            (None, None) => (Role::Nobody, shown.names.first()),
-        };
-        (by_token.max(by_name), name.cloned())
+        let named: Vec<(Role, &String)> = self.names.roles(&shown.names).collect();
+        let best = named.iter().find(|(role, _)| role.may(needed)).or(named.first());
+        let by_name = best.map_or(Role::Nobody, |(role, _)| *role);
+        let name = best.map(|(_, name)| *name).or(shown.names.first());
+        let is_by_token = by_name == Role::Nobody
+            || by_token == Role::Operator
+            || by_token.may(needed) && !by_name.may(needed);
+        (if is_by_token { by_token } else { by_name }, name.cloned())
     }
 
     /// Tells whether somebody may come in under one that might not, or not as the same, under the other.
@@ -97,8 +114,12 @@ mod tests {
         Access {
             tls: Some(tls),
             hosts: Arc::default(),
-            tokens: Tokens::new(None, None),
-            names: RoleNames { operators: names(&["ops", "root"]), viewers: names(&["look"]) },
+            tokens: Tokens::default(),
+            names: RoleNames {
+                operators: names(&["ops", "root"]),
+                issuers: names(&["app", "both"]),
+                viewers: names(&["look", "both"]),
+            },
         }
     }
 
@@ -113,7 +134,7 @@ mod tests {
     fn a_name_gives_its_role_to_whoever_holds_a_certificate_of_the_same_authorities() {
         let access = access(b"ours");
         let check = |names: &[&str], expected: Role, named: Option<&str>| {
-            let (role, name) = access.role(None, Some(&shown(names, b"ours")));
+            let (role, name) = access.role(None, Some(&shown(names, b"ours")), Role::Viewer);
             assert_eq!((role, name.as_deref()), (expected, named), "{names:?}");
         };
         check(&["ops"], Role::Operator, Some("ops"));
@@ -123,8 +144,33 @@ mod tests {
         check(&["OPS"], Role::Nobody, Some("OPS"));
         check(&["ops.example"], Role::Nobody, Some("ops.example"));
         check(&[], Role::Nobody, None);
-        assert_eq!(access.role(None, Some(&shown(&["ops"], b"theirs"))), (Role::Nobody, None));
-        assert_eq!(access.role(None, None), (Role::Nobody, None));
+        check(&["app"], Role::Issuer, Some("app"));
+        check(&["app", "look"], Role::Viewer, Some("look"));
+        check(&["both", "ops"], Role::Operator, Some("ops"));
+        let shown_elsewhere = shown(&["ops"], b"theirs");
+        assert_eq!(access.role(None, Some(&shown_elsewhere), Role::Viewer), (Role::Nobody, None));
+        assert_eq!(access.role(None, None, Role::Viewer), (Role::Nobody, None));
+    }
+
+    #[test]
+    fn of_several_roles_an_operators_counts_or_else_one_that_suffices() {
+        let access = Access { tokens: Tokens::of_roles(), ..access(b"ours") };
+        let check = |token: &str, name: &str, needed: Role, expected: Role| {
+            let header = format!("Bearer {token}");
+            let (role, _) = access.role(Some(header.as_bytes()), Some(&shown(&[name], b"ours")), needed);
+            assert_eq!(role, expected, "{token} {name} {needed}");
+        };
+        check("issuer", "look", Role::Viewer, Role::Viewer);
+        check("issuer", "look", Role::Issuer, Role::Issuer);
+        check("viewer", "app", Role::Issuer, Role::Issuer);
+        check("viewer", "app", Role::Viewer, Role::Viewer);
+        check("issuer", "ops", Role::Issuer, Role::Operator);
+        check("operator", "app", Role::Issuer, Role::Operator);
+        check("wrong", "app", Role::Issuer, Role::Issuer);
+        check("issuer", "other", Role::Issuer, Role::Issuer);
+        check("wrong", "both", Role::Issuer, Role::Issuer);
+        check("wrong", "both", Role::Viewer, Role::Viewer);
+        check("issuer", "app", Role::Operator, Role::Issuer);
     }
 
     #[test]

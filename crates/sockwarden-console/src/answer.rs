@@ -7,7 +7,8 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use sockwarden_model::{ControlError, OrderError, printable};
+use sockwarden_model::{AccessError, Answer, ControlError, OrderError, printable};
+use tokio::sync::oneshot;
 
 /// The longest text of a request that an error repeats, in characters.
 const REPEATED: usize = 200;
@@ -58,6 +59,19 @@ impl From<ControlError> for Error {
     }
 }
 
+impl From<AccessError> for Error {
+    fn from(error: AccessError) -> Self {
+        let status = match error {
+            AccessError::NoRoute => StatusCode::NOT_FOUND,
+            AccessError::NoTickets => StatusCode::CONFLICT,
+            AccessError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            AccessError::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            AccessError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -75,6 +89,23 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => (status, [(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// Gives an order and waits for its answer.
+pub(crate) async fn ordered<T, E>(order: impl FnOnce(Answer<Result<T, E>>)) -> Result<T, Error>
+where
+    T: Send + 'static,
+    E: Into<Error> + Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    order(Box::new(move |answer| {
+        // Whoever asked may have gone.
+        let _ = sender.send(answer);
+    }));
+    match receiver.await {
+        Ok(answer) => answer.map_err(E::into),
+        Err(_) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway has ended")),
     }
 }
 
@@ -115,5 +146,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             let what = printable(error.body_text().as_bytes(), REPEATED);
             Error::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the query is not understood: {what}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_ticket_or_a_revocation_back_has_a_status_of_its_own() {
+        let check = |error: AccessError, status| assert_eq!(Error::from(error).status, status);
+        check(AccessError::NoRoute, 404);
+        check(AccessError::NoTickets, 409);
+        check(AccessError::Invalid(String::new()), 422);
+        check(AccessError::TooMany(String::new()), 429);
+        check(AccessError::Unavailable(String::new()), 503);
     }
 }

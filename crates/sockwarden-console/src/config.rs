@@ -24,6 +24,9 @@ pub struct AdminConfig {
     /// The file with the token of those who only look.
     #[serde(default)]
     pub viewer_token_file: Option<PathBuf>,
+    /// The file with the token of the application's own server, which issues tickets for its users and revokes, and sees nothing.
+    #[serde(default)]
+    pub issuer_token_file: Option<PathBuf>,
     /// The certificate chain in PEM.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
@@ -39,6 +42,9 @@ pub struct AdminConfig {
     /// Who only looks, by a name in the certificate they show.
     #[serde(default)]
     pub viewer_names: Vec<String>,
+    /// Who only issues tickets and revokes, by a name in the certificate they show.
+    #[serde(default)]
+    pub issuer_names: Vec<String>,
     /// Whether nobody is let in without such a certificate, not even to ask for health; then the role comes by its name or by a token.
     #[serde(default)]
     pub require_client_certificate: bool,
@@ -54,14 +60,21 @@ impl AdminConfig {
             address: address.to_owned(),
             token_file: Some(token_file.to_owned()),
             viewer_token_file: None,
+            issuer_token_file: None,
             certificate: None,
             key: None,
             client_ca: None,
             operator_names: Vec::new(),
             viewer_names: Vec::new(),
+            issuer_names: Vec::new(),
             require_client_certificate: false,
             hosts: Vec::new(),
         }
+    }
+
+    /// Tells whether anybody is an issuer by it.
+    pub const fn names_issuers(&self) -> bool {
+        self.issuer_token_file.is_some() || !self.issuer_names.is_empty()
     }
 
     /// Names the files that are read for it, by its keys.
@@ -69,6 +82,7 @@ impl AdminConfig {
         let files = [
             ("token_file", &self.token_file),
             ("viewer_token_file", &self.viewer_token_file),
+            ("issuer_token_file", &self.issuer_token_file),
             ("certificate", &self.certificate),
             ("key", &self.key),
             ("client_ca", &self.client_ca),
@@ -147,20 +161,31 @@ pub fn build(config: &AdminConfig) -> Result<Admin, Vec<Problem>> {
             })
             .ok()
     };
-    let operator = config.token_file.as_deref().and_then(|path| read("token_file", path));
-    let viewer = config.viewer_token_file.as_deref().and_then(|path| read("viewer_token_file", path));
-    if let (Some(operator), Some(viewer)) = (&operator, &viewer)
-        && operator.is(viewer)
-    {
-        let message = "viewers have the operators' token".to_owned();
-        add("viewer_token_file", message, Some("make another one"));
+    let mut token = |key, path: &Option<PathBuf>| path.as_deref().and_then(|path| read(key, path));
+    let tokens = Tokens {
+        operator: token("token_file", &config.token_file),
+        viewer: token("viewer_token_file", &config.viewer_token_file),
+        issuer: token("issuer_token_file", &config.issuer_token_file),
+    };
+    let are_same = |one: &Option<Token>, other: &Option<Token>| {
+        one.as_ref().zip(other.as_ref()).is_some_and(|(one, other)| one.is(other))
+    };
+    for (one, other, key, message) in [
+        (&tokens.viewer, &tokens.operator, "viewer_token_file", "viewers have the operators' token"),
+        (&tokens.issuer, &tokens.operator, "issuer_token_file", "issuers have the operators' token"),
+        (&tokens.issuer, &tokens.viewer, "issuer_token_file", "issuers have the viewers' token"),
+    ] {
+        if are_same(one, other) {
+            add(key, message.to_owned(), Some("make another one"));
+        }
     }
     match address {
         Some(address) if problems.is_empty() => Ok(Admin {
             address,
-            tokens: Tokens::new(operator, viewer),
+            tokens,
             names: RoleNames {
                 operators: config.operator_names.clone(),
+                issuers: config.issuer_names.clone(),
                 viewers: config.viewer_names.clone(),
             },
             hosts: config.hosts.iter().map(|name| name.to_ascii_lowercase()).collect(),
@@ -176,15 +201,20 @@ fn judge_clients(config: &AdminConfig, add: &mut impl FnMut(&'static str, String
         let help = "add `token_file`, or `client_ca` with `operator_names`";
         add("token_file", "nobody could operate the gateway".to_owned(), Some(help));
     }
-    let names = [("operator_names", &config.operator_names), ("viewer_names", &config.viewer_names)];
-    let are_named = !config.operator_names.is_empty() || !config.viewer_names.is_empty();
+    let names = [
+        ("operator_names", &config.operator_names),
+        ("viewer_names", &config.viewer_names),
+        ("issuer_names", &config.issuer_names),
+    ];
+    let are_named = names.iter().any(|(_, names)| !names.is_empty());
     if config.client_ca.is_some() {
         if config.certificate.is_none() && config.key.is_none() {
             let message = "certificates of clients are shown over TLS only".to_owned();
             add("client_ca", message, Some("add `certificate` and `key`"));
         }
         if !are_named && !config.require_client_certificate {
-            let help = "add `operator_names`, `viewer_names` or `require_client_certificate = true`";
+            let help =
+                "add `operator_names`, `viewer_names`, `issuer_names` or `require_client_certificate = true`";
             add("client_ca", "a certificate would give nobody a role".to_owned(), Some(help));
         }
     } else {
@@ -204,9 +234,11 @@ fn judge_clients(config: &AdminConfig, add: &mut impl FnMut(&'static str, String
             add(key, "a name is empty".to_owned(), None);
         }
     }
-    for name in config.viewer_names.iter().filter(|name| config.operator_names.contains(name)) {
-        let message = format!("`{}` is among the operators already", name.escape_debug());
-        add("viewer_names", message, Some("leave out one of them"));
+    for (key, names) in [("viewer_names", &config.viewer_names), ("issuer_names", &config.issuer_names)] {
+        for name in names.iter().filter(|name| config.operator_names.contains(name)) {
+            let message = format!("`{}` is among the operators already", name.escape_debug());
+            add(key, message, Some("leave out one of them"));
+        }
     }
 }
 
@@ -244,6 +276,13 @@ mod tests {
         check(&|c| c.token_file = None, &["token_file"]);
         check(&|c| c.viewer_token_file = Some(viewer.clone()), &[]);
         check(&|c| c.viewer_token_file = Some(same.clone()), &["viewer_token_file"]);
+        check(&|c| c.issuer_token_file = Some(viewer.clone()), &[]);
+        check(&|c| c.issuer_token_file = Some(same.clone()), &["issuer_token_file"]);
+        check(&|c| c.issuer_token_file = Some("/nonexistent".into()), &["issuer_token_file"]);
+        let both = |c: &mut AdminConfig| {
+            (c.viewer_token_file, c.issuer_token_file) = (Some(viewer.clone()), Some(viewer.clone()));
+        };
+        check(&both, &["issuer_token_file"]);
         let mtls = |c: &mut AdminConfig| {
             tls(c);
             c.client_ca = Some("ca".into());
@@ -253,6 +292,13 @@ mod tests {
         check(&|c| (mtls(c), c.token_file = None).0, &[]);
         check(&|c| (mtls(c), c.viewer_names = vec!["ops".into()]).0, &["viewer_names"]);
         check(&|c| (mtls(c), c.viewer_names = vec![" ".into()]).0, &["viewer_names"]);
+        check(&|c| (mtls(c), c.issuer_names = vec!["ops".into()]).0, &["issuer_names"]);
+        check(
+            &|c| (mtls(c), (c.issuer_names, c.viewer_names) = (vec!["app".into()], vec!["app".into()])).0,
+            &[],
+        );
+        check(&|c| (mtls(c), c.operator_names.clear(), c.issuer_names = vec!["app".into()]).0, &[]);
+        check(&|c| c.issuer_names = vec!["app".into()], &["issuer_names"]);
         check(&|c| (mtls(c), c.operator_names.clear()).0, &["client_ca"]);
         check(&|c| (mtls(c), c.operator_names.clear(), c.require_client_certificate = true).0, &[]);
         check(&|c| (mtls(c), (c.certificate, c.key) = (None, None)).0, &["client_ca"]);

@@ -7,13 +7,13 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use sockwarden_model::{Reloaded, Role, Session, SessionPage};
+use sockwarden_model::{Reloaded, Role, Session, SessionPage, TicketGrant};
 
 use crate::{
     answer::Error,
     events,
     gate::{self, Shared},
-    health, metrics, modes, openapi, operations, routes, sessions,
+    health, metrics, modes, openapi, operations, revocations, routes, sessions, tickets,
 };
 
 /// The largest body of a request, in bytes.
@@ -73,7 +73,7 @@ const fn wrong(status: u16, means: &'static str) -> Answer {
 }
 
 /// Every endpoint.
-pub(crate) static ENDPOINTS: [Endpoint; 14] = [
+pub(crate) static ENDPOINTS: [Endpoint; 16] = [
     Endpoint {
         method: "get",
         path: "/livez",
@@ -191,6 +191,44 @@ pub(crate) static ENDPOINTS: [Endpoint; 14] = [
             wrong(409, "This defence always has its configured mode."),
         ],
         handler: || delete(modes::restore),
+    },
+    Endpoint {
+        method: "post",
+        path: "/api/v1/tickets",
+        role: Role::Issuer,
+        summary: "Issues a ticket for a user of the application, which opens one socket.",
+        query: None,
+        body: Some(of::<tickets::Wish>),
+        answers: &[
+            says::<TicketGrant>(201, "The ticket; it is shown this once."),
+            wrong(404, "There is no such route."),
+            wrong(409, "The route takes no tickets."),
+            wrong(413, "The body is too large."),
+            wrong(415, "The body is not JSON."),
+            wrong(422, "The body makes no sense, or the ticket could open nothing."),
+            wrong(
+                429,
+                "The user has as many outstanding tickets as one may have, or requests come too often.",
+            ),
+            wrong(503, "The shared state cannot be reached, or has no room."),
+        ],
+        handler: || post(tickets::issue),
+    },
+    Endpoint {
+        method: "post",
+        path: "/api/v1/revocations",
+        role: Role::Issuer,
+        summary: "Revokes what was vouched for up to now: it is refused from now on, and sessions that live by it are closed.",
+        query: None,
+        body: Some(of::<revocations::Order>),
+        answers: &[
+            says::<revocations::InForce>(200, "It is in force on every replica."),
+            wrong(413, "The body is too large."),
+            wrong(415, "The body is not JSON."),
+            wrong(422, "The body makes no sense."),
+            wrong(503, "It is in force on this replica at most, and should be said again."),
+        ],
+        handler: || post(revocations::revoke),
     },
     Endpoint {
         method: "post",

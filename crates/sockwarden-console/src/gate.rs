@@ -74,6 +74,7 @@ impl Connection {
 struct Rates {
     health: Bucket,
     viewers: Bucket,
+    issuers: Bucket,
     operators: Bucket,
     refused: Bucket,
 }
@@ -84,6 +85,8 @@ impl Gate {
         let rates = Rates {
             health: Bucket::new(100, Duration::from_millis(20)),
             viewers: Bucket::new(100, Duration::from_millis(50)),
+            // Each user of the application costs one for each connection, and all may come back at once.
+            issuers: Bucket::new(1000, Duration::from_millis(1)),
             operators: Bucket::new(100, Duration::from_millis(50)),
             refused: Bucket::new(20, Duration::from_millis(200)),
         };
@@ -217,28 +220,28 @@ pub(crate) async fn authorise(
     next: Next,
 ) -> Response {
     let header = only(request.headers(), &header::AUTHORIZATION).flatten();
-    let (role, name) = shared.access().role(header.map(str::as_bytes), connection.shown.as_deref());
+    let (role, name) = shared.access().role(header.map(str::as_bytes), connection.shown.as_deref(), needed);
     let by = connection.requester(role, name);
-    let enough = match (role, needed) {
-        (Role::Operator, _) | (Role::Viewer, Role::Viewer) | (_, Role::Nobody) => true,
-        (Role::Viewer | Role::Nobody | Role::Timer, _) => false,
-    };
-    if !enough {
-        let error = if role == Role::Viewer {
-            Error::new(StatusCode::FORBIDDEN, "this needs an operator's token or certificate")
-        } else {
+    if !role.may(needed) {
+        let whose = match needed {
+            Role::Viewer => "a viewer's or an operator's",
+            Role::Issuer => "an issuer's or an operator's",
+            Role::Nobody | Role::Operator | Role::Timer => "an operator's",
+        };
+        let error = if role == Role::Nobody {
             Error::new(StatusCode::UNAUTHORIZED, "this needs a token or a certificate that is listed")
+        } else {
+            Error::new(StatusCode::FORBIDDEN, format!("this needs {whose} token or certificate"))
         };
         return shared.refuse(by, &named(&request), error);
     }
-    let may = match needed {
-        Role::Nobody => shared.take(|rates| &mut rates.health),
-        Role::Viewer | Role::Operator | Role::Timer if role == Role::Operator => {
-            shared.take(|rates| &mut rates.operators)
-        }
-        Role::Viewer | Role::Operator | Role::Timer => shared.take(|rates| &mut rates.viewers),
-    };
-    if !may {
+    let is_in_time = shared.take(|rates| match (needed, role) {
+        (Role::Nobody, _) => &mut rates.health,
+        (_, Role::Operator | Role::Timer) => &mut rates.operators,
+        (_, Role::Issuer) => &mut rates.issuers,
+        (_, Role::Viewer | Role::Nobody) => &mut rates.viewers,
+    });
+    if !is_in_time {
         return too_many().into_response();
     }
     request.extensions_mut().insert(by);

@@ -20,9 +20,11 @@ mod metrics;
 mod modes;
 mod openapi;
 mod operations;
+mod revocations;
 mod routes;
 mod server;
 mod sessions;
+mod tickets;
 mod token;
 
 pub use access::Tls;

@@ -11,7 +11,7 @@ use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use sockwarden_model::{Counters, Histogram, Readiness};
+use sockwarden_model::{Counters, Histogram, Readiness, StateCounters};
 
 use crate::{answer::Error, gate::Shared};
 
@@ -161,6 +161,7 @@ impl Collector for Snapshot {
             "Events that were dropped because the queue was full",
             &ConstCounter::new(counters.events_dropped),
         )?;
+        out.state(&counters.state)?;
         out.one("ready", "Whether new connections are welcome", &gauge(u64::from(*ready)))
     }
 }
@@ -197,6 +198,39 @@ impl Out<'_, '_> {
 
     fn one(&mut self, name: &str, help: &str, value: &impl EncodeMetric) -> Result<(), std::fmt::Error> {
         value.encode(self.0.encode_descriptor(name, help, None, value.metric_type())?)
+    }
+
+    /// Writes what replicas share; what is known in memory only is absent elsewhere.
+    fn state(&mut self, state: &StateCounters) -> Result<(), std::fmt::Error> {
+        let outcomes = [
+            ("issued", Some(state.issued)),
+            ("taken", Some(state.taken)),
+            ("burned", Some(state.burned)),
+            ("expired", state.expired),
+        ];
+        self.family(
+            "tickets",
+            "Tickets of this replica by what became of them; each is issued, and then one of the others",
+            outcomes
+                .into_iter()
+                .filter_map(|(outcome, count)| Some(([("outcome", outcome)], ConstCounter::new(count?)))),
+        )?;
+        if let Some(outstanding) = state.outstanding {
+            let help = "Tickets that are issued, and neither taken, burned nor expired";
+            self.one("tickets_outstanding", help, &gauge(outstanding))?;
+        }
+        self.family(
+            "state_up",
+            "Whether the state that replicas share can be used, by where it is kept",
+            std::iter::once(([("kind", state.kind)], gauge(u64::from(state.up)))),
+        )?;
+        self.one(
+            "state_errors",
+            "Failures to reach the state that replicas share, or to understand it",
+            &ConstCounter::new(state.errors),
+        )?;
+        let help = "Revocations that are in force, and those that are over and not forgotten yet";
+        self.one("revocations", help, &gauge(state.revocations))
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> Result<(), std::fmt::Error> {
@@ -250,6 +284,17 @@ mod tests {
             turned_away: vec![(TurnedAway::Descriptors, 8)],
             panics: 2,
             events_dropped: 9,
+            state: StateCounters {
+                kind: "redis",
+                up: true,
+                errors: 40,
+                issued: 41,
+                taken: 42,
+                burned: 43,
+                expired: Some(44),
+                outstanding: Some(45),
+                revocations: 46,
+            },
         }
     }
 
@@ -282,6 +327,14 @@ mod tests {
             "sockwarden_connections_turned_away_total{reason=\"descriptors\"} 8".to_owned(),
             "sockwarden_panics_total 2".to_owned(),
             "sockwarden_events_dropped_total 9".to_owned(),
+            "sockwarden_tickets_total{outcome=\"issued\"} 41".to_owned(),
+            "sockwarden_tickets_total{outcome=\"taken\"} 42".to_owned(),
+            "sockwarden_tickets_total{outcome=\"burned\"} 43".to_owned(),
+            "sockwarden_tickets_total{outcome=\"expired\"} 44".to_owned(),
+            "sockwarden_tickets_outstanding 45".to_owned(),
+            "sockwarden_state_up{kind=\"redis\"} 1".to_owned(),
+            "sockwarden_state_errors_total 40".to_owned(),
+            "sockwarden_revocations 46".to_owned(),
             "sockwarden_ready 1".to_owned(),
             "# EOF".to_owned(),
         ] {
@@ -294,5 +347,7 @@ mod tests {
         let text = text(Counters::default(), false).unwrap();
         assert!(text.ends_with("# EOF\n"));
         assert!(text.contains("\nsockwarden_ready 0\n"), "{text}");
+        // On a server nobody knows these.
+        assert!(!text.contains("expired") && !text.contains("outstanding"), "{text}");
     }
 }

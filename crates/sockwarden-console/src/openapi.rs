@@ -33,7 +33,7 @@ pub fn openapi() -> Value {
         "info": {
             "title": "Sockwarden admin API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Health, metrics, sessions, routes and modes of a running gateway. Every request needs the \
+            "description": "Health, metrics, sessions, routes and modes of a running gateway, tickets and revocations. Every request needs the \
                 listener's own name in Host; a page of another origin is refused.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
@@ -45,6 +45,11 @@ pub fn openapi() -> Value {
                     "type": "http",
                     "scheme": "bearer",
                     "description": "The token of `admin.viewer_token_file`, or an operator's.",
+                },
+                "issuer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token of `admin.issuer_token_file`, or an operator's.",
                 },
                 "operator": {
                     "type": "http",
@@ -93,6 +98,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     operation["security"] = match endpoint.role {
         Role::Nobody | Role::Timer => json!([]),
         Role::Viewer => json!([{ "viewer": [] }]),
+        Role::Issuer => json!([{ "issuer": [] }]),
         Role::Operator => json!([{ "operator": [] }]),
     };
     operation
@@ -148,10 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_needs_an_operator_and_only_health_and_public_keys_need_nobody() {
+    fn what_changes_something_needs_an_operator_or_issuer_and_only_health_and_public_keys_need_nobody() {
         for endpoint in &ENDPOINTS {
             let expected = match (endpoint.method, endpoint.path) {
                 (_, "/livez" | "/readyz" | "/.well-known/jwks.json") => Role::Nobody,
+                ("post", "/api/v1/tickets" | "/api/v1/revocations") => Role::Issuer,
                 ("get", _) => Role::Viewer,
                 _ => Role::Operator,
             };

@@ -7,11 +7,10 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use sockwarden_model::{Answer, Draining, OrderError, Requester};
-use tokio::sync::oneshot;
+use sockwarden_model::{Draining, Requester};
 
 use crate::{
-    answer::{Error, json},
+    answer::{Error, json, ordered},
     gate::Shared,
 };
 
@@ -36,17 +35,4 @@ pub(crate) async fn drain(
 ) -> Result<Response, Error> {
     let drain = ordered(|answer| shared.operations.drain(&by, answer)).await?;
     Ok(json(StatusCode::ACCEPTED, &Drain { drain }))
-}
-
-/// Gives an order and waits for its answer.
-async fn ordered<T: Send + 'static>(order: impl FnOnce(Answer<Result<T, OrderError>>)) -> Result<T, Error> {
-    let (sender, receiver) = oneshot::channel();
-    order(Box::new(move |answer| {
-        // Whoever asked may have gone.
-        let _ = sender.send(answer);
-    }));
-    match receiver.await {
-        Ok(answer) => answer.map_err(Error::from),
-        Err(_) => Err(Error::new(StatusCode::SERVICE_UNAVAILABLE, "the gateway has ended")),
-    }
 }

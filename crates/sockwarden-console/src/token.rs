@@ -39,10 +39,11 @@ pub(crate) enum TokenError {
 }
 
 /// The tokens of a listener, by role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tokens {
-    operator: Option<Token>,
-    viewer: Option<Token>,
+    pub(crate) operator: Option<Token>,
+    pub(crate) issuer: Option<Token>,
+    pub(crate) viewer: Option<Token>,
 }
 
 /// A token's digest; the token itself is not kept.
@@ -88,10 +89,6 @@ impl Token {
 }
 
 impl Tokens {
-    pub(crate) const fn new(operator: Option<Token>, viewer: Option<Token>) -> Self {
-        Self { operator, viewer }
-    }
-
     /// Tells whether both know the same tokens.
     pub(crate) fn are(&self, other: &Self) -> bool {
         let same = |ours: &Option<Token>, theirs: &Option<Token>| match (ours, theirs) {
@@ -99,7 +96,9 @@ impl Tokens {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        same(&self.operator, &other.operator) && same(&self.viewer, &other.viewer)
+        same(&self.operator, &other.operator)
+            && same(&self.issuer, &other.issuer)
+            && same(&self.viewer, &other.viewer)
     }
 
     /// Tells whose token an Authorization header carries, in a time that does not depend on where tokens differ.
@@ -109,13 +108,11 @@ impl Tokens {
             return None;
         }
         let given = Token::of(given.trim_ascii());
-        let is_operator = self.operator.as_ref().is_some_and(|operator| operator.is(&given));
-        let is_viewer = self.viewer.as_ref().is_some_and(|viewer| viewer.is(&given));
-        match (is_operator, is_viewer) {
-            (true, _) => Some(Role::Operator),
-            (false, true) => Some(Role::Viewer),
-            (false, false) => None,
-        }
+        let roles =
+            [(Role::Operator, &self.operator), (Role::Issuer, &self.issuer), (Role::Viewer, &self.viewer)];
+        // Each is compared, whichever it is; no two are the same.
+        let is_given = |token: &Option<Token>| token.as_ref().is_some_and(|token| token.is(&given));
+        roles.map(|(role, token)| is_given(token).then_some(role)).into_iter().flatten().next()
     }
 }
 
@@ -143,6 +140,14 @@ mod tests {
         Token::of(text.as_bytes())
     }
 
+    impl Tokens {
+        /// Gives tokens that read as the names of their roles.
+        pub(crate) fn of_roles() -> Self {
+            let token = |text: &str| Some(token(text));
+            Self { operator: token("operator"), issuer: token("issuer"), viewer: token("viewer") }
+        }
+    }
+
     #[test]
     fn a_token_is_one_long_word() {
         let check = |text: &str, ok: bool| assert_eq!(Token::new(text).is_ok(), ok, "{text}");
@@ -157,11 +162,12 @@ mod tests {
 
     #[test]
     fn a_header_has_the_role_of_its_token_and_of_no_other() {
-        let tokens = Tokens::new(Some(token("operator")), Some(token("viewer")));
+        let tokens = Tokens::of_roles();
         let check = |header: &str, expected| assert_eq!(tokens.role(header.as_bytes()), expected, "{header}");
         check("Bearer operator", Some(Role::Operator));
         check("bearer operator", Some(Role::Operator));
         check("Bearer   viewer ", Some(Role::Viewer));
+        check("Bearer issuer", Some(Role::Issuer));
         check("Bearer operato", None);
         check("Bearer operatorr", None);
         check("Bearer ", None);
@@ -169,7 +175,23 @@ mod tests {
         check("operator", None);
         check("Basic operator", None);
         check("", None);
-        assert_eq!(Tokens::new(Some(token(OPERATOR)), None).role(b"Bearer viewer"), None);
+        let alone = Tokens { operator: Some(token(OPERATOR)), ..Tokens::default() };
+        assert_eq!(alone.role(b"Bearer viewer"), None);
+    }
+
+    #[test]
+    fn another_token_of_any_role_makes_a_difference() {
+        let ours = Tokens::of_roles();
+        assert!(ours.are(&Tokens::of_roles()));
+        let other = || Some(token("other"));
+        for others in [
+            Tokens { operator: other(), ..ours.clone() },
+            Tokens { issuer: other(), ..ours.clone() },
+            Tokens { viewer: other(), ..ours.clone() },
+            Tokens { issuer: None, ..ours.clone() },
+        ] {
+            assert!(!ours.are(&others), "{others:?}");
+        }
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sockwarden_model::{AccessError, Initiator, Revoke, RevokeOrder, TicketGrant, TicketOrder};
+use sockwarden_model::{AccessError, Identity, Initiator, Revoke, RevokeOrder, TicketGrant, TicketOrder};
 use sockwarden_net::random_array;
+use sockwarden_proto::OriginHeader;
 use sockwarden_state::{IssueError, Revocation, RevokeError, Revoked, Subject, Ticket, TicketRecord};
 use tokio::time::{Instant, sleep_until};
 
 use crate::{auth::TICKET_SUBPROTOCOL, build::Built, connection::Shared, journal::unix_ms, registry::Entry};
 
+/// How far ahead of ours the clock of whoever revokes may be, in seconds.
+const AHEAD: u64 = 60;
 /// How often what is over is forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
 
@@ -69,9 +72,7 @@ impl Shared {
         let route = route.ok_or(AccessError::NoRoute)?;
         let (tickets, _) = route.authenticator.tickets().ok_or(AccessError::NoTickets)?;
         let now_ms = unix_ms();
-        if order.identity.has_expired(now_ms / 1000) {
-            return Err(AccessError::Invalid("the session has ended already".to_owned()));
-        }
+        judge(&order, now_ms / 1000)?;
         let lifetime = tickets.config.lifetime.get();
         let record = TicketRecord {
             identity: order.identity,
@@ -107,6 +108,29 @@ impl Shared {
     }
 }
 
+/// Refuses an order for a ticket that could open nothing.
+fn judge(order: &TicketOrder, now: u64) -> Result<(), AccessError> {
+    let invalid = |why: &str| Err(AccessError::Invalid(why.to_owned()));
+    if order.identity.user.as_ref().is_some_and(|user| !(1..=Identity::LONGEST_USER).contains(&user.len())) {
+        return invalid("the user's name is empty or longer than 256 bytes");
+    }
+    if order.identity.has_expired(now) {
+        return invalid("the session has ended already");
+    }
+    // It is compared with the header as it stands there: what no browser sends would never be right.
+    let is_sent = |origin: &String| match OriginHeader::parse(origin.as_bytes()) {
+        OriginHeader::Origin(parsed) => parsed.to_string() == *origin,
+        OriginHeader::Null => true,
+        OriginHeader::Malformed => false,
+    };
+    match &order.origin {
+        Some(origin) if !is_sent(origin) => {
+            invalid("the origin is none that a browser sends, such as `https://app.example`")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Understands an order that was given now.
 pub(crate) fn understand(order: &RevokeOrder) -> Result<Revocation, AccessError> {
     let invalid = |why: String| AccessError::Invalid(why);
@@ -123,6 +147,12 @@ pub(crate) fn understand(order: &RevokeOrder) -> Result<Revocation, AccessError>
         }
         Revoke::TokenId(id) => Revoked::TokenId(id.clone()),
         Revoke::IssuedBefore(seconds) => {
+            // Whoever says milliseconds for seconds would lock everybody out until the revocation is over.
+            if *seconds > at_ms / 1000 + AHEAD {
+                return Err(invalid(
+                    "the moment lies ahead; it is said in seconds since the Unix epoch".to_owned(),
+                ));
+            }
             at_ms = seconds.saturating_mul(1000);
             Revoked::IssuedBefore
         }
@@ -151,10 +181,47 @@ mod tests {
         let user = order(Revoke::User("mara".to_owned()), 60).unwrap();
         assert_eq!((user.what, user.until_ms - user.at_ms), (Revoked::User("mara".to_owned()), 60_000));
         assert_eq!(order(Revoke::IssuedBefore(7), 60).unwrap().at_ms, 7000);
+        let now = unix_ms() / 1000;
+        assert!(order(Revoke::IssuedBefore(now), 60).is_ok());
+        assert!(order(Revoke::IssuedBefore(now + 600), 60).is_err());
+        assert!(order(Revoke::IssuedBefore(now * 1000), 60).is_err());
         assert!(order(Revoke::Address("10.0.0.0/8".to_owned()), 60).is_ok());
         assert!(order(Revoke::Address("ten".to_owned()), 60).is_err());
         assert!(order(Revoke::Ticket("swt_short".to_owned()), 60).is_err());
         assert!(order(Revoke::User("mara".to_owned()), 0).is_err());
         assert!(order(Revoke::User("mara".to_owned()), RevokeOrder::LONGEST + 1).is_err());
+    }
+
+    #[test]
+    fn a_ticket_that_could_open_nothing_is_not_issued() {
+        let check = |change: &dyn Fn(&mut TicketOrder), good: bool| {
+            let mut order = TicketOrder {
+                route: "chat".to_owned(),
+                identity: Identity::of_user("mara"),
+                client: None,
+                origin: None,
+                note: None,
+            };
+            change(&mut order);
+            assert_eq!(judge(&order, 1000).is_ok(), good, "{order:?}");
+        };
+        check(&|_| (), true);
+        check(&|order| order.identity.user = Some(String::new()), false);
+        check(&|order| order.identity.user = Some("u".repeat(256)), true);
+        check(&|order| order.identity.user = Some("u".repeat(257)), false);
+        check(&|order| order.identity.expires_at = Some(1000), false);
+        check(&|order| order.identity.expires_at = Some(1001), true);
+        for (origin, good) in [
+            ("https://app.example", true),
+            ("https://app.example:8443", true),
+            ("null", true),
+            ("https://app.example/", false),
+            ("https://app.example:443", false),
+            ("https://APP.example", false),
+            ("app.example", false),
+            ("", false),
+        ] {
+            check(&|order| order.origin = Some(origin.to_owned()), good);
+        }
     }
 }

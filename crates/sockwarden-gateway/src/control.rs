@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use sockwarden_model::{
     AccessError, Action, Answer, CloseOrder, Control, ControlError, Counters, EventId, Identity, Initiator,
     ModeChange, ModeScope, Readiness, Requester, RevokeOrder, RouteCounters, RouteState, Session,
-    SessionPage, SessionQuery, TicketGrant, TicketOrder, printable,
+    SessionPage, SessionQuery, StateCounters, TicketGrant, TicketOrder, printable,
 };
 use sockwarden_proto::CloseCode;
 
@@ -115,11 +115,30 @@ impl Control for Shared {
             turned_away: self.tally.count_turned_away(),
             panics: self.tally.panics(),
             events_dropped: self.events.dropped(),
+            state: self.state_counters(),
         }
     }
 
     fn readiness(&self) -> Readiness {
         if self.draining.load(Ordering::Relaxed) { Readiness::Draining } else { Readiness::Ready }
+    }
+}
+
+impl Shared {
+    fn state_counters(&self) -> StateCounters {
+        let health = self.state.health();
+        let tickets = self.state.ticket_counts();
+        StateCounters {
+            kind: health.kind,
+            up: health.up,
+            errors: health.errors,
+            issued: tickets.issued,
+            taken: tickets.taken,
+            burned: tickets.burned,
+            expired: tickets.expired,
+            outstanding: tickets.outstanding,
+            revocations: self.state.revocations() as u64,
+        }
     }
 }
 

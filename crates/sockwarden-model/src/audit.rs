@@ -33,18 +33,34 @@ impl Requester {
     pub const TIMER: Self = Self { role: Role::Timer, from: None, name: None };
 }
 
-/// What somebody may do with a gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// What somebody may do with a gateway; see [`Role::may`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Nothing: who it is was not shown.
     Nobody,
     /// Looks.
     Viewer,
+    /// Issues tickets and revokes, and sees nothing: the application's own server.
+    Issuer,
     /// Looks and acts.
     Operator,
     /// The gateway's own clock.
     Timer,
+}
+
+impl Role {
+    /// Tells whether who has this role may do what `needed` may. An operator may everything that people may; nobody else may
+    /// what is another role's, so that an issuer does not see who is connected.
+    pub const fn may(self, needed: Self) -> bool {
+        match needed {
+            Self::Nobody => true,
+            Self::Viewer => matches!(self, Self::Viewer | Self::Operator),
+            Self::Issuer => matches!(self, Self::Issuer | Self::Operator),
+            Self::Operator => matches!(self, Self::Operator),
+            Self::Timer => matches!(self, Self::Timer),
+        }
+    }
 }
 
 impl std::fmt::Display for Role {
@@ -52,6 +68,7 @@ impl std::fmt::Display for Role {
         f.pad(match self {
             Self::Nobody => "nobody",
             Self::Viewer => "viewer",
+            Self::Issuer => "issuer",
             Self::Operator => "operator",
             Self::Timer => "timer",
         })
@@ -116,4 +133,26 @@ pub enum Action {
         /// Why it was refused.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_may_what_is_its_own_and_an_operator_what_people_may() {
+        use Role::{Issuer, Nobody, Operator, Timer, Viewer};
+        let check = |role: Role, expected: &[Role]| {
+            let may: Vec<Role> = [Nobody, Viewer, Issuer, Operator, Timer]
+                .into_iter()
+                .filter(|needed| role.may(*needed))
+                .collect();
+            assert_eq!(may, expected, "{role}");
+        };
+        check(Nobody, &[Nobody]);
+        check(Viewer, &[Nobody, Viewer]);
+        check(Issuer, &[Nobody, Issuer]);
+        check(Operator, &[Nobody, Viewer, Issuer, Operator]);
+        check(Timer, &[Nobody, Timer]);
+    }
 }

@@ -21,6 +21,31 @@ pub struct Counters {
     pub panics: u64,
     /// Events that were dropped because the queue was full.
     pub events_dropped: u64,
+    /// What replicas share: how it is, its tickets and revocations.
+    pub state: StateCounters,
+}
+
+/// What was counted of the state that replicas share, by this one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateCounters {
+    /// Where it is kept, in one word such as `memory` or `redis`.
+    pub kind: &'static str,
+    /// Whether it can be used now.
+    pub up: bool,
+    /// Failures to reach it, or to understand it.
+    pub errors: u64,
+    /// Tickets that were issued here.
+    pub issued: u64,
+    /// Tickets that were taken here.
+    pub taken: u64,
+    /// Tickets that were presented wrongly here, and are gone.
+    pub burned: u64,
+    /// Tickets that nobody presented in time, where that is known.
+    pub expired: Option<u64>,
+    /// Tickets that are outstanding, where that is known.
+    pub outstanding: Option<u64>,
+    /// Revocations in force, and those that are over and not forgotten yet.
+    pub revocations: u64,
 }
 
 /// What was counted on one route.

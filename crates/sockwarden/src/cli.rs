@@ -36,6 +36,10 @@ enum Command {
     Sessions(commands::sessions::Arguments),
     /// Change the modes of a running gateway's defences for a time (break glass)
     Mode(commands::mode::Arguments),
+    /// Get a ticket for a user from a running gateway
+    Ticket(commands::ticket::Arguments),
+    /// Revoke a user, session, ticket, token, moment or address at a running gateway
+    Revoke(commands::revoke::Arguments),
     /// Have a running gateway read its configuration again
     Reload(commands::reload::Arguments),
     /// Have a running gateway end in order
@@ -67,6 +71,8 @@ impl Cli {
             Command::Status(arguments) => commands::status::run(&arguments),
             Command::Sessions(arguments) => commands::sessions::run(&arguments),
             Command::Mode(arguments) => commands::mode::run(&arguments),
+            Command::Ticket(arguments) => commands::ticket::run(&arguments),
+            Command::Revoke(arguments) => commands::revoke::run(&arguments),
             Command::Reload(arguments) => commands::reload::run(&arguments),
             Command::Drain(arguments) => commands::drain::run(&arguments),
             Command::Inspect(arguments) => commands::inspect::run(&arguments),

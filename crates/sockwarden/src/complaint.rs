@@ -2,8 +2,9 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The arguments whose values hold credentials: they are not repeated, nor is an address with a password.
-const SECRET: [&str; 3] = ["--as", "--header", "--cookie"];
+/// The arguments whose values hold credentials (`<->` is where a ticket might stand): they are not repeated, nor is an
+/// address with a password.
+const SECRET: [&str; 4] = ["--as", "--header", "--cookie", "<->"];
 
 /// Words an error with its causes; a cause that was said already is not said again.
 pub(crate) fn of(error: &anyhow::Error) -> String {

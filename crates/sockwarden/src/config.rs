@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, Diagnostic, Inheritance, locate};
 use sockwarden_console::AdminConfig;
+use sockwarden_defend::Way;
 use sockwarden_gateway::{
     Auth, Built, DefaultsConfig, DrainConfig, LimitsConfig, ListenerConfig, Problem, ReloadConfig,
     RouteConfig,
@@ -185,7 +186,27 @@ impl Config {
     pub fn warnings(&self) -> Vec<Problem> {
         let mut warnings = sockwarden_gateway::warnings(&self.listeners, &self.routes, &self.limits);
         warnings.extend(self.admin.iter().flat_map(admin::warnings));
+        if !self.admin.as_ref().is_some_and(AdminConfig::names_issuers) {
+            warnings.extend(self.tickets_of_nobody());
+        }
         warnings
+    }
+
+    /// Names the routes whose tickets clients cannot ask for, and nobody but an operator issues.
+    fn tickets_of_nobody(&self) -> impl Iterator<Item = Problem> {
+        let cannot_ask = |route: &RouteConfig| {
+            route.auth.has(Way::Ticket)
+                && route.ticket.as_ref().is_none_or(|ticket| ticket.issue_to.is_empty())
+        };
+        let routes = self.routes.iter().enumerate().filter(move |(_, route)| cannot_ask(route));
+        routes.map(|(index, _)| Problem {
+            key: format!("routes[{index}].auth"),
+            message: "clients cannot ask for tickets, and the application's server has no token to issue them".to_owned(),
+            help: Some(
+                "`ticket.issue_to = [\"forward\"]` issues them to whom the application knows; `admin.issuer_token_file` lets its server issue them"
+                    .to_owned(),
+            ),
+        })
     }
 
     /// Names every file that is read for it, by key; where events go is not among them.

@@ -14,6 +14,7 @@ mod exit;
 mod heap;
 mod inspect;
 mod listen;
+mod moment;
 mod operator;
 mod orders;
 mod rules;

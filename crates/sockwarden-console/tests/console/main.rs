@@ -5,4 +5,5 @@
 mod operations;
 mod refusals;
 mod stage;
+mod tickets;
 mod work;

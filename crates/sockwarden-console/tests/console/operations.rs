@@ -49,6 +49,7 @@ async fn only_operators_give_orders() {
     for path in ["/api/v1/reload", "/api/v1/drain"] {
         assert_eq!(stage.ask("POST", path, "wrong", "").await.status, 401);
         assert_eq!(stage.ask("POST", path, &stage.viewer, "").await.status, 403);
+        assert_eq!(stage.ask("POST", path, &stage.issuer, "").await.status, 403);
         assert_eq!(stage.ask("GET", path, &stage.operator, "").await.status, 405);
         assert!(stage.runner.asked.lock().unwrap().is_empty());
     }
@@ -72,12 +73,14 @@ async fn a_token_that_was_replaced_counts_no_more_on_connections_that_are_open()
         String::from_utf8_lossy(&bytes[9..length.min(12)]).into_owned()
     };
     assert_eq!((ask(&stage.operator).await.as_str(), ask(&stage.viewer).await.as_str()), ("200", "200"));
+    assert_eq!(ask(&stage.issuer).await, "403");
     let mut watcher = TcpStream::connect(stage.admin).await.unwrap();
     watcher.write_all(request("/api/v1/events", &stage.viewer).as_bytes()).await.unwrap();
     let mut seen = [0; 8000];
     assert!(soon(watcher.read(&mut seen)).await.unwrap() > 0);
     stage.renew([2; 32]);
     assert_eq!((ask(&stage.operator).await.as_str(), ask(&stage.viewer).await.as_str()), ("401", "200"));
+    assert_eq!(ask(&stage.issuer).await, "401");
     // The stream ends, for rights have changed; the connection need not.
     let ended = soon(async {
         let mut rest = Vec::new();

@@ -10,17 +10,21 @@ use tokio::{
 
 use crate::stage::{Stage, soon};
 
-/// Every endpoint: method, path and whether it needs an operator.
-const ENDPOINTS: [(&str, &str, bool); 9] = [
-    ("GET", "/metrics", false),
-    ("GET", "/api/v1/sessions", false),
-    ("GET", "/api/v1/sessions/0000000000", false),
-    ("DELETE", "/api/v1/sessions/0000000000", true),
-    ("GET", "/api/v1/routes", false),
-    ("POST", "/api/v1/modes", true),
-    ("DELETE", "/api/v1/modes", true),
-    ("GET", "/api/v1/events", false),
-    ("GET", "/api/v1/openapi.json", false),
+/// Every endpoint: method, path and whose it is.
+const ENDPOINTS: [(&str, &str, Role); 13] = [
+    ("GET", "/metrics", Role::Viewer),
+    ("GET", "/api/v1/sessions", Role::Viewer),
+    ("GET", "/api/v1/sessions/0000000000", Role::Viewer),
+    ("DELETE", "/api/v1/sessions/0000000000", Role::Operator),
+    ("GET", "/api/v1/routes", Role::Viewer),
+    ("POST", "/api/v1/modes", Role::Operator),
+    ("DELETE", "/api/v1/modes", Role::Operator),
+    ("POST", "/api/v1/tickets", Role::Issuer),
+    ("POST", "/api/v1/revocations", Role::Issuer),
+    ("POST", "/api/v1/reload", Role::Operator),
+    ("POST", "/api/v1/drain", Role::Operator),
+    ("GET", "/api/v1/events", Role::Viewer),
+    ("GET", "/api/v1/openapi.json", Role::Viewer),
 ];
 
 fn request(method: &str, path: &str, headers: &str) -> String {
@@ -95,11 +99,9 @@ async fn a_wrong_token_is_none() {
 #[tokio::test]
 async fn a_viewer_looks_and_does_nothing_else() {
     let stage = Stage::start().await;
-    for (method, path, operators_only) in
-        ENDPOINTS.into_iter().filter(|(_, path, _)| !path.ends_with("events"))
-    {
+    for (method, path, role) in ENDPOINTS.into_iter().filter(|(_, path, _)| !path.ends_with("events")) {
         let reply = stage.ask(method, path, &stage.viewer, "").await;
-        assert_eq!(reply.status == 403, operators_only, "{method} {path}: {reply:?}");
+        assert_eq!(reply.status == 403, role != Role::Viewer, "{method} {path}: {reply:?}");
     }
     let refused = stage
         .audited(|role, action| match action {
@@ -119,6 +121,58 @@ async fn a_viewer_looks_and_does_nothing_else() {
     assert_eq!(stage.ask("POST", "/api/v1/modes", &stage.viewer, order).await.status, 403);
     let routes = stage.ask("GET", "/api/v1/routes", &stage.viewer, "").await;
     assert!(!routes.body.contains("\"off\""), "{routes:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn an_issuer_issues_and_revokes_and_sees_nothing() {
+    let stage = Stage::start().await;
+    for (method, path, role) in ENDPOINTS {
+        let reply = stage.ask(method, path, &stage.issuer, "").await;
+        assert_eq!(reply.status == 403, role != Role::Issuer, "{method} {path}: {reply:?}");
+    }
+    let refused = stage
+        .audited(|role, action| match action {
+            Action::Refused { request, reason } if role == Role::Issuer => {
+                Some((request.clone(), reason.clone()))
+            }
+            Action::CloseSession { .. }
+            | Action::SetMode { .. }
+            | Action::RestoreMode { .. }
+            | Action::Reload
+            | Action::IssueTicket { .. }
+            | Action::Revoke { .. }
+            | Action::Drain
+            | Action::Refused { .. } => None,
+        })
+        .await;
+    let reason = "this needs a viewer's or an operator's token or certificate".to_owned();
+    assert_eq!(refused, ("GET /metrics".to_owned(), reason));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_may_not_neither_gets_a_ticket_nor_revokes() {
+    let stage = Stage::start_with_tickets().await;
+    let ticket = r#"{"route":"chat","user":"mara"}"#;
+    let everybody = r#"{"what":{"issued-before":1},"seconds":60}"#;
+    for (path, body) in [("/api/v1/tickets", ticket), ("/api/v1/revocations", everybody)] {
+        assert_eq!(stage.ask("POST", path, "wrong", body).await.status, 401);
+        let reply = stage.ask("POST", path, &stage.viewer, body).await;
+        assert!(reply.status == 403 && reply.body.contains("an issuer's or an operator's"), "{reply:?}");
+        assert_eq!(stage.ask("GET", path, &stage.issuer, "").await.status, 405);
+        let page = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Origin: https://evil.example\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            stage.admin,
+            stage.issuer,
+            body.len()
+        );
+        assert_eq!(stage.raw(&page).await.status, 403);
+    }
+    let metrics = stage.ask("GET", "/metrics", &stage.viewer, "").await.body;
+    assert!(metrics.contains("\nsockwarden_tickets_total{outcome=\"issued\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("\nsockwarden_revocations 0\n"), "{metrics}");
     stage.stop().await;
 }
 

@@ -14,7 +14,7 @@ use sockwarden_model::{
     Action, Answer, AuditEvent, Control, Draining, Event, Operations, OrderError, Reloaded, Requester, Role,
     event_channel,
 };
-use sockwarden_net::{Client, ClientTls, DevCertificate, DialOptions, Incoming, ServerTls};
+use sockwarden_net::{Client, ClientError, ClientTls, DevCertificate, DialOptions, Incoming, ServerTls};
 use sockwarden_proto::{Limits, handshake::ClientHandshake};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -36,6 +36,7 @@ pub(crate) struct Stage {
     pub(crate) admin: SocketAddr,
     pub(crate) operator: String,
     pub(crate) viewer: String,
+    pub(crate) issuer: String,
     pub(crate) log: Arc<Mutex<Vec<Event>>>,
     feed: Feed,
     pub(crate) runner: Arc<Runner>,
@@ -75,35 +76,46 @@ pub(crate) struct Reply {
 
 impl Stage {
     pub(crate) async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, false).await
+    }
+
+    /// With a route `chat` below `/chat` that takes tickets, two for each user.
+    pub(crate) async fn start_with_tickets() -> Self {
+        Self::start_with(None, true).await
     }
 
     /// With an admin listener over TLS.
     pub(crate) async fn start_tls(certificate: &DevCertificate) -> Self {
-        Self::start_with(Some(certificate)).await
+        Self::start_with(Some(certificate), false).await
     }
 
-    async fn start_with(certificate: Option<&DevCertificate>) -> Self {
+    async fn start_with(certificate: Option<&DevCertificate>, takes_tickets: bool) -> Self {
         let app = echo().await;
-        let route = RouteConfig::new("app", &format!("ws://{app}/?canary-upstream-query"), Auth::NONE);
-        let built = sockwarden_gateway::build(
-            &[ListenerConfig::new("127.0.0.1:0")],
-            &[route],
-            &LimitsConfig::default(),
-        )
-        .unwrap();
+        let upstream = format!("ws://{app}/?canary-upstream-query");
+        let mut routes = vec![RouteConfig::new("app", &upstream, Auth::NONE)];
+        if takes_tickets {
+            let chat = serde_json::json!({
+                "name": "chat", "path": "/chat", "upstream": upstream, "auth": "ticket", "ticket": { "outstanding": 2 },
+            });
+            routes.push(serde_json::from_value(chat).unwrap());
+        }
+        let listeners = [ListenerConfig::new("127.0.0.1:0")];
+        let built = sockwarden_gateway::build(&listeners, &routes, &LimitsConfig::default()).unwrap();
         let (sender, receiver) = event_channel(10_000);
         let gateway = Gateway::start(built, sender.clone()).await.unwrap();
         let gate = gateway.listening()[0].address;
 
         let folder = tempfile::tempdir().unwrap();
-        let (operator, viewer) = (folder.path().join("operator"), folder.path().join("viewer"));
+        let [operator, viewer, issuer] =
+            ["operator", "viewer", "issuer"].map(|name| folder.path().join(name));
         write_new_token(&operator, [1; 32]).unwrap();
         write_new_token(&viewer, [2; 32]).unwrap();
+        write_new_token(&issuer, [4; 32]).unwrap();
         let read = |path| std::fs::read_to_string(path).unwrap().trim().to_owned();
         let named = certificate.map(|_| "it is given below".into());
         let config = AdminConfig {
             viewer_token_file: Some(viewer.clone()),
+            issuer_token_file: Some(issuer.clone()),
             certificate: named.clone(),
             key: named,
             ..AdminConfig::new("127.0.0.1:0", &operator)
@@ -137,6 +149,7 @@ impl Stage {
             admin,
             operator: read(&operator),
             viewer: read(&viewer),
+            issuer: read(&issuer),
             log,
             feed,
             runner,
@@ -150,7 +163,7 @@ impl Stage {
         }
     }
 
-    /// Gives the listener another token for operators, and this one for viewers.
+    /// Gives the listener another token for operators, this one for viewers, and none for issuers.
     pub(crate) fn renew(&self, viewer: [u8; 32]) {
         let folder = tempfile::tempdir().unwrap();
         let (operator_file, viewer_file) = (folder.path().join("operator"), folder.path().join("viewer"));
@@ -210,11 +223,32 @@ impl Stage {
 
     /// Opens a WebSocket through the gateway.
     pub(crate) async fn connect(&self, prepare: impl FnOnce(&mut ClientHandshake)) -> Client {
-        let url = format!("ws://{}/?canary-query=canary-ticket", self.gate).parse().unwrap();
+        self.open("/?canary-query=canary-ticket", prepare).await.unwrap()
+    }
+
+    /// Opens one on the route that takes tickets; gives the status where it is refused.
+    pub(crate) async fn enter(&self, ticket: &str) -> Result<Client, u16> {
+        let offered = vec![format!("sockwarden.ticket.{ticket}"), "sockwarden.v1".to_owned()];
+        let opened = self.open("/chat", |handshake| handshake.protocols = offered).await;
+        opened.map_err(|error| match error {
+            ClientError::Refused { status, .. } => status,
+            other @ (ClientError::Dial(_)
+            | ClientError::Head(_)
+            | ClientError::Handshake(_)
+            | ClientError::Io(_)) => panic!("{other}"),
+        })
+    }
+
+    async fn open(
+        &self,
+        target: &str,
+        prepare: impl FnOnce(&mut ClientHandshake),
+    ) -> Result<Client, ClientError> {
+        let url = format!("ws://{}{target}", self.gate).parse().unwrap();
         let options =
             DialOptions { tls: ClientTls::insecure().unwrap(), timeout: PATIENCE, connect_to: None };
         let limits = Limits { frame: 1 << 26, message: 1 << 26 };
-        soon(Client::connect(&url, &options, limits, prepare)).await.unwrap()
+        soon(Client::connect(&url, &options, limits, prepare)).await
     }
 
     /// Waits until the log holds an audit event that `wanted` picks.

@@ -186,12 +186,4 @@ pub(crate) fn warnings(config: &RouteConfig, mut warn: impl FnMut(&str, &str, Op
             ),
         );
     }
-    if config.auth.has(Way::Ticket) && config.ticket.as_ref().is_none_or(|ticket| ticket.issue_to.is_empty())
-    {
-        warn(
-            "auth",
-            "clients cannot ask for tickets: only the admin API issues them",
-            Some("`ticket.issue_to = [\"forward\"]` issues them to whom the application knows"),
-        );
-    }
 }

@@ -61,11 +61,13 @@ fn a_certificate_gives_the_role_of_its_name_and_the_audit_names_it() {
     staff.sign(folder, "mara", "mara", &["mara@app.example"]);
     staff.sign(folder, "jon", "jon", &[]);
     staff.sign(folder, "guest", "guest", &[]);
+    staff.sign(folder, "backend", "backend", &["backend.app.example"]);
     stranger.sign(folder, "false", "mara", &["mara@app.example"]);
     let (guard, admin) = start(
         folder,
         "token_file = \"operator\"\nclient_ca = \"staff.pem\"\n\
-         operator_names = [\"mara@app.example\"]\nviewer_names = [\"jon\"]",
+         operator_names = [\"mara@app.example\"]\nviewer_names = [\"jon\"]\n\
+         issuer_names = [\"backend.app.example\"]",
     );
     let at = format!("--admin https://localhost:{} --ca house.pem", admin.port());
     let check = |command: &str, shown: &str, code: i32, says: &str| {
@@ -82,6 +84,10 @@ fn a_certificate_gives_the_role_of_its_name_and_the_audit_names_it() {
     check("status", "--cert jon.pem --key jon.key", 0, "");
     check("reload", "--cert jon.pem --key jon.key", 1, "the role does not suffice");
     check("reload", "--cert jon.pem --key jon.key --token-file operator", 0, "");
+    check("revoke user mara", "--cert backend.pem --key backend.key", 0, "");
+    check("revoke user mara", "--cert mara.pem --key mara.key", 0, "");
+    check("revoke user mara", "--cert jon.pem --key jon.key", 1, "the role does not suffice");
+    check("sessions", "--cert backend.pem --key backend.key", 1, "the role does not suffice");
     check("status", "--cert guest.pem --key guest.key", 1, "the certificate of `guest.pem` was shown");
     check("status", "--cert guest.pem --key guest.key --token-file operator", 0, "");
     check("status", "--token-file operator", 0, "");

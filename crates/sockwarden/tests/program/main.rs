@@ -1,6 +1,7 @@
 //! The built program from outside: what it is given, what it says, how it ends.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod activation;
 mod admin;
 mod admin_tls;
