@@ -1,5 +1,6 @@
 import { Connection, type RawData } from "./connection.js";
 import type { Options } from "./options.js";
+import type { Described, Schema } from "./schema.js";
 
 export type { ReconnectOptions } from "./backoff.js";
 export { Connection, type Invalid, type RawData, type State } from "./connection.js";
@@ -7,17 +8,21 @@ export { type ErrorCode, SockwardenError } from "./error.js";
 export type { InvalidReason } from "./message.js";
 export type { Options } from "./options.js";
 export { renderText } from "./render.js";
-export type { Schema, Validator } from "./schema.js";
+export type { Described, Schema, Validator } from "./schema.js";
 export type { TicketOptions } from "./ticket.js";
 
 /**
  * Opens a connection that is kept open: with a fresh ticket for each socket where `ticket` is said, and with messages of type T
- * alone, which `validate` tells from others. Without `validate` messages are unknown.
+ * alone, which `validate` tells from others: a schema tells it by itself. Without `validate` messages are unknown.
  */
 export function connect(
   url: string | URL,
   options: Omit<Options<never>, "validate"> & { raw: true },
 ): Connection<string | ArrayBuffer, RawData>;
+export function connect<const V extends Schema>(
+  url: string | URL,
+  options: Options<never> & { validate: V & { parse?: never; safeParse?: never } },
+): Connection<Described<V>>;
 export function connect<T, S = unknown>(
   url: string | URL,
   options: Options<T> & { validate: NonNullable<Options<T>["validate"]> },

@@ -19,6 +19,35 @@ export interface Schema {
   readonly maximum?: number;
 }
 
+/** What values a schema passes, where it is written down as a constant. */
+export type Described<S> = S extends { enum: readonly (infer V)[] }
+  ? V
+  : S extends { type: infer K }
+    ? OfKind<K extends readonly (infer One)[] ? One : K, S>
+    : unknown;
+
+type OfKind<K, S> = K extends "object"
+  ? ObjectOf<Member<S, "properties">, Member<S, "required">>
+  : K extends "array"
+    ? Described<Member<S, "items">>[]
+    : K extends keyof Plain
+      ? Plain[K]
+      : never;
+
+interface Plain {
+  string: string;
+  number: number;
+  integer: number;
+  boolean: boolean;
+  null: null;
+}
+
+type Member<S, N extends string> = S extends { [name in N]: infer M } ? M : undefined;
+
+type ObjectOf<P, R, N = R extends readonly (infer One)[] ? One : never> = {
+  -readonly [name in keyof P as name extends N ? name : never]: Described<P[name]>;
+} & { -readonly [name in keyof P as name extends N ? never : name]?: Described<P[name]> };
+
 /** What tells whether a value is a T: a guard, an object with `safeParse` or `parse` such as zod's, or a schema. */
 export type Validator<T> =
   | ((value: unknown) => value is T)

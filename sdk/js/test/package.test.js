@@ -62,6 +62,13 @@ test("messages have the type that was validated", () => {
     const isSaid = (value: unknown): value is Said => true;
     const schema = { type: "object", properties: { text: { type: "string" } } } as const satisfies Schema;
     connect("/", { validate: isSaid }).onMessage((said) => said.text.trim());
+    connect("/", { validate: schema }).onMessage((said) => said.text?.trim());
+    const list = { type: "array", items: { type: ["integer", "null"] } } as const;
+    connect("/", { validate: list }).onMessage((numbers) => numbers.map((number) => number?.toFixed()));
+    connect("/", { ticket: true, validate: { type: "object", properties: { kind: { enum: ["a", 1] }, all: { type: "array", items: schema } }, required: ["kind"] } })
+      .onMessage(({ kind, all }) => { const either: "a" | 1 = kind; all?.[0]?.text; return either; });
+    const zodLike = { type: "object" as const, safeParse: (value: unknown) => ({ success: true as const, data: { text: "a" } }) };
+    connect("/", { validate: zodLike }).onMessage((said) => said.text.trim());
     connect<Said>("/", { validate: schema }).onMessage((said) => said.text.trim());
     connect("/", { validate: { parse: (value: unknown) => 1 } }).onMessage((number) => number.toFixed());
     connect("/", { raw: true }).onMessage((data) => typeof data === "string" ? data.trim() : data.byteLength);
@@ -70,6 +77,9 @@ test("messages have the type that was validated", () => {
     (async () => { for await (const said of connect("/", { validate: isSaid })) said.text.trim(); })();`;
   const unknown = 'connect("/").onMessage((message) => message.text);';
   const unvalidated = 'connect<{ text: string }>("/").onMessage(() => 1);';
+  const optional = 'connect("/", { validate: { type: "object", properties: { text: { type: "string" } } } }).onMessage(({ text }) => text.trim());';
+  const wrongWord = 'connect("/", { validate: { type: "text" } });';
   const notRaw = 'connect("/", { raw: true }).send({});';
-  assert.deepEqual(compiled([good, unknown, unvalidated, notRaw]), [[], ["TS18046"], ["TS2554"], ["TS2345"]]);
+  const pages = [good, unknown, unvalidated, notRaw, optional, wrongWord];
+  assert.deepEqual(compiled(pages), [[], ["TS18046"], ["TS2554"], ["TS2345"], ["TS18048"], ["TS2769"]]);
 });

@@ -141,3 +141,16 @@ test("who closes while a ticket is asked for opens nothing", async () => {
   await pass(100_000);
   assert.deepEqual([told, sockets.length, asked[0].signal.aborted], [["closed"], 0, true]);
 });
+
+test("a ticket that comes too late opens nothing", async () => {
+  newPage();
+  let arrive;
+  const late = (...request) =>
+    new Promise((resolve) => (arrive = () => resolve(answering(grant())(...request))));
+  const connection = connect(CHAT, { ticket: { fetch: late } });
+  await settled();
+  connection.close();
+  arrive();
+  await settled();
+  assert.deepEqual([connection.state, sockets.length], ["closed", 0]);
+});
