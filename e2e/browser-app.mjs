@@ -77,7 +77,10 @@ function listening(server) {
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
 }
 
-const [foreignType, foreignPage] = file(here, "browser-foreign.html", "text/html; charset=utf-8");
-const foreign = createTls(tls, (_, response) => response.writeHead(200, { "Content-Type": foreignType }).end(foreignPage));
+const foreignPage = file(here, "browser-foreign.html", "text/html; charset=utf-8");
+const foreign = createTls(tls, ({ url }, response) => {
+  const [type, body] = url === "/client.min.js" ? pages[url] : foreignPage;
+  response.writeHead(200, { "Content-Type": type }).end(body);
+});
 const ports = [await serve(createPlain(), true), await serve(createTls(tls), false), await listening(foreign)];
 console.log(`ports ${ports.join(" ")}`);

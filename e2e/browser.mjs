@@ -49,8 +49,8 @@ function check(name, found, expected) {
 }
 
 /** What the tests have in the page: `chat` opens a connection that notes everything, `until` waits for a note. */
-async function visit() {
-  await page.goto(SITE);
+async function visit(site) {
+  await page.goto(site);
   await page.evaluate(async () => {
     const { connect } = await import("/client.min.js");
     const validate = {
@@ -81,7 +81,7 @@ const post = (path) => page.evaluate(async (path) => (await fetch(path, { method
 const LETTER = "letter : for mara alone";
 
 async function theClient() {
-  await visit();
+  await visit(SITE);
   check(
     "who is not logged in hears so, and does not come again",
     await page.evaluate(async () => {
@@ -212,6 +212,31 @@ async function theExample() {
   check("nothing breaks the page's policy: no markup or code from text", complaints, []);
 }
 
+/** A page of another origin that the route allows. */
+async function thePartner() {
+  await visit(`https://partner.example:${foreign}`);
+  check(
+    "a page of another origin that is allowed gets tickets and connects, again after a close",
+    await page.evaluate(async (url) => {
+      chat(url);
+      const first = await until("letter : for mara alone");
+      connection.send({ type: "leave", code: 1012 });
+      const then = await until("letter : for mara alone");
+      connection.close();
+      return [...first, ...then];
+    }, `wss://harbour.example:${gateway}/partners`),
+    ["open", LETTER, "lost 1012", "waiting", "connecting", "open", LETTER],
+  );
+  check(
+    "and where it is not allowed it gets none",
+    await page.evaluate(async (url) => {
+      chat(url, { reconnect: false });
+      return until("closed");
+    }, `wss://harbour.example:${gateway}/chat`),
+    ["unavailable", "closed"],
+  );
+}
+
 /** The visitor is logged in, and goes on to the page of somebody else. */
 async function theForeignPage(host) {
   await page.goto(`https://${host}:${foreign}`);
@@ -240,7 +265,7 @@ async function theForeignPage(host) {
 }
 
 try {
-  const parts = [theClient, theExample, ...FOREIGN.map((host) => () => theForeignPage(host))];
+  const parts = [theClient, theExample, thePartner, ...FOREIGN.map((host) => () => theForeignPage(host))];
   for (const part of parts) {
     await part().catch((error) => {
       console.log("FAIL it came to its end");

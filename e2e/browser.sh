@@ -38,6 +38,9 @@ forward="forward_auth = { url = \"http://127.0.0.1:$behind/api/session\", user_h
     route chat /chat ticket <<<"$ticket
 $forward
 session = { code = 4401, revalidate = \"1s\" }"
+    route partners /partners ticket <<<"$ticket
+$forward
+origin_policy = { allow = [\"https://partner.example:$foreign\"] }"
     route origin-alone /origin-alone forward <<<"$forward"
     route tickets-alone /tickets-alone ticket <<<"$ticket
 $forward
