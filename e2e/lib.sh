@@ -10,6 +10,7 @@
 #   need_gateway                  fail unless the program is there: $SOCKWARDEN, or the release build; sets GATEWAY
 #   npm_packages NAME PACKAGE...  install packages of node into the cache, once; sets NODE_MODULES
 #   pip_packages NAME PACKAGE...  install packages of Python 3 into the cache, once; sets PYTHON
+#   build_sdk                     build the client for pages; sets SDK
 #
 # Whatever is still running when the script ends, however it ends, is stopped, and $WORK is removed ($E2E_KEEP=1 keeps it).
 
@@ -118,6 +119,22 @@ pip_packages() {
         skip "$* cannot be installed here"
     fi
     touch "$dir/complete"
+}
+
+build_sdk() {
+    export SDK=$ROOT/sdk/js
+    need node "no node, which this runs on"
+    need npm "no npm to install what the client is built with"
+    # What npm has installed it writes down beside the packages.
+    if [ "$SDK/package-lock.json" -nt "$SDK/node_modules/.package-lock.json" ] &&
+        ! npm ci --prefix "$SDK" --prefer-offline --no-audit --no-fund >"$WORK/npm.log" 2>&1 </dev/null; then
+        tail -n 20 "$WORK/npm.log"
+        skip "what the client is built with cannot be installed here"
+    fi
+    npm run --silent --prefix "$SDK" build >"$WORK/sdk.log" 2>&1 </dev/null && return 0
+    cat "$WORK/sdk.log"
+    fail "the client for pages can be built"
+    finish
 }
 
 cleanup() {

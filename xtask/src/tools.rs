@@ -54,6 +54,11 @@ const NEEDS: &[Need] = &[
         packages: &["mosquitto"],
     },
     Need {
+        purpose: "end-to-end tests in a browser",
+        probe: &["chromium", "--version"],
+        packages: &["chromium"],
+    },
+    Need {
         purpose: "tests of state that replicas share",
         probe: &["redis-server", "--version"],
         packages: &["redis-server"],
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages = "gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server util-linux valgrind";
+        let packages = "chromium gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server util-linux valgrind";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

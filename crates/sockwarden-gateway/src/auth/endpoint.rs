@@ -323,6 +323,7 @@ fn with_cors(answer: Answer, headers: &Headers) -> Answer {
         Some(origin) => answer
             .with(&format!("Access-Control-Allow-Origin: {origin}"))
             .with("Access-Control-Allow-Credentials: true")
+            .with("Access-Control-Expose-Headers: Retry-After")
             .with("Vary: Origin"),
         None => answer,
     }

@@ -189,6 +189,7 @@ async fn foreign_pages_and_strangers_get_no_ticket() {
     check("POST", "Content-Type: application/json\r\n", wish, 401).await;
     let no = check("POST", &format!("Content-Type: application/json\r\n{own}"), wish, 401).await;
     assert!(no.contains("Access-Control-Allow-Origin"), "the page may know that it is to log in: {no}");
+    assert!(no.contains("Access-Control-Expose-Headers: Retry-After\r\n"), "and when to come again: {no}");
     // What a form of any page could send.
     check("POST", "Cookie: session=mara\r\nContent-Type: text/plain\r\n", wish, 415).await;
     check("POST", "Cookie: session=mara\r\nSockwarden-Ticket: 1\r\n", "", 404).await;
