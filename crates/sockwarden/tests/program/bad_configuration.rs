@@ -100,7 +100,7 @@ error: a.toml:4:1: missing key `auth` in `routes[0]`
 error: a.toml:6:12: `routes[0].upstream` is a whole number, expected a text in quotes
   6 | upstream = 9
     |            ^
-error: a.toml:7:8: `routes[0].auth` is true, expected "none", "forward", "ticket", "jwt" or a list
+error: a.toml:7:8: `routes[0].auth` is true, expected "none", "forward", "ticket", "jwt", "mtls" or a list
   7 | auth = true
     |        ^
 "#,
@@ -111,7 +111,7 @@ error: a.toml:7:8: `routes[0].auth` is true, expected "none", "forward", "ticket
 error: a.toml:7:8: unknown value `nun` for `routes[0].auth`
   7 | auth = "nun"
     |        ^
-  help: known values: "none", "forward", "ticket", "jwt"
+  help: known values: "none", "forward", "ticket", "jwt", "mtls"
 "#,
     );
     check(
