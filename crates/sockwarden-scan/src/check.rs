@@ -71,6 +71,14 @@ pub enum Skip {
     /// Messages that ask for data would be needed.
     #[error("give messages to say that ask for data")]
     NothingToSay,
+    /// Two users with messages of their own would be needed.
+    #[error("give two users, each with a message that asks for data of its own")]
+    NoNeighbours,
+    /// A user with privileges and one without would be needed.
+    #[error(
+        "give a privileged user with a message that only such a user may send, and a user without privileges"
+    )]
+    NoPrivileged,
     /// The identity has nothing that a browser would attach by itself.
     #[error("the identity `{0}` carries no cookie, so that no other site can borrow it")]
     NotAmbient(String),

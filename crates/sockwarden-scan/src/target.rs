@@ -29,6 +29,10 @@ pub struct Identity {
     pub headers: Vec<(String, String)>,
     /// When a browser attaches the cookie to a request from another site.
     pub same_site: SameSite,
+    /// The messages that ask for what is this user's alone, sent in order by the checks that compare users.
+    pub say: Vec<String>,
+    /// Whether those messages are operations that users without privileges may not carry out.
+    pub privileged: bool,
 }
 
 /// The SameSite attribute of a session cookie.
@@ -137,6 +141,8 @@ impl Identity {
             name: name.to_owned(),
             headers: vec![(header.to_owned(), value.to_owned())],
             same_site: SameSite::Unknown,
+            say: Vec::new(),
+            privileged: false,
         }
     }
 
@@ -191,6 +197,11 @@ impl Target {
         for (what, count, limit) in [
             ("identities", self.identities.len(), Self::MAX_IDENTITIES),
             ("messages to say", self.say.len(), Self::MAX_SAY),
+            (
+                "messages of one identity",
+                self.identities.iter().map(|i| i.say.len()).max().unwrap_or(0),
+                Self::MAX_SAY,
+            ),
             ("headers", self.headers.len(), 64),
             ("sub-protocols", self.subprotocols.len(), 16),
         ] {
@@ -226,8 +237,7 @@ impl Target {
         self.headers = headers;
         if !credentials.is_empty() {
             if self.identities.is_empty() {
-                let name = "given".to_owned();
-                self.identities.push(Identity { name, headers: Vec::new(), same_site: SameSite::Unknown });
+                self.identities.push(Identity { headers: Vec::new(), ..Identity::new("given", "", "") });
             }
             for identity in &mut self.identities {
                 identity.headers.splice(0..0, credentials.iter().cloned());

@@ -5,10 +5,12 @@ use crate::check::Check;
 mod cleartext_transport;
 mod frame_rules_broken;
 mod handshake_not_strict;
+mod horizontal_access;
 mod message_size_unbounded;
 mod origin_is_authentication;
 mod origin_not_checked;
 mod unauthenticated_access;
+mod vertical_access;
 
 /// Every check, in the order in which they are made and reported.
 pub static ALL: &[&dyn Check] = &[
@@ -17,6 +19,8 @@ pub static ALL: &[&dyn Check] = &[
     &origin_is_authentication::OriginIsAuthentication,
     &handshake_not_strict::HandshakeNotStrict,
     &unauthenticated_access::UnauthenticatedAccess,
+    &horizontal_access::HorizontalAccess,
+    &vertical_access::VerticalAccess,
     &frame_rules_broken::FrameRulesBroken,
     &message_size_unbounded::MessageSizeUnbounded,
 ];

@@ -54,6 +54,24 @@ impl Bench {
         self
     }
 
+    /// Adds a second identity that the servers know.
+    #[expect(clippy::wrong_self_convention, reason = "it reads as the phrase that it is: scan this as Joris")]
+    pub(crate) fn as_joris(self) -> Self {
+        self.with_identity(Identity::new("joris", "Cookie", servers::JORIS))
+    }
+
+    /// Gives the last identity a message that asks for its own data.
+    pub(crate) fn saying_own(mut self, text: &str) -> Self {
+        self.target.identities.last_mut().unwrap().say.push(text.to_owned());
+        self
+    }
+
+    /// Makes the last identity a privileged one.
+    pub(crate) fn privileged(mut self) -> Self {
+        self.target.identities.last_mut().unwrap().privileged = true;
+        self
+    }
+
     pub(crate) fn with_identity(mut self, identity: Identity) -> Self {
         self.target.identities.push(identity);
         self

@@ -12,6 +12,9 @@ use sockwarden_proto::{
 /// The cookie of the user that the servers know.
 pub(crate) const MARA: &str = "session=mara-0123456789";
 
+/// The cookie of another.
+pub(crate) const JORIS: &str = "session=joris-0123456789";
+
 /// A server, put together from what it does at each point.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -47,7 +50,11 @@ pub(crate) struct Request {
 impl Request {
     /// Gives the user whose session the cookie is.
     pub(crate) fn user(&self) -> Option<&'static str> {
-        (self.cookie.as_deref() == Some(MARA)).then_some("mara")
+        match self.cookie.as_deref() {
+            Some(MARA) => Some("mara"),
+            Some(JORIS) => Some("joris"),
+            Some(_) | None => None,
+        }
     }
 }
 

@@ -62,6 +62,12 @@ pub(crate) struct Arguments {
     /// A message to send after opening, so that there is an answer to compare (repeatable, in order)
     #[arg(long, value_name = "TEXT")]
     say: Vec<String>,
+    /// A message that asks for what is that user's alone, or that only a privileged user may send (repeatable, in order)
+    #[arg(long, value_name = "NAME=TEXT", value_parser = said_as)]
+    say_as: Vec<(String, String)>,
+    /// A user whose own messages no other user may send with success (repeatable)
+    #[arg(long, value_name = "NAME")]
+    privileged: Vec<String>,
     /// How much the scan may do: `passive` only connects and listens, `intrusive` may cost memory, time or data
     #[arg(long, default_value = "safe")]
     profile: ProfileName,
@@ -133,6 +139,11 @@ fn identity(text: &str) -> Result<(String, Vec<(String, String)>), String> {
             .collect::<Result<_, _>>()?,
     };
     Ok((name.to_owned(), headers))
+}
+
+fn said_as(text: &str) -> Result<(String, String), String> {
+    let (name, text) = text.split_once('=').ok_or("a user's message is `NAME=TEXT`")?;
+    Ok((name.to_owned(), text.to_owned()))
 }
 
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
@@ -239,11 +250,7 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
     for (name, headers) in &arguments.identities {
         match identities.iter_mut().find(|identity| identity.name == *name) {
             Some(identity) => identity.headers.extend(headers.clone()),
-            None => identities.push(Identity {
-                name: name.clone(),
-                headers: headers.clone(),
-                same_site: SameSite::Unknown,
-            }),
+            None => identities.push(Identity { headers: headers.clone(), ..Identity::new(name, "", "") }),
         }
     }
     for said in &arguments.same_site {
@@ -259,7 +266,26 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
             return Err(UsageError(format!("--same-site {said}: there is no such user (--as)")));
         }
     }
+    for (name, text) in &arguments.say_as {
+        known(&mut identities, "--say-as", name)?.say.push(text.clone());
+    }
+    for name in &arguments.privileged {
+        known(&mut identities, "--privileged", name)?.privileged = true;
+    }
     Ok(identities)
+}
+
+/// Finds the user whom an option names.
+fn known<'a>(
+    identities: &'a mut [Identity],
+    option: &str,
+    name: &str,
+) -> Result<&'a mut Identity, UsageError> {
+    let found = identities.iter_mut().find(|identity| identity.name == name);
+    found.ok_or_else(|| {
+        let name = printable(name.as_bytes(), 60);
+        UsageError(format!("{option} {name}: there is no such user (--as)"))
+    })
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<Options> {
