@@ -74,6 +74,12 @@ pub enum Skip {
     /// Two users with messages of their own would be needed.
     #[error("give two users, each with a message that asks for data of its own")]
     NoNeighbours,
+    /// There is no JSON Web Token among the credentials of those who are let in.
+    #[error("nobody who is let in carries a JSON Web Token")]
+    NoToken,
+    /// The address carries no credential.
+    #[error("the address carries no token")]
+    NoTokenInUrl,
     /// A user with privileges and one without would be needed.
     #[error(
         "give a privileged user with a message that only such a user may send, and a user without privileges"
@@ -123,6 +129,8 @@ pub struct Scene {
     pub target: Target,
     /// How the target treats those who do nothing wrong.
     pub survey: Survey,
+    /// When the scan was begun, in seconds since 1970.
+    pub now: u64,
     /// The longest message that a check may send.
     pub max_size: usize,
     pub(crate) redactor: Redactor,

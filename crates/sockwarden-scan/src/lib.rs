@@ -23,6 +23,7 @@
 
 mod check;
 pub mod checks;
+mod credential;
 mod dice;
 mod engine;
 mod evidence;
@@ -40,6 +41,7 @@ mod scan;
 mod survey;
 mod talk;
 mod target;
+mod token;
 mod values;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use sockwarden_net::random_u64;
@@ -42,7 +43,8 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
     let endpoint = redactor.url(&target.url);
     let max_size = options.max_size.min(Options::MAX_SIZE);
     let warnings = warnings(&survey, &target);
-    let scene = Arc::new(Scene { target: target.clone(), survey, max_size, redactor });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let scene = Arc::new(Scene { target: target.clone(), survey, now, max_size, redactor });
 
     let slots = Semaphore::new(options.concurrency.get().min(Semaphore::MAX_PERMITS));
     let runs = chosen.iter().map(|&check| {

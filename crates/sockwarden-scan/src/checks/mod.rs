@@ -9,6 +9,8 @@ mod horizontal_access;
 mod message_size_unbounded;
 mod origin_is_authentication;
 mod origin_not_checked;
+mod token_in_url;
+mod token_never_expires;
 mod unauthenticated_access;
 mod vertical_access;
 
@@ -21,6 +23,8 @@ pub static ALL: &[&dyn Check] = &[
     &unauthenticated_access::UnauthenticatedAccess,
     &horizontal_access::HorizontalAccess,
     &vertical_access::VerticalAccess,
+    &token_in_url::TokenInUrl,
+    &token_never_expires::TokenNeverExpires,
     &frame_rules_broken::FrameRulesBroken,
     &message_size_unbounded::MessageSizeUnbounded,
 ];

@@ -25,6 +25,9 @@ use crate::{
     target::{Identity, SameSite, Target},
 };
 
+/// When it is, in seconds since 1970.
+pub(crate) const NOW: u64 = 1_790_000_000;
+
 /// A target with a server behind it.
 pub(crate) struct Bench {
     pub(crate) target: Target,
@@ -96,6 +99,7 @@ impl Bench {
         let scene = Arc::new(Scene {
             target: self.target.clone(),
             survey: surveyor.survey(exchange),
+            now: NOW,
             max_size: self.max_size,
             redactor: Redactor::new(&self.target),
         });

@@ -45,6 +45,11 @@ pub(crate) struct Request {
     pub(crate) origin: Option<String>,
     pub(crate) cookie: Option<String>,
     pub(crate) requested_with: Option<String>,
+    pub(crate) bearer: Option<String>,
+    /// The path and the query.
+    pub(crate) target: String,
+    /// Which connection it is, from 1 on.
+    pub(crate) number: u32,
 }
 
 impl Request {
@@ -196,6 +201,9 @@ impl Session<'_> {
             origin: self.header("origin"),
             cookie: self.header("cookie"),
             requested_with: self.header("x-requested-with"),
+            bearer: self.header("authorization"),
+            target: String::from_utf8_lossy(&self.head).split(' ').nth(1).unwrap_or_default().to_owned(),
+            number: self.number,
         };
         if self.server.strict_handshake {
             let sound = match RequestHead::parse(&self.head, HeadLimits::default()) {
