@@ -10,20 +10,27 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::flaw::Flaw;
 use crate::hub::Hub;
+use crate::token::Tokens;
 
 /// The running application.
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) hub: Hub,
+    pub(crate) tokens: Tokens,
     /// Changes once, when the lab is to stop; also "changes" when its owner is gone.
     pub(crate) stopping: watch::Receiver<bool>,
     refused: AtomicU64,
 }
 
 impl App {
-    pub(crate) fn new(config: Config, database: Database, stopping: watch::Receiver<bool>) -> Self {
-        Self { config, database, hub: Hub::default(), stopping, refused: AtomicU64::new(0) }
+    pub(crate) fn new(
+        config: Config,
+        database: Database,
+        tokens: Tokens,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { config, database, hub: Hub::default(), tokens, stopping, refused: AtomicU64::new(0) }
     }
 
     pub(crate) fn has(&self, flaw: Flaw) -> bool {

@@ -70,12 +70,15 @@ async fn answer(app: &Arc<App>, request: Request<Incoming>, transport: Transport
     let mut answer = match (request.method(), path) {
         (&Method::GET, "/ws") => upgrade(app, request, transport, slot).await,
         (&Method::GET, "/api/session") => session(app, &request).await,
-        (&Method::POST, "/login" | "/logout") if !origin_accepted(app, request.headers(), transport) => {
+        (&Method::POST, "/login" | "/logout" | "/token")
+            if !origin_accepted(app, request.headers(), transport) =>
+        {
             problem(StatusCode::FORBIDDEN, "This page may not do that.")
         }
         (&Method::POST, "/login") => log_in(app, request, transport).await,
         (&Method::POST, "/logout") => log_out(app, &request, transport).await,
-        (_, "/login" | "/logout") => not_allowed("POST"),
+        (&Method::POST, "/token") => issue_token(app, &request).await,
+        (_, "/login" | "/logout" | "/token") => not_allowed("POST"),
         (_, "/ws" | "/api/session") => not_allowed("GET"),
         (&Method::GET | &Method::HEAD, _) => asset(app, path),
         _ => not_allowed("GET, HEAD"),
@@ -161,6 +164,31 @@ async fn log_out(app: &App, request: &Request<Incoming>, transport: Transport) -
     with_cookie(answer, app, transport, "", 0)
 }
 
+/// Issues a token to whoever has a session.
+async fn issue_token(app: &App, request: &Request<Incoming>) -> Answer {
+    #[derive(Serialize)]
+    struct Issued {
+        token: String,
+    }
+    match holder(app, request.headers()).await {
+        Ok(Some((person, _))) => {
+            let token = app.tokens.issue(&person.user, unix_now(), app.has(Flaw::EndlessToken));
+            json(StatusCode::OK, &Issued { token })
+        }
+        Ok(None) => problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Err(answer) => answer,
+    }
+}
+
+/// Finds whose token the request carries.
+fn bearer<B>(app: &App, request: &Request<B>) -> Option<String> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let in_header = header.and_then(|value| value.strip_prefix("Bearer "));
+    let query = request.uri().query().filter(|_| app.has(Flaw::TokenInUrl)).unwrap_or_default();
+    let in_url = query.split('&').find_map(|pair| pair.strip_prefix("access_token="));
+    app.tokens.user(in_header.or(in_url)?, unix_now(), app.has(Flaw::EndlessToken))
+}
+
 async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Transport, slot: Slot) -> Answer {
     let answer = match create_response_with_body(&request, Full::default) {
         Ok(answer) => answer,
@@ -170,9 +198,13 @@ async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Tran
         return problem(StatusCode::FORBIDDEN, "This page may not open the socket.");
     }
     let who = match holder(app, request.headers()).await {
+        Ok(Some((person, _))) if app.has(Flaw::SessionOutlivesLogout) => Who::User(person.user),
         Ok(Some((_, fingerprint))) => Who::Session(fingerprint),
-        Ok(None) if app.has(Flaw::UnauthenticatedAccess) => Who::Nobody,
-        Ok(None) => return problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Ok(None) => match bearer(app, &request) {
+            Some(user) => Who::User(user),
+            None if app.has(Flaw::UnauthenticatedAccess) => Who::Nobody,
+            None => return problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        },
         Err(answer) => return answer,
     };
     let (app, upgraded) = (Arc::clone(app), hyper::upgrade::on(&mut request));

@@ -6,6 +6,7 @@ use sockwarden_model::{Confidence, Evidence, Finding, Profile, Rule};
 
 use crate::{
     dice::Dice,
+    errand::Which,
     exchange::{Connection, Exchange},
     redact::Redactor,
     survey::Survey,
@@ -20,6 +21,11 @@ pub trait Check: Sync {
 
     /// Begins it on a target that was surveyed.
     fn start(&self, scene: Arc<Scene>, dice: Dice) -> Box<dyn Machine>;
+
+    /// Tells whether it ends a user's session, so that it comes after all others.
+    fn ends_sessions(&self) -> bool {
+        false
+    }
 }
 
 /// A running check. It has no clock, no socket and no numbers but those of its [`Dice`], so that replaying a recorded
@@ -36,6 +42,8 @@ pub enum Step {
     Talk(Talk),
     /// More on the last connection.
     More(Vec<Turn>),
+    /// One of the user's requests, as the identity with this index; the last connection stays as it is.
+    Errand(Which, usize),
     /// Nothing: the check has come to its end.
     Done(Conclusion),
     /// Nothing: the check cannot be made here.
@@ -80,6 +88,12 @@ pub enum Skip {
     /// The address carries no credential.
     #[error("the address carries no token")]
     NoTokenInUrl,
+    /// The request that logs a user out would be needed.
+    #[error("give the request that logs a user out")]
+    NoLogout,
+    /// That request was not carried out.
+    #[error("the request to log out was not carried out: {0}")]
+    LogoutFailed(String),
     /// A user with privileges and one without would be needed.
     #[error(
         "give a privileged user with a message that only such a user may send, and a user without privileges"

@@ -26,6 +26,7 @@ pub mod checks;
 mod credential;
 mod dice;
 mod engine;
+mod errand;
 mod evidence;
 mod exchange;
 mod illegal;
@@ -49,6 +50,7 @@ mod testing;
 
 pub use check::{Check, Conclusion, Halt, Machine, Scene, Skip, Step};
 pub use dice::Dice;
+pub use errand::{Errand, Reply, Which};
 pub use exchange::{Answer, Connection, End, Exchange, Happening, Message, Record};
 pub use options::Options;
 pub use progress::Progress;

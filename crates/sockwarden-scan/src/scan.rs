@@ -33,21 +33,23 @@ use crate::{
 /// # Errors
 /// The target cannot be reached, opens no WebSocket, or what was given about it cannot be used.
 pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) -> Result<Report, ScanError> {
-    let target = target.prepared()?;
+    let target = Arc::new(target.prepared()?);
     let chosen = choose(&options.checks)?;
     progress.surveying(chosen.len());
     let budget = Arc::new(Budget::new(options));
-    let probe = || NetProbe::new(target.url.clone(), options.dial.clone(), Arc::clone(&budget));
+    let probe = || NetProbe::new(Arc::clone(&target), options.dial.clone(), Arc::clone(&budget));
     let survey = survey(&target, &mut probe()).await?;
     let redactor = Redactor::new(&target);
     let endpoint = redactor.url(&target.url);
     let max_size = options.max_size.min(Options::MAX_SIZE);
     let warnings = warnings(&survey, &target);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let scene = Arc::new(Scene { target: target.clone(), survey, now, max_size, redactor });
+    let scene = Arc::new(Scene { target: Target::clone(&target), survey, now, max_size, redactor });
 
     let slots = Semaphore::new(options.concurrency.get().min(Semaphore::MAX_PERMITS));
-    let runs = chosen.iter().map(|&check| {
+    // What ends a session comes when nobody needs it any more, which is also its place in the list.
+    let (last, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|check| check.ends_sessions());
+    let run = |check: &'static dyn Check| {
         let (scene, slots, mut probe) = (Arc::clone(&scene), &slots, probe());
         async move {
             let rule = check.rule();
@@ -73,8 +75,12 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
             progress.finished(&outcome);
             (outcome, findings)
         }
-    });
-    let (outcomes, findings): (Vec<_>, Vec<_>) = all(runs).await.into_iter().unzip();
+    };
+    let mut results = all(others.into_iter().map(run)).await;
+    for check in last {
+        results.push(run(check).await);
+    }
+    let (outcomes, findings): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     let (connections, bytes, elapsed) = budget.used();
     Ok(Report {
         endpoint,

@@ -1,6 +1,10 @@
 //! What is scanned, and as whom.
 
+use std::time::Duration;
+
 use sockwarden_proto::WsUrl;
+
+use crate::errand::Errand;
 
 /// An endpoint, and what its user knows about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,10 @@ pub struct Target {
     pub subprotocols: Vec<String>,
     /// The messages that ask for data, sent in order after the opening.
     pub say: Vec<String>,
+    /// The request that ends a user's session.
+    pub logout: Option<Errand>,
+    /// How long a socket may outlive its session.
+    pub logout_wait: Duration,
 }
 
 /// A user of the application.
@@ -181,6 +189,8 @@ impl Target {
             headers: Vec::new(),
             subprotocols: Vec::new(),
             say: Vec::new(),
+            logout: None,
+            logout_wait: Duration::from_secs(5),
         }
     }
 

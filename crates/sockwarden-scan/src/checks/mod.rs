@@ -9,6 +9,7 @@ mod horizontal_access;
 mod message_size_unbounded;
 mod origin_is_authentication;
 mod origin_not_checked;
+mod session_outlives_logout;
 mod token_in_url;
 mod token_never_expires;
 mod unauthenticated_access;
@@ -27,6 +28,7 @@ pub static ALL: &[&dyn Check] = &[
     &token_never_expires::TokenNeverExpires,
     &frame_rules_broken::FrameRulesBroken,
     &message_size_unbounded::MessageSizeUnbounded,
+    &session_outlives_logout::SessionOutlivesLogout,
 ];
 
 #[cfg(test)]
@@ -48,6 +50,12 @@ mod tests {
         let ids: BTreeSet<String> = ALL.iter().map(|check| check.rule().id.to_owned()).collect();
         assert_eq!(files, ids);
         assert_eq!(ids.len(), ALL.len(), "an id is used twice");
+    }
+
+    #[test]
+    fn what_ends_a_session_comes_last() {
+        let ends: Vec<bool> = ALL.iter().map(|check| check.ends_sessions()).collect();
+        assert!(ends.is_sorted() && ends.contains(&true));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
     check::{Check, Halt, Scene, Skip},
     dice::Dice,
     engine::{Verdict, drive, replay},
+    errand::{Reply, Which},
     exchange::{Connection, Exchange, Happening},
     probe::Probe,
     redact::Redactor,
@@ -66,6 +67,12 @@ impl Bench {
     /// Gives the last identity a message that asks for its own data.
     pub(crate) fn saying_own(mut self, text: &str) -> Self {
         self.target.identities.last_mut().unwrap().say.push(text.to_owned());
+        self
+    }
+
+    /// Tells how a user logs out.
+    pub(crate) fn logging_out(mut self) -> Self {
+        self.target.logout = Some("POST https://app.example/logout".parse().unwrap());
         self
     }
 
@@ -172,6 +179,10 @@ impl Probe for Scripted<'_> {
             connection.record(self.clock, Happening::Quiet);
         }
         Ok(())
+    }
+
+    async fn errand(&mut self, which: Which, _index: usize) -> Result<Reply, Halt> {
+        Ok(self.server.errand(which))
     }
 
     async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::errand::{Reply, Which};
+
 use sockwarden_proto::{
     CloseCode, Fact, Flow, FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, apply_mask,
     handshake::{
@@ -37,7 +39,14 @@ pub(crate) struct Server {
     pub(crate) greeting: fn(Option<&str>, u32) -> Vec<String>,
     /// What is answered to a text, for a user, on the nth connection.
     pub(crate) answer: fn(Option<&str>, u32, &str) -> Vec<String>,
+    /// Whether the request to log out ends the session, and with which status it is answered.
+    pub(crate) logs_out: bool,
+    pub(crate) logout_status: u16,
+    /// Whether open connections end with the session.
+    pub(crate) ends_with_session: bool,
     pub(crate) connections: Cell<u32>,
+    /// Whether the session is over.
+    pub(crate) logged_out: Cell<bool>,
 }
 
 /// What a gate looks at.
@@ -50,12 +59,15 @@ pub(crate) struct Request {
     pub(crate) target: String,
     /// Which connection it is, from 1 on.
     pub(crate) number: u32,
+    /// Whether the sessions are over.
+    pub(crate) logged_out: bool,
 }
 
 impl Request {
     /// Gives the user whose session the cookie is.
     pub(crate) fn user(&self) -> Option<&'static str> {
         match self.cookie.as_deref() {
+            _ if self.logged_out => None,
             Some(MARA) => Some("mara"),
             Some(JORIS) => Some("joris"),
             Some(_) | None => None,
@@ -88,7 +100,11 @@ pub(crate) fn echo() -> Server {
         right_accept: true,
         greeting: |_, _| Vec::new(),
         answer: |_, _, text| vec![text.to_owned()],
+        logs_out: true,
+        logout_status: 204,
+        ends_with_session: true,
         connections: Cell::new(0),
+        logged_out: Cell::new(false),
     }
 }
 
@@ -166,6 +182,15 @@ pub(crate) fn account_of(user: &str, n: u32) -> String {
 }
 
 impl Server {
+    pub(crate) fn errand(&self, which: Which) -> Reply {
+        match which {
+            Which::Logout => {
+                self.logged_out.set(self.logs_out && self.logout_status < 400);
+                Reply { status: Some(self.logout_status), body: Vec::new() }
+            }
+        }
+    }
+
     pub(crate) fn accept(&self) -> Session<'_> {
         let number = self.connections.get() + 1;
         self.connections.set(number);
@@ -204,6 +229,7 @@ impl Session<'_> {
             bearer: self.header("authorization"),
             target: String::from_utf8_lossy(&self.head).split(' ').nth(1).unwrap_or_default().to_owned(),
             number: self.number,
+            logged_out: self.server.logged_out.get(),
         };
         if self.server.strict_handshake {
             let sound = match RequestHead::parse(&self.head, HeadLimits::default()) {
@@ -259,8 +285,13 @@ impl Session<'_> {
 
     fn strict(&mut self, bytes: &[u8]) -> Vec<Output> {
         let (server, number) = (self.server, self.number);
+        let is_over = server.logged_out.get() && server.ends_with_session;
         let Some(Inside { user, receiver, text, .. }) = self.inside.as_mut() else { return Vec::new() };
         let (mut out, mut ended) = (Vec::new(), false);
+        if is_over && user.is_some() {
+            Transmitter::new(Role::Server).close(Some(CloseCode(4401)), "", &mut no_keys, &mut out);
+            return outputs(out, true);
+        }
         receiver.receive(&mut bytes.to_vec(), |fact| {
             match fact {
                 Fact::Data(data) => {

@@ -17,7 +17,7 @@ use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
 use sockwarden_report::{Scanned, Tested, Verdict, jsonl, sarif, text};
 use sockwarden_scan::{
-    CheckResult, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target, scan,
+    CheckResult, Errand, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target, scan,
 };
 
 use crate::{
@@ -68,6 +68,12 @@ pub(crate) struct Arguments {
     /// A user whose own messages no other user may send with success (repeatable)
     #[arg(long, value_name = "NAME")]
     privileged: Vec<String>,
+    /// The request that logs a user out, sent with the first user's headers: `POST URL [BODY]`; that user's session ends
+    #[arg(long, value_name = "REQUEST")]
+    logout: Option<Errand>,
+    /// How long a socket may outlive its user's logout
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = some_time)]
+    logout_wait: HumanDuration,
     /// How much the scan may do: `passive` only connects and listens, `intrusive` may cost memory, time or data
     #[arg(long, default_value = "safe")]
     profile: ProfileName,
@@ -240,6 +246,8 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
             }
             target.subprotocols.clone_from(&arguments.subprotocol);
             target.say.clone_from(&arguments.say);
+            target.logout.clone_from(&arguments.logout);
+            target.logout_wait = arguments.logout_wait.get();
             Ok(target)
         })
         .collect()
