@@ -94,6 +94,15 @@ pub enum Skip {
     /// That request was not carried out.
     #[error("the request to log out was not carried out: {0}")]
     LogoutFailed(String),
+    /// The request that a ticket is fetched with would be needed.
+    #[error("no ticket: give the request that tickets are fetched with")]
+    NoTicket,
+    /// That request brought no ticket.
+    #[error("the request for a ticket brought none: {0}")]
+    TicketNotGiven(String),
+    /// A ticket that was used as it should be opened nothing.
+    #[error("a fresh ticket opened no connection: {0}")]
+    TicketRefused(String),
     /// A user with privileges and one without would be needed.
     #[error(
         "give a privileged user with a message that only such a user may send, and a user without privileges"
@@ -184,6 +193,11 @@ impl Scene {
     /// Makes evidence of a connection.
     pub(crate) fn evidence(&self, connection: &Connection) -> Evidence {
         crate::evidence::evidence(connection, &self.redactor)
+    }
+
+    /// Makes evidence of a connection that had one of these tickets.
+    pub(crate) fn evidence_without(&self, connection: &Connection, tickets: &[String]) -> Evidence {
+        crate::evidence::evidence(connection, &self.redactor.with_tickets(tickets))
     }
 
     /// Begins a finding at the target.

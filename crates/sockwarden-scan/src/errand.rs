@@ -25,6 +25,8 @@ pub struct Errand {
 pub enum Which {
     /// That which ends a user's session.
     Logout,
+    /// That which fetches a ticket.
+    Ticket,
 }
 
 /// What an errand brought back.
@@ -62,9 +64,10 @@ impl std::str::FromStr for Errand {
 
 impl Which {
     /// Finds the errand of a target.
-    pub(crate) const fn of(self, target: &Target) -> Option<&Errand> {
+    pub(crate) fn of(self, target: &Target) -> Option<&Errand> {
         match self {
             Self::Logout => target.logout.as_ref(),
+            Self::Ticket => target.tickets.as_ref().map(|tickets| &tickets.from),
         }
     }
 }

@@ -42,6 +42,7 @@ mod scan;
 mod survey;
 mod talk;
 mod target;
+mod ticket;
 mod token;
 mod values;
 
@@ -60,3 +61,4 @@ pub use scan::scan;
 pub use survey::{Survey, Visit, Way, Who};
 pub use talk::{Listen, Opening, Talk, Turn, Until};
 pub use target::{Identity, SameSite, Target, TargetError, is_credential};
+pub use ticket::{TicketPlace, Tickets};

@@ -66,6 +66,16 @@ impl Redactor {
         Self { secrets }
     }
 
+    /// Learns tickets besides, and what a made-up ticket has of each.
+    pub(crate) fn with_tickets(&self, tickets: &[String]) -> Self {
+        let shared = tickets.iter().filter_map(|ticket| ticket.get(..ticket.len().saturating_sub(16)));
+        let all = tickets.iter().map(String::as_str).chain(shared);
+        let mut secrets = self.secrets.clone();
+        secrets.extend(all.filter(|secret| secret.len() >= 6).map(|secret| secret.as_bytes().to_vec()));
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets }
+    }
+
     /// Gives the address as a report may show it.
     pub(crate) fn url(&self, url: &WsUrl) -> String {
         let mut shown = url.clone();

@@ -135,6 +135,8 @@ fn judge(survey: &Survey, target: &Target) -> Result<(), ScanError> {
     };
     match (status, last.who) {
         (401 | 403, Who::Anonymous) => Ok(()),
+        // Who needs a ticket is not let in by a cookie.
+        (401 | 403, Who::Identity(_)) if target.tickets.is_some() => Ok(()),
         (401 | 403, Who::Identity(index)) => {
             let name = target.identities.get(index).map(|identity| identity.name.clone());
             Err(ScanError::IdentityRefused(name.unwrap_or_default(), status))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sockwarden_proto::WsUrl;
 
-use crate::errand::Errand;
+use crate::{errand::Errand, ticket::Tickets};
 
 /// An endpoint, and what its user knows about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct Target {
     pub logout: Option<Errand>,
     /// How long a socket may outlive its session.
     pub logout_wait: Duration,
+    /// Where single-use tickets come from and where they go.
+    pub tickets: Option<Tickets>,
+    /// Further paths at which the target opens WebSockets, to which a ticket for the URL's own path does not belong.
+    pub routes: Vec<String>,
 }
 
 /// A user of the application.
@@ -132,6 +136,9 @@ pub enum TargetError {
     /// Two identities share a name, or one has no headers.
     #[error("the identity `{0}` is given twice or has no header")]
     Identity(String),
+    /// A further route is no path.
+    #[error("the route `{0}` is not a path such as `/admin`")]
+    Route(String),
     /// There are more identities, headers or messages than a scan can use.
     #[error("at most {limit} {what} can be given")]
     TooMany {
@@ -191,6 +198,8 @@ impl Target {
             say: Vec::new(),
             logout: None,
             logout_wait: Duration::from_secs(5),
+            tickets: None,
+            routes: Vec::new(),
         }
     }
 
@@ -214,6 +223,7 @@ impl Target {
             ),
             ("headers", self.headers.len(), 64),
             ("sub-protocols", self.subprotocols.len(), 16),
+            ("routes", self.routes.len(), 16),
         ] {
             if count > limit {
                 return Err(TargetError::TooMany { what, limit });
@@ -230,6 +240,11 @@ impl Target {
         for protocol in &self.subprotocols {
             if !sockwarden_proto::handshake::is_token(protocol.as_bytes()) {
                 return Err(TargetError::SubProtocol(shown(protocol)));
+            }
+        }
+        for route in &self.routes {
+            if !route.starts_with('/') || !route.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+                return Err(TargetError::Route(shown(route)));
             }
         }
         if let Some(origin) = &self.origin
@@ -307,6 +322,8 @@ mod tests {
         check(|t| t.headers.push(("X".into(), "a\r\nHost: b".into())), TargetError::Header("X".into()));
         check(|t| t.headers.push(("X Y".into(), "a".into())), TargetError::Header("X Y".into()));
         check(|t| t.subprotocols.push("a b".into()), TargetError::SubProtocol("a b".into()));
+        check(|t| t.routes.push("admin".into()), TargetError::Route("admin".into()));
+        check(|t| t.routes.push("/a b".into()), TargetError::Route("/a b".into()));
         check(|t| t.origin = Some("app.example".into()), TargetError::Origin("app.example".into()));
         check(
             |t| t.identities = vec![Identity::new("a", "Cookie", "s=1"), Identity::new("a", "Cookie", "s=2")],

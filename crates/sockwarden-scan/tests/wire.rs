@@ -102,6 +102,8 @@ fn an_independent_echo_lacks_tls_and_limits_and_nothing_else_that_matters() {
         "vertical-access",
         "token-in-url",
         "token-never-expires",
+        "ticket-replayable",
+        "ticket-not-bound",
         "session-outlives-logout",
     ];
     assert_eq!(not_tested, needy);

@@ -10,6 +10,8 @@ mod message_size_unbounded;
 mod origin_is_authentication;
 mod origin_not_checked;
 mod session_outlives_logout;
+mod ticket_not_bound;
+mod ticket_replayable;
 mod token_in_url;
 mod token_never_expires;
 mod unauthenticated_access;
@@ -26,6 +28,8 @@ pub static ALL: &[&dyn Check] = &[
     &vertical_access::VerticalAccess,
     &token_in_url::TokenInUrl,
     &token_never_expires::TokenNeverExpires,
+    &ticket_replayable::TicketReplayable,
+    &ticket_not_bound::TicketNotBound,
     &frame_rules_broken::FrameRulesBroken,
     &message_size_unbounded::MessageSizeUnbounded,
     &session_outlives_logout::SessionOutlivesLogout,

@@ -1,8 +1,12 @@
 //! The probe over real sockets.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
-use sockwarden_net::{DialOptions, Stream, dial};
+use sockwarden_net::{DialOptions, Stream, dial, dial_from};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, split},
     time::{Instant, sleep, timeout_at},
@@ -24,6 +28,8 @@ const RETRY: Duration = Duration::from_millis(300);
 /// How long to look for the reason after the target took no more.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
+/// Another address of this machine on its loopback (RFC 6890 §2.2.2).
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// How long an errand may take.
 const ERRAND: Duration = Duration::from_secs(10);
 
@@ -193,12 +199,13 @@ impl Probe for NetProbe {
         self.stream = None;
         self.budget.connection().await?;
         self.begun = Instant::now();
-        let mut dialled = dial(&self.target.url, &self.dial).await;
+        let from = opening.elsewhere.then_some(ELSEWHERE);
+        let mut dialled = dial_from(from, &self.target.url, &self.dial).await;
         if dialled.is_err() && self.budget.was_reached() {
             // It was there a moment ago.
             sleep(RETRY).await;
             self.budget.connection().await?;
-            dialled = dial(&self.target.url, &self.dial).await;
+            dialled = dial_from(from, &self.target.url, &self.dial).await;
         }
         match dialled {
             Err(error) => {

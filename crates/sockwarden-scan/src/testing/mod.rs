@@ -24,6 +24,7 @@ use crate::{
     survey::Surveyor,
     talk::{Opening, Turn, Until},
     target::{Identity, SameSite, Target},
+    ticket::Tickets,
 };
 
 /// When it is, in seconds since 1970.
@@ -73,6 +74,13 @@ impl Bench {
     /// Tells how a user logs out.
     pub(crate) fn logging_out(mut self) -> Self {
         self.target.logout = Some("POST https://app.example/logout".parse().unwrap());
+        self
+    }
+
+    /// Tells how tickets are fetched and where they go.
+    pub(crate) fn with_tickets(mut self, place: &str) -> Self {
+        let from = "POST https://app.example/ticket".parse().unwrap();
+        self.target.tickets = Some(Tickets { from, at: "/ticket".into(), place: place.parse().unwrap() });
         self
     }
 
@@ -171,7 +179,7 @@ impl Scripted<'_> {
 impl Probe for Scripted<'_> {
     async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
         self.clock = Duration::ZERO;
-        self.session = Some(self.server.accept());
+        self.session = Some(self.server.accept(opening.elsewhere));
         connection.record(self.clock, Happening::Dialled);
         self.say(&opening.bytes, connection);
         if connection.status().is_none() && !connection.is_transport_over() {

@@ -1,6 +1,6 @@
 //! Servers in memory: some with a flaw, some without.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::errand::{Reply, Which};
 
@@ -16,6 +16,9 @@ pub(crate) const MARA: &str = "session=mara-0123456789";
 
 /// The cookie of another.
 pub(crate) const JORIS: &str = "session=joris-0123456789";
+
+/// What every ticket begins with.
+const TICKET: &str = "0123456789abcdef-t";
 
 /// A server, put together from what it does at each point.
 #[derive(Clone)]
@@ -44,7 +47,12 @@ pub(crate) struct Server {
     pub(crate) logout_status: u16,
     /// Whether open connections end with the session.
     pub(crate) ends_with_session: bool,
+    /// Whether a ticket that was issued is taken; tickets are what opens then, and nothing else.
+    pub(crate) takes: Option<fn(&Request) -> bool>,
+    pub(crate) ticket_status: u16,
     pub(crate) connections: Cell<u32>,
+    /// How often each ticket that was issued has been presented.
+    pub(crate) tickets: RefCell<Vec<u32>>,
     /// Whether the session is over.
     pub(crate) logged_out: Cell<bool>,
 }
@@ -59,6 +67,10 @@ pub(crate) struct Request {
     pub(crate) target: String,
     /// Which connection it is, from 1 on.
     pub(crate) number: u32,
+    /// How often the ticket has been presented, this time included; 0 where none that was issued is.
+    pub(crate) ticket_uses: u32,
+    /// Whether it comes from another address than usual.
+    pub(crate) elsewhere: bool,
     /// Whether the sessions are over.
     pub(crate) logged_out: bool,
 }
@@ -103,7 +115,10 @@ pub(crate) fn echo() -> Server {
         logs_out: true,
         logout_status: 204,
         ends_with_session: true,
+        takes: None,
+        ticket_status: 200,
         connections: Cell::new(0),
+        tickets: RefCell::new(Vec::new()),
         logged_out: Cell::new(false),
     }
 }
@@ -153,6 +168,11 @@ pub(crate) fn correct() -> Server {
     }
 }
 
+/// Gives its user's account to whoever comes with a ticket that it takes.
+pub(crate) fn ticketed(takes: fn(&Request) -> bool) -> Server {
+    Server { name: "ticketed", takes: Some(takes), ..correct() }
+}
+
 /// Answers every handshake with one status.
 pub(crate) fn refusing(status: u16) -> Server {
     let gate: fn(&Request) -> Gate = match status {
@@ -184,6 +204,12 @@ pub(crate) fn account_of(user: &str, n: u32) -> String {
 impl Server {
     pub(crate) fn errand(&self, which: Which) -> Reply {
         match which {
+            Which::Ticket => {
+                let mut tickets = self.tickets.borrow_mut();
+                tickets.push(0);
+                let body = format!(r#"{{"ticket":"{TICKET}{}","expires_in":30}}"#, tickets.len() - 1);
+                Reply { status: Some(self.ticket_status), body: body.into() }
+            }
             Which::Logout => {
                 self.logged_out.set(self.logs_out && self.logout_status < 400);
                 Reply { status: Some(self.logout_status), body: Vec::new() }
@@ -191,10 +217,10 @@ impl Server {
         }
     }
 
-    pub(crate) fn accept(&self) -> Session<'_> {
+    pub(crate) fn accept(&self, elsewhere: bool) -> Session<'_> {
         let number = self.connections.get() + 1;
         self.connections.set(number);
-        Session { server: self, number, head: Vec::new(), inside: None }
+        Session { server: self, number, elsewhere, head: Vec::new(), inside: None }
     }
 }
 
@@ -202,6 +228,7 @@ impl Server {
 pub(crate) struct Session<'a> {
     server: &'a Server,
     number: u32,
+    elsewhere: bool,
     head: Vec<u8>,
     inside: Option<Inside>,
 }
@@ -229,6 +256,8 @@ impl Session<'_> {
             bearer: self.header("authorization"),
             target: String::from_utf8_lossy(&self.head).split(' ').nth(1).unwrap_or_default().to_owned(),
             number: self.number,
+            ticket_uses: self.ticket_uses(),
+            elsewhere: self.elsewhere,
             logged_out: self.server.logged_out.get(),
         };
         if self.server.strict_handshake {
@@ -242,7 +271,12 @@ impl Session<'_> {
                 return vec![Output::Bytes(http_response(400, &[], "text/plain", "")), Output::End];
             }
         }
-        match (self.server.gate)(&request) {
+        let gate = match self.server.takes {
+            Some(takes) if request.ticket_uses > 0 && takes(&request) => Gate::Admit(Some("mara")),
+            Some(_) => Gate::Refuse(401),
+            None => (self.server.gate)(&request),
+        };
+        match gate {
             Gate::Refuse(status) => {
                 vec![Output::Bytes(http_response(status, &[], "text/plain", "")), Output::End]
             }
@@ -262,6 +296,19 @@ impl Session<'_> {
                 vec![Output::Bytes(out)]
             }
         }
+    }
+
+    /// Counts one more use of the ticket that stands anywhere in the head.
+    fn ticket_uses(&self) -> u32 {
+        let head = String::from_utf8_lossy(&self.head).into_owned();
+        let digits = head.split_once(TICKET).map_or("", |(_, rest)| rest);
+        let digits = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
+        let mut tickets = self.server.tickets.borrow_mut();
+        let Some(uses) = digits.parse::<usize>().ok().and_then(|index| tickets.get_mut(index)) else {
+            return 0;
+        };
+        *uses += 1;
+        *uses
     }
 
     fn upgrade(&self) -> Vec<u8> {

@@ -17,7 +17,8 @@ use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
 use sockwarden_report::{Scanned, Tested, Verdict, jsonl, sarif, text};
 use sockwarden_scan::{
-    CheckResult, Errand, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target, scan,
+    CheckResult, Errand, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target,
+    TicketPlace, Tickets, scan,
 };
 
 use crate::{
@@ -74,6 +75,18 @@ pub(crate) struct Arguments {
     /// How long a socket may outlive its user's logout
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = some_time)]
     logout_wait: HumanDuration,
+    /// The request that fetches a single-use ticket with the first user's headers: `POST URL [BODY]`
+    #[arg(long, value_name = "REQUEST")]
+    ticket_from: Option<Errand>,
+    /// Where the ticket stands in the answer, as a JSON Pointer
+    #[arg(long, value_name = "POINTER", default_value = "/ticket", value_parser = pointer)]
+    ticket_at: String,
+    /// Where the ticket goes: `?NAME={ticket}`, `HEADER: {ticket}` or a sub-protocol
+    #[arg(long, value_name = "PLACE", default_value = "sockwarden.ticket.{ticket}")]
+    ticket_in: TicketPlace,
+    /// A further path at which the server opens WebSockets, where a ticket must not work (repeatable)
+    #[arg(long = "route", value_name = "PATH")]
+    routes: Vec<String>,
     /// How much the scan may do: `passive` only connects and listens, `intrusive` may cost memory, time or data
     #[arg(long, default_value = "safe")]
     profile: ProfileName,
@@ -150,6 +163,13 @@ fn identity(text: &str) -> Result<(String, Vec<(String, String)>), String> {
 fn said_as(text: &str) -> Result<(String, String), String> {
     let (name, text) = text.split_once('=').ok_or("a user's message is `NAME=TEXT`")?;
     Ok((name.to_owned(), text.to_owned()))
+}
+
+fn pointer(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("a JSON Pointer is empty or begins with `/`, such as `/data/ticket`".to_owned()),
+    }
 }
 
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
@@ -248,6 +268,12 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
             target.say.clone_from(&arguments.say);
             target.logout.clone_from(&arguments.logout);
             target.logout_wait = arguments.logout_wait.get();
+            target.tickets = arguments.ticket_from.clone().map(|from| Tickets {
+                from,
+                at: arguments.ticket_at.clone(),
+                place: arguments.ticket_in.clone(),
+            });
+            target.routes.clone_from(&arguments.routes);
             Ok(target)
         })
         .collect()
