@@ -28,11 +28,15 @@ pub enum Flaw {
     TokenInUrl,
     /// A socket goes on as its user after the session has ended (T1).
     SessionOutlivesLogout,
+    /// A ticket stays good after it was used (T1).
+    TicketReplayable,
+    /// A ticket works with any Origin and from any address (T1, T7).
+    TicketNotBound,
 }
 
 impl Flaw {
     /// Lists every flaw: those that the demo's attacks use in the order of the threats, then those of identity.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::UnauthenticatedAccess,
         Self::MissingAuthorisation,
         Self::UnboundedMessage,
@@ -44,6 +48,8 @@ impl Flaw {
         Self::EndlessToken,
         Self::TokenInUrl,
         Self::SessionOutlivesLogout,
+        Self::TicketReplayable,
+        Self::TicketNotBound,
     ];
 
     /// Returns the stable name, as a command line or a report spells it.
@@ -60,6 +66,8 @@ impl Flaw {
             Self::EndlessToken => "endless-token",
             Self::TokenInUrl => "token-in-url",
             Self::SessionOutlivesLogout => "session-outlives-logout",
+            Self::TicketReplayable => "ticket-replayable",
+            Self::TicketNotBound => "ticket-not-bound",
         }
     }
 
@@ -71,7 +79,9 @@ impl Flaw {
             | Self::MissingOwnership
             | Self::EndlessToken
             | Self::TokenInUrl
-            | Self::SessionOutlivesLogout => "T1",
+            | Self::SessionOutlivesLogout
+            | Self::TicketReplayable
+            | Self::TicketNotBound => "T1",
             Self::UnboundedMessage => "T2",
             Self::Cleartext => "T4",
             Self::StoredXss | Self::SqlInjection => "T6",
@@ -86,7 +96,9 @@ impl Flaw {
             | Self::MissingAuthorisation
             | Self::MissingOwnership
             | Self::EndlessToken
-            | Self::SessionOutlivesLogout => &["T1"],
+            | Self::SessionOutlivesLogout
+            | Self::TicketReplayable => &["T1"],
+            Self::TicketNotBound => &["T1", "T7"],
             Self::TokenInUrl => &["T1", "T4"],
             Self::UnboundedMessage => &["T2"],
             Self::Cleartext => &["T4", "T8"],
@@ -119,6 +131,8 @@ impl Flaw {
                 "A token in the address opens the socket, where every log on the way keeps it."
             }
             Self::SessionOutlivesLogout => "A socket that is open goes on as its user after the logout.",
+            Self::TicketReplayable => "A ticket opens as many sockets as one likes while it lives.",
+            Self::TicketNotBound => "A ticket works from the page of any site and from any address.",
         }
     }
 
@@ -135,6 +149,8 @@ impl Flaw {
             Self::EndlessToken => 1 << 8,
             Self::TokenInUrl => 1 << 9,
             Self::SessionOutlivesLogout => 1 << 10,
+            Self::TicketReplayable => 1 << 11,
+            Self::TicketNotBound => 1 << 12,
         }
     }
 }
@@ -150,7 +166,7 @@ impl fmt::Display for Flaw {
 #[error(
     "no such flaw; the flaws are unauthenticated-access, missing-authorisation, unbounded-message, \
      cleartext, stored-xss, sql-injection, origin-not-checked, missing-ownership, endless-token, token-in-url, \
-     session-outlives-logout"
+     session-outlives-logout, ticket-replayable, ticket-not-bound"
 )]
 pub struct UnknownFlaw;
 

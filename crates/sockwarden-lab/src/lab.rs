@@ -149,9 +149,9 @@ impl Door {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match Arc::clone(&self.slots).try_acquire_owned() {
+                Ok((stream, peer)) => match Arc::clone(&self.slots).try_acquire_owned() {
                     Ok(permit) => {
-                        let slot = Slot::new(permit, self.alive.clone());
+                        let slot = Slot::new(peer.ip(), permit, self.alive.clone());
                         tokio::spawn(serve(Arc::clone(&self.app), stream, tls.clone(), slot));
                     }
                     Err(_) => self.app.count_refused(),

@@ -94,6 +94,42 @@ async fn a_token_in_the_address_opens_the_socket() {
     .await;
 }
 
+/// Gets a ticket with Mara's session, from her own page.
+async fn ticket_of_mara(lab: &Lab) -> String {
+    let cookie = log_in(lab, Link::Tls, seed::MARA).await.cookie();
+    let origin = format!("https://{}", lab.tls_addr().unwrap());
+    let headers = [("Cookie", cookie.as_str()), ("Origin", origin.as_str())];
+    let answer = http(lab, Link::Tls, "POST", "/ticket", &headers, "").await;
+    assert_eq!(answer.status, 200);
+    answer.json()["ticket"].as_str().unwrap().to_owned()
+}
+
+/// Tells as whom a ticket opens the socket.
+async fn opened_by(lab: &Lab, ticket: &str, origin: &str) -> Option<String> {
+    let path = format!("/ws?ticket={ticket}");
+    let mut client = Client::open_at(lab, Link::Tls, &path, &[("Origin", origin)]).await.ok()?;
+    client.next().await["user"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_ticket_opens_a_second_socket() {
+    check(Flaw::TicketReplayable, async |lab| {
+        let (ticket, origin) = (ticket_of_mara(lab).await, format!("https://{}", lab.tls_addr().unwrap()));
+        assert_eq!(opened_by(lab, &ticket, &origin).await.as_deref(), Some("mara"));
+        opened_by(lab, &ticket, &origin).await.as_deref() == Some("mara")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_page_opens_the_socket_with_a_ticket() {
+    check(Flaw::TicketNotBound, async |lab| {
+        let ticket = ticket_of_mara(lab).await;
+        opened_by(lab, &ticket, "https://evil.example").await.as_deref() == Some("mara")
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_socket_reads_the_account_of_who_has_logged_out() {
     check(Flaw::SessionOutlivesLogout, async |lab| {
