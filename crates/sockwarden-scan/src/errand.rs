@@ -52,11 +52,11 @@ impl std::str::FromStr for Errand {
                 "a request is `METHOD URL [BODY]`, such as `POST https://app.example/logout`".to_owned()
             );
         }
-        let parsed: WsUrl =
-            url.parse().map_err(|error| format!("`{}`: {error}", printable(url.as_bytes(), 80)))?;
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err("the URL of a request begins with http:// or https://".to_owned());
         }
+        let parsed: WsUrl =
+            url.parse().map_err(|error| format!("`{}`: {error}", printable(url.as_bytes(), 80)))?;
         let body = words.next().unwrap_or_default().trim().to_owned();
         Ok(Self { method: method.to_ascii_uppercase(), url: parsed, body })
     }
