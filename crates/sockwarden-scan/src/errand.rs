@@ -1,6 +1,5 @@
 //! Errands: the ordinary requests that the user of a scan asks for, such as that which logs a user out.
 
-use sockwarden_model::printable;
 use sockwarden_proto::{
     WsUrl,
     handshake::{HeadLimits, ResponseHead, is_token},
@@ -55,8 +54,8 @@ impl std::str::FromStr for Errand {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err("the URL of a request begins with http:// or https://".to_owned());
         }
-        let parsed: WsUrl =
-            url.parse().map_err(|error| format!("`{}`: {error}", printable(url.as_bytes(), 80)))?;
+        // The URL is not repeated, for it may hold a secret.
+        let parsed: WsUrl = url.parse().map_err(|error| format!("the URL of a request is wrong: {error}"))?;
         let body = words.next().unwrap_or_default().trim().to_owned();
         Ok(Self { method: method.to_ascii_uppercase(), url: parsed, body })
     }

@@ -218,11 +218,11 @@ fn what_a_scan_cannot_be_asked_is_2() {
     );
     check(
         "scan ws://127.0.0.1:1/ --ticket-at ticket",
-        "error: invalid value for '--ticket-at <POINTER>': a JSON Pointer is empty or begins with `/`, such as `/data/ticket`",
+        "error: invalid value 'ticket' for '--ticket-at <POINTER>': a JSON Pointer is empty or begins with `/`, such as `/data/ticket`",
     );
     check(
         "scan ws://127.0.0.1:1/ --ticket-in ticket",
-        "error: invalid value for '--ticket-in <PLACE>': the place of a ticket holds `{ticket}` once, such as `?ticket={ticket}`",
+        "error: invalid value 'ticket' for '--ticket-in <PLACE>': the place of a ticket holds `{ticket}` once, such as `?ticket={ticket}`",
     );
     check("scan ws://127.0.0.1:1/ --route admin", "error: the route `admin` is not a path such as `/admin`");
     check("scan ws://127.0.0.1:1/ --same-site lax", "error: --same-site lax: there is no such user (--as)");
