@@ -73,8 +73,11 @@ pub(crate) fn may_ask(who: Option<&Person>, flaws: FlawSet) -> Result<(), Denied
 /// Decides whether the account of `user` is shown.
 pub(crate) fn may_see_account(who: Option<&Person>, user: &str, flaws: FlawSet) -> Result<(), Denied> {
     may_ask(who, flaws)?;
-    let own = who.is_some_and(|person| person.user == user || person.role == Role::Admin);
-    if own || flaws.has(Flaw::UnauthenticatedAccess) { Ok(()) } else { Err(Denied::Forbidden) }
+    // Strangers came this far by a flaw of their own.
+    let shown = who.is_none_or(|person| {
+        person.user == user || person.role == Role::Admin || flaws.has(Flaw::MissingOwnership)
+    });
+    if shown { Ok(()) } else { Err(Denied::Forbidden) }
 }
 
 /// Decides whether a room is read, joined or written to.
@@ -120,6 +123,12 @@ mod tests {
         assert_eq!(may_see_account(Some(&admin()), "ines", NONE), Ok(()));
         assert_eq!(may_see_account(None, "ines", NONE), Err(Denied::NotLoggedIn));
         assert_eq!(may_see_account(None, "ines", only(Flaw::UnauthenticatedAccess)), Ok(()));
+        assert_eq!(may_see_account(Some(&mara()), "ines", only(Flaw::MissingOwnership)), Ok(()));
+        assert_eq!(may_see_account(None, "ines", only(Flaw::MissingOwnership)), Err(Denied::NotLoggedIn));
+        assert_eq!(
+            may_see_account(Some(&mara()), "ines", FlawSet::all().without(Flaw::MissingOwnership)),
+            Err(Denied::Forbidden)
+        );
         assert_eq!(
             may_see_account(Some(&mara()), "ines", only(Flaw::MissingAuthorisation)),
             Err(Denied::Forbidden)

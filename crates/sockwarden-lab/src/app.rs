@@ -1,6 +1,6 @@
 //! What every connection to Harbor shares.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,20 +10,37 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::flaw::Flaw;
 use crate::hub::Hub;
+use crate::ticket::Tickets;
+use crate::token::Tokens;
 
 /// The running application.
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) database: Database,
     pub(crate) hub: Hub,
+    pub(crate) tokens: Tokens,
+    pub(crate) tickets: Tickets,
     /// Changes once, when the lab is to stop; also "changes" when its owner is gone.
     pub(crate) stopping: watch::Receiver<bool>,
     refused: AtomicU64,
 }
 
 impl App {
-    pub(crate) fn new(config: Config, database: Database, stopping: watch::Receiver<bool>) -> Self {
-        Self { config, database, hub: Hub::default(), stopping, refused: AtomicU64::new(0) }
+    pub(crate) fn new(
+        config: Config,
+        database: Database,
+        tokens: Tokens,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            config,
+            database,
+            hub: Hub::default(),
+            tokens,
+            tickets: Tickets::default(),
+            stopping,
+            refused: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn has(&self, flaw: Flaw) -> bool {
@@ -58,14 +75,16 @@ impl Transport {
 /// One connection's place among [`Config::max_connections`], kept through the upgrade to a socket.
 #[derive(Clone)]
 pub(crate) struct Slot {
+    /// Where the connection comes from.
+    pub(crate) peer: IpAddr,
     _permit: Arc<OwnedSemaphorePermit>,
     _alive: mpsc::Sender<()>,
 }
 
 impl Slot {
     /// Takes a place; `alive` is what a stopping lab waits for.
-    pub(crate) fn new(permit: OwnedSemaphorePermit, alive: mpsc::Sender<()>) -> Self {
-        Self { _permit: Arc::new(permit), _alive: alive }
+    pub(crate) fn new(peer: IpAddr, permit: OwnedSemaphorePermit, alive: mpsc::Sender<()>) -> Self {
+        Self { peer, _permit: Arc::new(permit), _alive: alive }
     }
 }
 

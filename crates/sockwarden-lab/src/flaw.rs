@@ -20,11 +20,23 @@ pub enum Flaw {
     SqlInjection,
     /// Any Origin is accepted, with a cookie that browsers send across sites (T7).
     OriginNotChecked,
+    /// Whoever is logged in sees the account of any user whom a message names (T1).
+    MissingOwnership,
+    /// Tokens have no end, and those that have one are taken after it (T1).
+    EndlessToken,
+    /// The token is taken from the address as well (T1, T4).
+    TokenInUrl,
+    /// A socket goes on as its user after the session has ended (T1).
+    SessionOutlivesLogout,
+    /// A ticket stays good after it was used (T1).
+    TicketReplayable,
+    /// A ticket works with any Origin and from any address (T1, T7).
+    TicketNotBound,
 }
 
 impl Flaw {
-    /// Lists every flaw, in the order of the threats.
-    pub const ALL: [Self; 7] = [
+    /// Lists every flaw: those that the demo's attacks use in the order of the threats, then those of identity.
+    pub const ALL: [Self; 13] = [
         Self::UnauthenticatedAccess,
         Self::MissingAuthorisation,
         Self::UnboundedMessage,
@@ -32,6 +44,12 @@ impl Flaw {
         Self::StoredXss,
         Self::SqlInjection,
         Self::OriginNotChecked,
+        Self::MissingOwnership,
+        Self::EndlessToken,
+        Self::TokenInUrl,
+        Self::SessionOutlivesLogout,
+        Self::TicketReplayable,
+        Self::TicketNotBound,
     ];
 
     /// Returns the stable name, as a command line or a report spells it.
@@ -44,13 +62,26 @@ impl Flaw {
             Self::StoredXss => "stored-xss",
             Self::SqlInjection => "sql-injection",
             Self::OriginNotChecked => "origin-not-checked",
+            Self::MissingOwnership => "missing-ownership",
+            Self::EndlessToken => "endless-token",
+            Self::TokenInUrl => "token-in-url",
+            Self::SessionOutlivesLogout => "session-outlives-logout",
+            Self::TicketReplayable => "ticket-replayable",
+            Self::TicketNotBound => "ticket-not-bound",
         }
     }
 
     /// Returns the id of the threat that the flaw stands for first; [`threats`](Self::threats) has them all.
     pub const fn threat(self) -> &'static str {
         match self {
-            Self::UnauthenticatedAccess | Self::MissingAuthorisation => "T1",
+            Self::UnauthenticatedAccess
+            | Self::MissingAuthorisation
+            | Self::MissingOwnership
+            | Self::EndlessToken
+            | Self::TokenInUrl
+            | Self::SessionOutlivesLogout
+            | Self::TicketReplayable
+            | Self::TicketNotBound => "T1",
             Self::UnboundedMessage => "T2",
             Self::Cleartext => "T4",
             Self::StoredXss | Self::SqlInjection => "T6",
@@ -61,7 +92,14 @@ impl Flaw {
     /// Returns the ids of all threats that the flaw stands for.
     pub const fn threats(self) -> &'static [&'static str] {
         match self {
-            Self::UnauthenticatedAccess | Self::MissingAuthorisation => &["T1"],
+            Self::UnauthenticatedAccess
+            | Self::MissingAuthorisation
+            | Self::MissingOwnership
+            | Self::EndlessToken
+            | Self::SessionOutlivesLogout
+            | Self::TicketReplayable => &["T1"],
+            Self::TicketNotBound => &["T1", "T7"],
+            Self::TokenInUrl => &["T1", "T4"],
             Self::UnboundedMessage => &["T2"],
             Self::Cleartext => &["T4", "T8"],
             Self::StoredXss | Self::SqlInjection => &["T6"],
@@ -87,10 +125,18 @@ impl Flaw {
             Self::OriginNotChecked => {
                 "A page of any site can open the socket with the cookie of the user who visits it."
             }
+            Self::MissingOwnership => "A logged-in user is shown any account that a message names.",
+            Self::EndlessToken => "A bearer token has no end, and is taken after the one that it may have.",
+            Self::TokenInUrl => {
+                "A token in the address opens the socket, where every log on the way keeps it."
+            }
+            Self::SessionOutlivesLogout => "A socket that is open goes on as its user after the logout.",
+            Self::TicketReplayable => "A ticket opens as many sockets as one likes while it lives.",
+            Self::TicketNotBound => "A ticket works from the page of any site and from any address.",
         }
     }
 
-    const fn bit(self) -> u8 {
+    const fn bit(self) -> u16 {
         match self {
             Self::UnauthenticatedAccess => 1,
             Self::MissingAuthorisation => 1 << 1,
@@ -99,6 +145,12 @@ impl Flaw {
             Self::StoredXss => 1 << 4,
             Self::SqlInjection => 1 << 5,
             Self::OriginNotChecked => 1 << 6,
+            Self::MissingOwnership => 1 << 7,
+            Self::EndlessToken => 1 << 8,
+            Self::TokenInUrl => 1 << 9,
+            Self::SessionOutlivesLogout => 1 << 10,
+            Self::TicketReplayable => 1 << 11,
+            Self::TicketNotBound => 1 << 12,
         }
     }
 }
@@ -113,7 +165,8 @@ impl fmt::Display for Flaw {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "no such flaw; the flaws are unauthenticated-access, missing-authorisation, unbounded-message, \
-     cleartext, stored-xss, sql-injection, origin-not-checked"
+     cleartext, stored-xss, sql-injection, origin-not-checked, missing-ownership, endless-token, token-in-url, \
+     session-outlives-logout, ticket-replayable, ticket-not-bound"
 )]
 pub struct UnknownFlaw;
 
@@ -127,7 +180,7 @@ impl FromStr for Flaw {
 
 /// Holds a set of flaws.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
-pub struct FlawSet(u8);
+pub struct FlawSet(u16);
 
 impl FlawSet {
     /// Returns the set of every flaw.

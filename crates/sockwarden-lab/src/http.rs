@@ -23,6 +23,7 @@ use crate::conversation::Who;
 use crate::database::{accounts, sessions, unix_now};
 use crate::flaw::Flaw;
 use crate::message::{Credentials, MAX_PASSWORD};
+use crate::ticket::{self, Bearer};
 use crate::{origin, page, secret, socket};
 
 /// The name of the session cookie.
@@ -70,12 +71,16 @@ async fn answer(app: &Arc<App>, request: Request<Incoming>, transport: Transport
     let mut answer = match (request.method(), path) {
         (&Method::GET, "/ws") => upgrade(app, request, transport, slot).await,
         (&Method::GET, "/api/session") => session(app, &request).await,
-        (&Method::POST, "/login" | "/logout") if !origin_accepted(app, request.headers(), transport) => {
+        (&Method::POST, "/login" | "/logout" | "/token" | "/ticket")
+            if !origin_accepted(app, request.headers(), transport) =>
+        {
             problem(StatusCode::FORBIDDEN, "This page may not do that.")
         }
         (&Method::POST, "/login") => log_in(app, request, transport).await,
         (&Method::POST, "/logout") => log_out(app, &request, transport).await,
-        (_, "/login" | "/logout") => not_allowed("POST"),
+        (&Method::POST, "/token") => issue_token(app, &request).await,
+        (&Method::POST, "/ticket") => issue_ticket(app, &request, &slot).await,
+        (_, "/login" | "/logout" | "/token" | "/ticket") => not_allowed("POST"),
         (_, "/ws" | "/api/session") => not_allowed("GET"),
         (&Method::GET | &Method::HEAD, _) => asset(app, path),
         _ => not_allowed("GET, HEAD"),
@@ -161,18 +166,81 @@ async fn log_out(app: &App, request: &Request<Incoming>, transport: Transport) -
     with_cookie(answer, app, transport, "", 0)
 }
 
+/// Issues a token to whoever has a session.
+async fn issue_token(app: &App, request: &Request<Incoming>) -> Answer {
+    #[derive(Serialize)]
+    struct Issued {
+        token: String,
+    }
+    match holder(app, request.headers()).await {
+        Ok(Some((person, _))) => {
+            let token = app.tokens.issue(&person.user, unix_now(), app.has(Flaw::EndlessToken));
+            json(StatusCode::OK, &Issued { token })
+        }
+        Ok(None) => problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Err(answer) => answer,
+    }
+}
+
+/// Issues a ticket to whoever has a session.
+async fn issue_ticket(app: &App, request: &Request<Incoming>, slot: &Slot) -> Answer {
+    #[derive(Serialize)]
+    struct Issued {
+        ticket: String,
+        expires_in: i64,
+    }
+    match holder(app, request.headers()).await {
+        Ok(Some((_, session))) => match app.tickets.issue(session, bearer_of(request, slot), unix_now()) {
+            Ok(ticket) => json(StatusCode::OK, &Issued { ticket, expires_in: ticket::LIFETIME }),
+            Err(_) => internal(),
+        },
+        Ok(None) => problem(StatusCode::UNAUTHORIZED, "Log in first."),
+        Err(answer) => answer,
+    }
+}
+
+/// Finds the ticket that a handshake carries: in its query, or as a sub-protocol.
+fn presented<B>(request: &Request<B>) -> Option<&str> {
+    let query = request.uri().query().unwrap_or_default();
+    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let mut offered = offered.iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let in_query = query.split('&').find_map(|pair| pair.strip_prefix("ticket="));
+    in_query.or_else(|| offered.find_map(|protocol| protocol.trim().strip_prefix("ticket.")))
+}
+
+/// Says who asks for a ticket, or comes with one.
+fn bearer_of<B>(request: &Request<B>, slot: &Slot) -> Bearer {
+    let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    Bearer { origin: origin.map(str::to_owned), address: slot.peer }
+}
+
+/// Finds whose token the request carries.
+fn bearer<B>(app: &App, request: &Request<B>) -> Option<String> {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let in_header = header.and_then(|value| value.strip_prefix("Bearer "));
+    let query = request.uri().query().filter(|_| app.has(Flaw::TokenInUrl)).unwrap_or_default();
+    let in_url = query.split('&').find_map(|pair| pair.strip_prefix("access_token="));
+    app.tokens.user(in_header.or(in_url)?, unix_now(), app.has(Flaw::EndlessToken))
+}
+
 async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Transport, slot: Slot) -> Answer {
     let answer = match create_response_with_body(&request, Full::default) {
         Ok(answer) => answer,
         Err(error) => return no_handshake(&error),
     };
-    if !origin_accepted(app, request.headers(), transport) {
+    let by_ticket = presented(&request).and_then(|ticket| {
+        app.tickets.take(ticket, &bearer_of(&request, &slot), unix_now(), app.config.flaws)
+    });
+    let ticket_is_enough = by_ticket.is_some() && app.has(Flaw::TicketNotBound);
+    if !ticket_is_enough && !origin_accepted(app, request.headers(), transport) {
         return problem(StatusCode::FORBIDDEN, "This page may not open the socket.");
     }
-    let who = match holder(app, request.headers()).await {
-        Ok(Some((_, fingerprint))) => Who::Session(fingerprint),
-        Ok(None) if app.has(Flaw::UnauthenticatedAccess) => Who::Nobody,
-        Ok(None) => return problem(StatusCode::UNAUTHORIZED, "Log in first."),
+    let who = match by_ticket {
+        Some(session) => Ok(Who::Session(session)),
+        None => who_asks(app, &request).await,
+    };
+    let who = match who {
+        Ok(who) => who,
         Err(answer) => return answer,
     };
     let (app, upgraded) = (Arc::clone(app), hyper::upgrade::on(&mut request));
@@ -183,6 +251,19 @@ async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Tran
         drop(slot);
     });
     answer
+}
+
+/// Finds as whom a handshake without a ticket is let in, if it is.
+async fn who_asks(app: &App, request: &Request<Incoming>) -> Result<Who, Answer> {
+    Ok(match holder(app, request.headers()).await? {
+        Some((person, _)) if app.has(Flaw::SessionOutlivesLogout) => Who::User(person.user),
+        Some((_, fingerprint)) => Who::Session(fingerprint),
+        None => match bearer(app, request) {
+            Some(user) => Who::User(user),
+            None if app.has(Flaw::UnauthenticatedAccess) => Who::Nobody,
+            None => return Err(problem(StatusCode::UNAUTHORIZED, "Log in first.")),
+        },
+    })
 }
 
 fn no_handshake(error: &WsError) -> Answer {

@@ -15,6 +15,7 @@ use crate::database::Database;
 use crate::error::LabError;
 use crate::flaw::Flaw;
 use crate::ledger::Ledger;
+use crate::token::Tokens;
 use crate::{http, tls};
 
 const TLS_TIME: Duration = Duration::from_secs(10);
@@ -69,7 +70,7 @@ impl Lab {
         let (alive, served) = mpsc::channel(1);
         let door = Door {
             slots: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
-            app: Arc::new(App::new(config, database, stopping)),
+            app: Arc::new(App::new(config, database, Tokens::new()?, stopping)),
             alive,
         };
         let app = Arc::clone(&door.app);
@@ -148,9 +149,9 @@ impl Door {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match Arc::clone(&self.slots).try_acquire_owned() {
+                Ok((stream, peer)) => match Arc::clone(&self.slots).try_acquire_owned() {
                     Ok(permit) => {
-                        let slot = Slot::new(permit, self.alive.clone());
+                        let slot = Slot::new(peer.ip(), permit, self.alive.clone());
                         tokio::spawn(serve(Arc::clone(&self.app), stream, tls.clone(), slot));
                     }
                     Err(_) => self.app.count_refused(),

@@ -23,7 +23,13 @@
 //!
 //! | [`Flaw`] | threat | on | off |
 //! |---|---|---|---|
-//! | `unauthenticated-access` | T1 | `/ws` opens without a session; `account`, `rooms`, `history`, `join`, `post`, `search` and `status` answer anybody, about anybody | the handshake without a live session gets 401; an account is for its owner and the administrator, a room for its members; the socket is closed (4401) within seconds of the end of its session |
+//! | `unauthenticated-access` | T1 | `/ws` opens without a session; `account`, `rooms`, `history`, `join`, `post`, `search` and `status` answer anybody, about anybody | the handshake without a live session gets 401; a room is for its members; the socket is closed (4401) within seconds of the end of its session |
+//! | `missing-ownership` | T1 | whoever is logged in sees the account of any `user` whom `account` names | an account is for its owner and the administrator |
+//! | `endless-token` | T1 | the tokens of `POST /token` have no `exp`, and an `exp` that has passed is ignored | they live for ten minutes |
+//! | `token-in-url` | T1, T4 | `/ws?access_token=…` opens the socket | only `Authorization: Bearer …` does |
+//! | `session-outlives-logout` | T1 | the socket remembers the user, not the session | the socket is closed (4401) within seconds of the end of its session |
+//! | `ticket-replayable` | T1 | a ticket of `POST /ticket` opens any number of sockets for half a minute | it opens one |
+//! | `ticket-not-bound` | T1, T7 | a ticket works with any Origin and from any address | it works with the Origin and from the address that asked for it, and is burned by another |
 //! | `missing-authorisation` | T1 | whoever is logged in may call `admin.*` | only the role `admin` may |
 //! | `unbounded-message` | T2 | up to [`MESSAGE_CAP`] a message is read, stored and indexed word by word | a message above [`MESSAGE_LIMIT`] closes the socket with 1009 |
 //! | `cleartext` | T4, T8 | a plain port is open beside the TLS port | only the TLS port is |
@@ -42,6 +48,8 @@
 //! | `GET /` and its `/harbor.css`, `/harbor.js`, `/render.js` | the page |
 //! | `POST /login` with `{"user":…,"password":…}`, at most 4 KiB | 200 `{"user":…,"role":…}` and the cookie [`SESSION_COOKIE`], or 401 |
 //! | `POST /logout` | 204; the session is gone |
+//! | `POST /token` with a session | 200 `{"token":…}`: a JSON Web Token that opens `/ws` as `Authorization: Bearer …` without the cookie, or 401 |
+//! | `POST /ticket` with a session | 200 `{"ticket":…,"expires_in":30}`: opens `/ws` once without the cookie, as `?ticket=…` or as the sub-protocol `ticket.…`, or 401 |
 //! | `GET /api/session` | 200 `{"user":…,"role":…}` with `X-Harbor-User` and `X-Harbor-Role`, or 401: what a gateway asks for forwarded authentication |
 //! | `GET /ws` | 101; 400, 401, 403 or 426 where the handshake, the session or the Origin is not right |
 //!
@@ -95,7 +103,9 @@ mod page;
 mod secret;
 pub mod seed;
 mod socket;
+mod ticket;
 mod tls;
+mod token;
 
 pub use access::Role;
 pub use config::{Certificate, Config, MESSAGE_CAP, MESSAGE_LIMIT, Storage};

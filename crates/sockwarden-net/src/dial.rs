@@ -1,12 +1,17 @@
 //! Opening a connection to a WebSocket endpoint.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls_pki_types::ServerName;
 use sockwarden_proto::WsUrl;
 use tokio::{
     io::AsyncWriteExt as _,
-    net::{TcpStream, UnixStream},
+    net::{TcpSocket, TcpStream, UnixStream},
     time::timeout,
 };
 
@@ -65,9 +70,21 @@ pub enum DialError {
 /// # Errors
 /// The name, the network, time or TLS; each told apart.
 pub async fn dial(url: &WsUrl, options: &DialOptions) -> Result<Stream, DialError> {
+    dial_from(None, url, options).await
+}
+
+/// Does as [`dial`], from one of this machine's addresses where `from` names one; an address of the other family is not tried.
+///
+/// # Errors
+/// As [`dial`]; and the address is none of this machine's.
+pub async fn dial_from(
+    from: Option<IpAddr>,
+    url: &WsUrl,
+    options: &DialOptions,
+) -> Result<Stream, DialError> {
     let whom = format!("{}:{}", url.host, url.port);
     let attempt = async {
-        let tcp = connect(url, options, &whom).await?;
+        let tcp = connect(from, url, options, &whom).await?;
         secure(Socket::Tcp(tcp), url, &options.tls, &whom).await
     };
     timeout(options.timeout, attempt)
@@ -127,7 +144,12 @@ fn speaks_no_tls(error: &io::Error) -> bool {
     matches!(rustls, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
-async fn connect(url: &WsUrl, options: &DialOptions, whom: &str) -> Result<TcpStream, DialError> {
+async fn connect(
+    from: Option<IpAddr>,
+    url: &WsUrl,
+    options: &DialOptions,
+    whom: &str,
+) -> Result<TcpStream, DialError> {
     let addresses: Vec<SocketAddr> = match options.connect_to {
         Some(address) => vec![address],
         None => tokio::net::lookup_host((url.host.as_str(), url.port))
@@ -137,12 +159,19 @@ async fn connect(url: &WsUrl, options: &DialOptions, whom: &str) -> Result<TcpSt
     };
     let mut last = DialError::Resolve(url.host.clone());
     for address in addresses {
-        match TcpStream::connect(address).await {
+        match connect_from(from, address).await {
             Ok(tcp) => return Ok(tcp),
             Err(error) => last = unreached(whom, error),
         }
     }
     Err(last)
+}
+
+async fn connect_from(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(address).await };
+    let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(address).await
 }
 
 fn unreached(whom: &str, error: io::Error) -> DialError {

@@ -6,6 +6,7 @@ use sockwarden_model::{Confidence, Evidence, Finding, Profile, Rule};
 
 use crate::{
     dice::Dice,
+    errand::Which,
     exchange::{Connection, Exchange},
     redact::Redactor,
     survey::Survey,
@@ -20,6 +21,11 @@ pub trait Check: Sync {
 
     /// Begins it on a target that was surveyed.
     fn start(&self, scene: Arc<Scene>, dice: Dice) -> Box<dyn Machine>;
+
+    /// Tells whether it ends a user's session, so that it comes after all others.
+    fn ends_sessions(&self) -> bool {
+        false
+    }
 }
 
 /// A running check. It has no clock, no socket and no numbers but those of its [`Dice`], so that replaying a recorded
@@ -36,6 +42,8 @@ pub enum Step {
     Talk(Talk),
     /// More on the last connection.
     More(Vec<Turn>),
+    /// One of the user's requests, as the identity with this index; the last connection stays as it is.
+    Errand(Which, usize),
     /// Nothing: the check has come to its end.
     Done(Conclusion),
     /// Nothing: the check cannot be made here.
@@ -71,6 +79,35 @@ pub enum Skip {
     /// Messages that ask for data would be needed.
     #[error("give messages to say that ask for data")]
     NothingToSay,
+    /// Two users with messages of their own would be needed.
+    #[error("give two users, each with a message that asks for data of its own")]
+    NoNeighbours,
+    /// There is no JSON Web Token among the credentials of those who are let in.
+    #[error("nobody who is let in carries a JSON Web Token")]
+    NoToken,
+    /// The address carries no credential.
+    #[error("the address carries no token")]
+    NoTokenInUrl,
+    /// The request that logs a user out would be needed.
+    #[error("give the request that logs a user out")]
+    NoLogout,
+    /// That request was not carried out.
+    #[error("the request to log out was not carried out: {0}")]
+    LogoutFailed(String),
+    /// The request that a ticket is fetched with would be needed.
+    #[error("no ticket: give the request that tickets are fetched with")]
+    NoTicket,
+    /// That request brought no ticket.
+    #[error("the request for a ticket brought none: {0}")]
+    TicketNotGiven(String),
+    /// A ticket that was used as it should be opened nothing.
+    #[error("a fresh ticket opened no connection: {0}")]
+    TicketRefused(String),
+    /// A user with privileges and one without would be needed.
+    #[error(
+        "give a privileged user with a message that only such a user may send, and a user without privileges"
+    )]
+    NoPrivileged,
     /// The identity has nothing that a browser would attach by itself.
     #[error("the identity `{0}` carries no cookie, so that no other site can borrow it")]
     NotAmbient(String),
@@ -115,6 +152,8 @@ pub struct Scene {
     pub target: Target,
     /// How the target treats those who do nothing wrong.
     pub survey: Survey,
+    /// When the scan was begun, in seconds since 1970.
+    pub now: u64,
     /// The longest message that a check may send.
     pub max_size: usize,
     pub(crate) redactor: Redactor,
@@ -154,6 +193,11 @@ impl Scene {
     /// Makes evidence of a connection.
     pub(crate) fn evidence(&self, connection: &Connection) -> Evidence {
         crate::evidence::evidence(connection, &self.redactor)
+    }
+
+    /// Makes evidence of a connection that had one of these tickets.
+    pub(crate) fn evidence_without(&self, connection: &Connection, tickets: &[String]) -> Evidence {
+        crate::evidence::evidence(connection, &self.redactor.with_tickets(tickets))
     }
 
     /// Begins a finding at the target.

@@ -39,6 +39,13 @@ pub(crate) async fn drive<M: Machine + ?Sized>(
                 exchange.connections.push(connection);
                 spoken.and(throttled)
             }
+            Step::Errand(which, index) => match probe.errand(which, index).await {
+                Ok(reply) => {
+                    exchange.replies.push(reply);
+                    Ok(())
+                }
+                Err(halt) => Err(halt),
+            },
             Step::More(turns) => match exchange.connections.last_mut() {
                 None => Ok(()),
                 Some(connection) => {
@@ -81,6 +88,7 @@ pub(crate) fn replay<M: Machine + ?Sized>(machine: &mut M, recorded: &Exchange) 
                 assert_eq!((recorded.title(), recorded.opening()), (talk.title.as_str(), &talk.opening));
                 so_far.connections.push(recorded.as_of(1));
             }
+            Step::Errand(..) => so_far.replies.push(recorded.replies[so_far.replies.len()].clone()),
             Step::More(_) => {
                 let recorded = &recorded.connections[so_far.connections.len() - 1];
                 if let Some(last) = so_far.connections.pop() {

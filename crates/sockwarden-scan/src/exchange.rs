@@ -9,6 +9,7 @@ use sockwarden_proto::{
 
 use crate::{
     check::{Halt, Skip},
+    errand::Reply,
     talk::Opening,
 };
 
@@ -17,6 +18,8 @@ use crate::{
 pub struct Exchange {
     /// The connections.
     pub connections: Vec<Connection>,
+    /// What the errands brought back.
+    pub replies: Vec<Reply>,
 }
 
 impl Exchange {

@@ -23,8 +23,10 @@
 
 mod check;
 pub mod checks;
+mod credential;
 mod dice;
 mod engine;
+mod errand;
 mod evidence;
 mod exchange;
 mod illegal;
@@ -40,6 +42,8 @@ mod scan;
 mod survey;
 mod talk;
 mod target;
+mod ticket;
+mod token;
 mod values;
 
 #[cfg(test)]
@@ -47,6 +51,7 @@ mod testing;
 
 pub use check::{Check, Conclusion, Halt, Machine, Scene, Skip, Step};
 pub use dice::Dice;
+pub use errand::{Errand, Reply, Which};
 pub use exchange::{Answer, Connection, End, Exchange, Happening, Message, Record};
 pub use options::Options;
 pub use progress::Progress;
@@ -56,3 +61,4 @@ pub use scan::scan;
 pub use survey::{Survey, Visit, Way, Who};
 pub use talk::{Listen, Opening, Talk, Turn, Until};
 pub use target::{Identity, SameSite, Target, TargetError, is_credential};
+pub use ticket::{TicketPlace, Tickets};

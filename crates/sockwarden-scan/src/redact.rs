@@ -2,7 +2,10 @@
 
 use sockwarden_proto::WsUrl;
 
-use crate::target::{Target, is_credential};
+use crate::{
+    target::{Target, is_credential},
+    token,
+};
 
 /// What stands in a report where a secret stood on the wire.
 const GONE: &[u8] = b"[redacted]";
@@ -50,10 +53,12 @@ impl Redactor {
             }
         }
         for (name, value) in query(&target.url) {
-            if is_secret_name(name) {
+            if is_secret_name(name) || token::find(value).is_some() {
                 secrets.push(value.as_bytes().to_vec());
             }
         }
+        let others = target.headers.iter().map(|(_, value)| value).chain(&target.subprotocols);
+        secrets.extend(others.filter_map(|text| token::find(text)).map(|token| token.as_bytes().to_vec()));
         // A short value would take innocent bytes with it.
         secrets.retain(|secret| secret.len() >= 6);
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -61,10 +66,21 @@ impl Redactor {
         Self { secrets }
     }
 
+    /// Learns tickets besides, and what a made-up ticket has of each.
+    pub(crate) fn with_tickets(&self, tickets: &[String]) -> Self {
+        let shared = tickets.iter().filter_map(|ticket| ticket.get(..ticket.len().saturating_sub(16)));
+        let all = tickets.iter().map(String::as_str).chain(shared);
+        let mut secrets = self.secrets.clone();
+        secrets.extend(all.filter(|secret| secret.len() >= 6).map(|secret| secret.as_bytes().to_vec()));
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets }
+    }
+
     /// Gives the address as a report may show it.
     pub(crate) fn url(&self, url: &WsUrl) -> String {
         let mut shown = url.clone();
-        shown.target = String::from_utf8_lossy(&target(url.target.as_bytes())).into_owned();
+        let target = self.known(target(url.target.as_bytes()));
+        shown.target = String::from_utf8_lossy(&target).into_owned();
         shown.to_string()
     }
 

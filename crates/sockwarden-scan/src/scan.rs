@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use sockwarden_net::random_u64;
@@ -32,20 +33,23 @@ use crate::{
 /// # Errors
 /// The target cannot be reached, opens no WebSocket, or what was given about it cannot be used.
 pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) -> Result<Report, ScanError> {
-    let target = target.prepared()?;
+    let target = Arc::new(target.prepared()?);
     let chosen = choose(&options.checks)?;
     progress.surveying(chosen.len());
     let budget = Arc::new(Budget::new(options));
-    let probe = || NetProbe::new(target.url.clone(), options.dial.clone(), Arc::clone(&budget));
+    let probe = || NetProbe::new(Arc::clone(&target), options.dial.clone(), Arc::clone(&budget));
     let survey = survey(&target, &mut probe()).await?;
     let redactor = Redactor::new(&target);
     let endpoint = redactor.url(&target.url);
     let max_size = options.max_size.min(Options::MAX_SIZE);
     let warnings = warnings(&survey, &target);
-    let scene = Arc::new(Scene { target: target.clone(), survey, max_size, redactor });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let scene = Arc::new(Scene { target: Target::clone(&target), survey, now, max_size, redactor });
 
     let slots = Semaphore::new(options.concurrency.get().min(Semaphore::MAX_PERMITS));
-    let runs = chosen.iter().map(|&check| {
+    // What ends a session comes when nobody needs it any more, which is also its place in the list.
+    let (last, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|check| check.ends_sessions());
+    let run = |check: &'static dyn Check| {
         let (scene, slots, mut probe) = (Arc::clone(&scene), &slots, probe());
         async move {
             let rule = check.rule();
@@ -71,8 +75,12 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
             progress.finished(&outcome);
             (outcome, findings)
         }
-    });
-    let (outcomes, findings): (Vec<_>, Vec<_>) = all(runs).await.into_iter().unzip();
+    };
+    let mut results = all(others.into_iter().map(run)).await;
+    for check in last {
+        results.push(run(check).await);
+    }
+    let (outcomes, findings): (Vec<_>, Vec<_>) = results.into_iter().unzip();
     let (connections, bytes, elapsed) = budget.used();
     Ok(Report {
         endpoint,
@@ -127,6 +135,8 @@ fn judge(survey: &Survey, target: &Target) -> Result<(), ScanError> {
     };
     match (status, last.who) {
         (401 | 403, Who::Anonymous) => Ok(()),
+        // Who needs a ticket is not let in by a cookie.
+        (401 | 403, Who::Identity(_)) if target.tickets.is_some() => Ok(()),
         (401 | 403, Who::Identity(index)) => {
             let name = target.identities.get(index).map(|identity| identity.name.clone());
             Err(ScanError::IdentityRefused(name.unwrap_or_default(), status))

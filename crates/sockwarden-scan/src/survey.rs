@@ -166,8 +166,13 @@ pub(crate) fn handshake_of(way: Way, target: &Target, dice: &mut Dice) -> Client
 
 /// Makes what is said on a visit: a pause for the greeting, then each message and a pause.
 pub(crate) fn conversation(target: &Target, dice: &mut Dice) -> Vec<Turn> {
+    saying(&target.say, dice)
+}
+
+/// Makes a visit's turns of any messages: a pause for the greeting, then each message and a pause, then leave is taken.
+pub(crate) fn saying(texts: &[String], dice: &mut Dice) -> Vec<Turn> {
     let mut turns = vec![Turn::settle()];
-    for text in &target.say {
+    for text in texts {
         turns.extend([Turn::text(text, dice), Turn::settle()]);
     }
     turns.push(Turn::farewell(dice));

@@ -24,6 +24,8 @@ pub struct Opening {
     pub handshake: Option<ClientHandshake>,
     /// How long the answer may take.
     pub patience: Duration,
+    /// Whether it comes from another of this machine's addresses than usual; on loopback only.
+    pub elsewhere: bool,
 }
 
 /// One thing to do on an open connection.
@@ -60,12 +62,17 @@ pub enum Until {
 impl Opening {
     /// Opens with a legal handshake.
     pub fn legal(handshake: ClientHandshake) -> Self {
-        Self { bytes: handshake.encode(), handshake: Some(handshake), patience: Duration::from_secs(5) }
+        Self {
+            bytes: handshake.encode(),
+            handshake: Some(handshake),
+            patience: Duration::from_secs(5),
+            elsewhere: false,
+        }
     }
 
     /// Opens with any bytes; the answer is judged by nothing but its status.
     pub const fn raw(bytes: Vec<u8>) -> Self {
-        Self { bytes, handshake: None, patience: Duration::from_millis(1500) }
+        Self { bytes, handshake: None, patience: Duration::from_millis(1500), elsewhere: false }
     }
 }
 

@@ -1,6 +1,10 @@
 //! What is scanned, and as whom.
 
+use std::time::Duration;
+
 use sockwarden_proto::WsUrl;
+
+use crate::{errand::Errand, ticket::Tickets};
 
 /// An endpoint, and what its user knows about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,14 @@ pub struct Target {
     pub subprotocols: Vec<String>,
     /// The messages that ask for data, sent in order after the opening.
     pub say: Vec<String>,
+    /// The request that ends a user's session.
+    pub logout: Option<Errand>,
+    /// How long a socket may outlive its session.
+    pub logout_wait: Duration,
+    /// Where single-use tickets come from and where they go.
+    pub tickets: Option<Tickets>,
+    /// Further paths at which the target opens WebSockets, to which a ticket for the URL's own path does not belong.
+    pub routes: Vec<String>,
 }
 
 /// A user of the application.
@@ -29,6 +41,10 @@ pub struct Identity {
     pub headers: Vec<(String, String)>,
     /// When a browser attaches the cookie to a request from another site.
     pub same_site: SameSite,
+    /// The messages that ask for what is this user's alone, sent in order by the checks that compare users.
+    pub say: Vec<String>,
+    /// Whether those messages are operations that users without privileges may not carry out.
+    pub privileged: bool,
 }
 
 /// The SameSite attribute of a session cookie.
@@ -120,6 +136,9 @@ pub enum TargetError {
     /// Two identities share a name, or one has no headers.
     #[error("the identity `{0}` is given twice or has no header")]
     Identity(String),
+    /// A further route is no path.
+    #[error("the route `{0}` is not a path such as `/admin`")]
+    Route(String),
     /// There are more identities, headers or messages than a scan can use.
     #[error("at most {limit} {what} can be given")]
     TooMany {
@@ -137,6 +156,8 @@ impl Identity {
             name: name.to_owned(),
             headers: vec![(header.to_owned(), value.to_owned())],
             same_site: SameSite::Unknown,
+            say: Vec::new(),
+            privileged: false,
         }
     }
 
@@ -175,6 +196,10 @@ impl Target {
             headers: Vec::new(),
             subprotocols: Vec::new(),
             say: Vec::new(),
+            logout: None,
+            logout_wait: Duration::from_secs(5),
+            tickets: None,
+            routes: Vec::new(),
         }
     }
 
@@ -191,8 +216,14 @@ impl Target {
         for (what, count, limit) in [
             ("identities", self.identities.len(), Self::MAX_IDENTITIES),
             ("messages to say", self.say.len(), Self::MAX_SAY),
+            (
+                "messages of one identity",
+                self.identities.iter().map(|i| i.say.len()).max().unwrap_or(0),
+                Self::MAX_SAY,
+            ),
             ("headers", self.headers.len(), 64),
             ("sub-protocols", self.subprotocols.len(), 16),
+            ("routes", self.routes.len(), 16),
         ] {
             if count > limit {
                 return Err(TargetError::TooMany { what, limit });
@@ -211,6 +242,11 @@ impl Target {
                 return Err(TargetError::SubProtocol(shown(protocol)));
             }
         }
+        for route in &self.routes {
+            if !route.starts_with('/') || !route.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+                return Err(TargetError::Route(shown(route)));
+            }
+        }
         if let Some(origin) = &self.origin
             && origin.parse::<sockwarden_proto::Origin>().is_err()
         {
@@ -226,8 +262,7 @@ impl Target {
         self.headers = headers;
         if !credentials.is_empty() {
             if self.identities.is_empty() {
-                let name = "given".to_owned();
-                self.identities.push(Identity { name, headers: Vec::new(), same_site: SameSite::Unknown });
+                self.identities.push(Identity { headers: Vec::new(), ..Identity::new("given", "", "") });
             }
             for identity in &mut self.identities {
                 identity.headers.splice(0..0, credentials.iter().cloned());
@@ -287,6 +322,8 @@ mod tests {
         check(|t| t.headers.push(("X".into(), "a\r\nHost: b".into())), TargetError::Header("X".into()));
         check(|t| t.headers.push(("X Y".into(), "a".into())), TargetError::Header("X Y".into()));
         check(|t| t.subprotocols.push("a b".into()), TargetError::SubProtocol("a b".into()));
+        check(|t| t.routes.push("admin".into()), TargetError::Route("admin".into()));
+        check(|t| t.routes.push("/a b".into()), TargetError::Route("/a b".into()));
         check(|t| t.origin = Some("app.example".into()), TargetError::Origin("app.example".into()));
         check(
             |t| t.identities = vec![Identity::new("a", "Cookie", "s=1"), Identity::new("a", "Cookie", "s=2")],

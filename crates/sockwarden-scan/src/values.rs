@@ -102,6 +102,12 @@ impl Values {
         Self(self.0.iter().filter(|value| value.is_telling()).cloned().collect())
     }
 
+    /// Leaves out what holds a digit: identifiers, times and counts, which differ between any two answers.
+    pub(crate) fn wordy(&self) -> Self {
+        let wordy = |value: &&Value| !value.text.contains(|c: char| c.is_ascii_digit());
+        Self(self.0.iter().filter(wordy).cloned().collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

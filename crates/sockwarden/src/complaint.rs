@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// The arguments whose values hold credentials (`<->` is where a ticket might stand): they are not repeated, nor is an
 /// address with a password.
-const SECRET: [&str; 4] = ["--as", "--header", "--cookie", "<->"];
+const SECRET: [&str; 7] = ["--as", "--header", "--cookie", "--say-as", "--logout <", "--ticket-from", "<->"];
 
 /// Words an error with its causes; a cause that was said already is not said again.
 pub(crate) fn of(error: &anyhow::Error) -> String {

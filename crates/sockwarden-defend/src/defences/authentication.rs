@@ -61,7 +61,7 @@ rule! {
         cwe: [306, 287],
         references: ["RFC 6455 §10.5", "OWASP API Security Top 10 API2:2023", "OWASP ASVS 5.0 V4.4.3"],
         lifecycle: Stable,
-        counterparts: ["unauthenticated-access", "origin-is-authentication"],
+        counterparts: ["unauthenticated-access", "origin-is-authentication", "token-in-url", "token-never-expires", "ticket-replayable", "ticket-not-bound", "session-outlives-logout"],
         profile: Passive,
         may_change: "clients without valid credentials cannot connect; `forward` costs the application one request for each handshake",
     }

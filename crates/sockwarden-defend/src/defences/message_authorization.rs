@@ -79,7 +79,7 @@ rule! {
         cwe: [862, 863, 639],
         references: ["OWASP API Security 2023 API1", "OWASP API Security 2023 API5", "CWE-862", "CWE-639"],
         lifecycle: Preview,
-        counterparts: [],
+        counterparts: ["horizontal-access", "vertical-access"],
         profile: Passive,
         may_change: "where rules are configured, messages that they deny never arrive",
     }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sockwarden_lab::{Config, Flaw, Lab, MESSAGE_LIMIT, Role, seed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -55,9 +56,90 @@ async fn a_stranger_reads_the_gate_code_and_writes_to_a_closed_room() {
 
 #[tokio::test]
 async fn a_member_reads_another_members_account() {
-    check(Flaw::UnauthenticatedAccess, async |lab| {
+    check(Flaw::MissingOwnership, async |lab| {
         let mut joris = Client::logged_in(lab, Link::Tls, seed::JORIS).await;
         joris.ask(r#"{"type":"account","user":"ines"}"#).await["card"] == seed::INES.card
+    })
+    .await;
+}
+
+/// Gets a token with Mara's session.
+async fn token_of_mara(lab: &Lab) -> String {
+    let cookie = log_in(lab, Link::Tls, seed::MARA).await.cookie();
+    let answer = http(lab, Link::Tls, "POST", "/token", &[("Cookie", &cookie)], "").await;
+    assert_eq!(answer.status, 200);
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_issued() {
+    check(Flaw::EndlessToken, async |lab| {
+        let token = token_of_mara(lab).await;
+        let authorization = format!("Bearer {token}");
+        let mut client = Client::open(lab, Link::Tls, &[("Authorization", &authorization)]).await.unwrap();
+        assert_eq!(client.next().await["user"], "mara", "a token opens the socket either way");
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&claims).unwrap()["exp"].is_null()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_in_the_address_opens_the_socket() {
+    check(Flaw::TokenInUrl, async |lab| {
+        let path = format!("/ws?access_token={}", token_of_mara(lab).await);
+        let Ok(mut client) = Client::open_at(lab, Link::Tls, &path, &[]).await else { return false };
+        client.next().await["user"] == "mara"
+    })
+    .await;
+}
+
+/// Gets a ticket with Mara's session, from her own page.
+async fn ticket_of_mara(lab: &Lab) -> String {
+    let cookie = log_in(lab, Link::Tls, seed::MARA).await.cookie();
+    let origin = format!("https://{}", lab.tls_addr().unwrap());
+    let headers = [("Cookie", cookie.as_str()), ("Origin", origin.as_str())];
+    let answer = http(lab, Link::Tls, "POST", "/ticket", &headers, "").await;
+    assert_eq!(answer.status, 200);
+    answer.json()["ticket"].as_str().unwrap().to_owned()
+}
+
+/// Tells as whom a ticket opens the socket.
+async fn opened_by(lab: &Lab, ticket: &str, origin: &str) -> Option<String> {
+    let path = format!("/ws?ticket={ticket}");
+    let mut client = Client::open_at(lab, Link::Tls, &path, &[("Origin", origin)]).await.ok()?;
+    client.next().await["user"].as_str().map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_ticket_opens_a_second_socket() {
+    check(Flaw::TicketReplayable, async |lab| {
+        let (ticket, origin) = (ticket_of_mara(lab).await, format!("https://{}", lab.tls_addr().unwrap()));
+        assert_eq!(opened_by(lab, &ticket, &origin).await.as_deref(), Some("mara"));
+        opened_by(lab, &ticket, &origin).await.as_deref() == Some("mara")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_page_opens_the_socket_with_a_ticket() {
+    check(Flaw::TicketNotBound, async |lab| {
+        let ticket = ticket_of_mara(lab).await;
+        opened_by(lab, &ticket, "https://evil.example").await.as_deref() == Some("mara")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_socket_reads_the_account_of_who_has_logged_out() {
+    check(Flaw::SessionOutlivesLogout, async |lab| {
+        let cookie = log_in(lab, Link::Tls, seed::MARA).await.cookie();
+        let mut client = Client::open(lab, Link::Tls, &[("Cookie", &cookie)]).await.unwrap();
+        client.next().await;
+        assert_eq!(client.ask(r#"{"type":"me"}"#).await["card"], seed::MARA.card);
+        http(lab, Link::Tls, "POST", "/logout", &[("Cookie", &cookie)], "").await;
+        client.say(r#"{"type":"me"}"#).await;
+        client.next_or_close().await.is_ok_and(|answer| answer["card"] == seed::MARA.card)
     })
     .await;
 }

@@ -146,7 +146,17 @@ impl Client {
     /// Opens the socket with extra headers in the handshake; the error is the status, or 0 when there was no
     /// answer.
     pub(crate) async fn open(lab: &Lab, link: Link, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let mut request = format!("ws://{}/ws", host(lab, link)).into_client_request().unwrap();
+        Self::open_at(lab, link, "/ws", headers).await
+    }
+
+    /// The same at another path or with a query.
+    pub(crate) async fn open_at(
+        lab: &Lab,
+        link: Link,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
+        let mut request = format!("ws://{}{path}", host(lab, link)).into_client_request().unwrap();
         for (name, value) in headers {
             let name: HeaderName = name.parse().unwrap();
             request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());

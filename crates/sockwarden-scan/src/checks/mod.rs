@@ -5,10 +5,17 @@ use crate::check::Check;
 mod cleartext_transport;
 mod frame_rules_broken;
 mod handshake_not_strict;
+mod horizontal_access;
 mod message_size_unbounded;
 mod origin_is_authentication;
 mod origin_not_checked;
+mod session_outlives_logout;
+mod ticket_not_bound;
+mod ticket_replayable;
+mod token_in_url;
+mod token_never_expires;
 mod unauthenticated_access;
+mod vertical_access;
 
 /// Every check, in the order in which they are made and reported.
 pub static ALL: &[&dyn Check] = &[
@@ -17,8 +24,15 @@ pub static ALL: &[&dyn Check] = &[
     &origin_is_authentication::OriginIsAuthentication,
     &handshake_not_strict::HandshakeNotStrict,
     &unauthenticated_access::UnauthenticatedAccess,
+    &horizontal_access::HorizontalAccess,
+    &vertical_access::VerticalAccess,
+    &token_in_url::TokenInUrl,
+    &token_never_expires::TokenNeverExpires,
+    &ticket_replayable::TicketReplayable,
+    &ticket_not_bound::TicketNotBound,
     &frame_rules_broken::FrameRulesBroken,
     &message_size_unbounded::MessageSizeUnbounded,
+    &session_outlives_logout::SessionOutlivesLogout,
 ];
 
 #[cfg(test)]
@@ -40,6 +54,12 @@ mod tests {
         let ids: BTreeSet<String> = ALL.iter().map(|check| check.rule().id.to_owned()).collect();
         assert_eq!(files, ids);
         assert_eq!(ids.len(), ALL.len(), "an id is used twice");
+    }
+
+    #[test]
+    fn what_ends_a_session_comes_last() {
+        let ends: Vec<bool> = ALL.iter().map(|check| check.ends_sessions()).collect();
+        assert!(ends.is_sorted() && ends.contains(&true));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod net;
 
 use crate::{
     check::Halt,
+    errand::{Reply, Which},
     exchange::Connection,
     talk::{Opening, Turn},
 };
@@ -17,6 +18,9 @@ pub(crate) use net::NetProbe;
 pub(crate) trait Probe {
     /// Ends the connection before, opens another, writes the opening and reads the answer's head into `connection`.
     async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt>;
+
+    /// Runs one of the user's requests as an identity, on a connection of its own.
+    async fn errand(&mut self, which: Which, index: usize) -> Result<Reply, Halt>;
 
     /// Does one thing on the open connection.
     async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt>;

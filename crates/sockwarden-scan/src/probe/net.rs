@@ -1,9 +1,12 @@
 //! The probe over real sockets.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
-use sockwarden_net::{DialOptions, Stream, dial};
-use sockwarden_proto::WsUrl;
+use sockwarden_net::{DialOptions, Stream, dial, dial_from};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, split},
     time::{Instant, sleep, timeout_at},
@@ -12,8 +15,10 @@ use tokio::{
 use super::{Budget, Probe};
 use crate::{
     check::Halt,
+    errand::{self, Reply, Which},
     exchange::{Answer, Connection, Happening},
     talk::{Listen, Opening, Turn, Until},
+    target::Target,
 };
 
 /// How long the target may take to read what one turn sends.
@@ -23,10 +28,16 @@ const RETRY: Duration = Duration::from_millis(300);
 /// How long to look for the reason after the target took no more.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
-/// Talks to the one host and port of its target; redirects are never followed, for it knows no other address.
+/// Another address of this machine on its loopback (RFC 6890 §2.2.2).
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// How long an errand may take.
+const ERRAND: Duration = Duration::from_secs(10);
+
+/// Talks to the one host and port of its target, and for errands to those that the user named; redirects are never followed,
+/// for it knows no other address.
 #[derive(Debug)]
 pub(crate) struct NetProbe {
-    url: WsUrl,
+    target: Arc<Target>,
     dial: DialOptions,
     budget: Arc<Budget>,
     stream: Option<Stream>,
@@ -34,8 +45,8 @@ pub(crate) struct NetProbe {
 }
 
 impl NetProbe {
-    pub(crate) fn new(url: WsUrl, dial: DialOptions, budget: Arc<Budget>) -> Self {
-        Self { url, dial, budget, stream: None, begun: Instant::now() }
+    pub(crate) fn new(target: Arc<Target>, dial: DialOptions, budget: Arc<Budget>) -> Self {
+        Self { target, dial, budget, stream: None, begun: Instant::now() }
     }
 
     fn note(&self, connection: &mut Connection, happening: Happening) {
@@ -188,12 +199,13 @@ impl Probe for NetProbe {
         self.stream = None;
         self.budget.connection().await?;
         self.begun = Instant::now();
-        let mut dialled = dial(&self.url, &self.dial).await;
+        let from = opening.elsewhere.then_some(ELSEWHERE);
+        let mut dialled = dial_from(from, &self.target.url, &self.dial).await;
         if dialled.is_err() && self.budget.was_reached() {
             // It was there a moment ago.
             sleep(RETRY).await;
             self.budget.connection().await?;
-            dialled = dial(&self.url, &self.dial).await;
+            dialled = dial_from(from, &self.target.url, &self.dial).await;
         }
         match dialled {
             Err(error) => {
@@ -207,6 +219,37 @@ impl Probe for NetProbe {
         self.send(&opening.bytes, connection).await?;
         let answered = |connection: &Connection| *connection.answer() != Answer::None;
         self.read_until(opening.patience, opening.patience, answered, connection).await
+    }
+
+    async fn errand(&mut self, which: Which, index: usize) -> Result<Reply, Halt> {
+        let Some(errand) = which.of(&self.target) else { return Ok(Reply::default()) };
+        self.budget.connection().await?;
+        let (here, there) = (&self.target.url, &errand.url);
+        let is_here = (here.tls, &here.host, here.port) == (there.tls, &there.host, there.port);
+        let options =
+            DialOptions { connect_to: self.dial.connect_to.filter(|_| is_here), ..self.dial.clone() };
+        let dialled = dial(&errand.url, &options).await;
+        let mut stream = dialled.map_err(|error| Halt::Unreachable(error.to_string()))?;
+        let request = errand.request(&self.target, index);
+        self.budget.bytes(request.len())?;
+        let deadline = (Instant::now() + ERRAND).min(self.budget.deadline());
+        let mut answer = Vec::new();
+        let mut chunk = vec![0; 16 * 1024];
+        if !matches!(timeout_at(deadline, stream.write_all(&request)).await, Ok(Ok(()))) {
+            return Ok(Reply::default());
+        }
+        loop {
+            let count = match timeout_at(deadline, stream.read(&mut chunk)).await {
+                Ok(Ok(count)) => count,
+                Ok(Err(_)) | Err(_) => 0,
+            };
+            self.budget.bytes(count)?;
+            answer.extend_from_slice(&chunk[..count]);
+            let is_over = count == 0 || answer.len() > errand::MOST;
+            if let Some(reply) = Reply::read(&answer, &errand.method, is_over) {
+                return Ok(reply);
+            }
+        }
     }
 
     async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {

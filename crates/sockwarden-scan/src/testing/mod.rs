@@ -17,13 +17,18 @@ use crate::{
     check::{Check, Halt, Scene, Skip},
     dice::Dice,
     engine::{Verdict, drive, replay},
+    errand::{Reply, Which},
     exchange::{Connection, Exchange, Happening},
     probe::Probe,
     redact::Redactor,
     survey::Surveyor,
     talk::{Opening, Turn, Until},
     target::{Identity, SameSite, Target},
+    ticket::Tickets,
 };
+
+/// When it is, in seconds since 1970.
+pub(crate) const NOW: u64 = 1_790_000_000;
 
 /// A target with a server behind it.
 pub(crate) struct Bench {
@@ -54,6 +59,37 @@ impl Bench {
         self
     }
 
+    /// Adds a second identity that the servers know.
+    #[expect(clippy::wrong_self_convention, reason = "it reads as the phrase that it is: scan this as Joris")]
+    pub(crate) fn as_joris(self) -> Self {
+        self.with_identity(Identity::new("joris", "Cookie", servers::JORIS))
+    }
+
+    /// Gives the last identity a message that asks for its own data.
+    pub(crate) fn saying_own(mut self, text: &str) -> Self {
+        self.target.identities.last_mut().unwrap().say.push(text.to_owned());
+        self
+    }
+
+    /// Tells how a user logs out.
+    pub(crate) fn logging_out(mut self) -> Self {
+        self.target.logout = Some("POST https://app.example/logout".parse().unwrap());
+        self
+    }
+
+    /// Tells how tickets are fetched and where they go.
+    pub(crate) fn with_tickets(mut self, place: &str) -> Self {
+        let from = "POST https://app.example/ticket".parse().unwrap();
+        self.target.tickets = Some(Tickets { from, at: "/ticket".into(), place: place.parse().unwrap() });
+        self
+    }
+
+    /// Makes the last identity a privileged one.
+    pub(crate) fn privileged(mut self) -> Self {
+        self.target.identities.last_mut().unwrap().privileged = true;
+        self
+    }
+
     pub(crate) fn with_identity(mut self, identity: Identity) -> Self {
         self.target.identities.push(identity);
         self
@@ -78,6 +114,7 @@ impl Bench {
         let scene = Arc::new(Scene {
             target: self.target.clone(),
             survey: surveyor.survey(exchange),
+            now: NOW,
             max_size: self.max_size,
             redactor: Redactor::new(&self.target),
         });
@@ -142,7 +179,7 @@ impl Scripted<'_> {
 impl Probe for Scripted<'_> {
     async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
         self.clock = Duration::ZERO;
-        self.session = Some(self.server.accept());
+        self.session = Some(self.server.accept(opening.elsewhere));
         connection.record(self.clock, Happening::Dialled);
         self.say(&opening.bytes, connection);
         if connection.status().is_none() && !connection.is_transport_over() {
@@ -150,6 +187,10 @@ impl Probe for Scripted<'_> {
             connection.record(self.clock, Happening::Quiet);
         }
         Ok(())
+    }
+
+    async fn errand(&mut self, which: Which, _index: usize) -> Result<Reply, Halt> {
+        Ok(self.server.errand(which))
     }
 
     async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {

@@ -1,6 +1,8 @@
 //! Servers in memory: some with a flaw, some without.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+
+use crate::errand::{Reply, Which};
 
 use sockwarden_proto::{
     CloseCode, Fact, Flow, FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, apply_mask,
@@ -11,6 +13,12 @@ use sockwarden_proto::{
 
 /// The cookie of the user that the servers know.
 pub(crate) const MARA: &str = "session=mara-0123456789";
+
+/// The cookie of another.
+pub(crate) const JORIS: &str = "session=joris-0123456789";
+
+/// What every ticket begins with.
+const TICKET: &str = "0123456789abcdef-t";
 
 /// A server, put together from what it does at each point.
 #[derive(Clone)]
@@ -34,7 +42,19 @@ pub(crate) struct Server {
     pub(crate) greeting: fn(Option<&str>, u32) -> Vec<String>,
     /// What is answered to a text, for a user, on the nth connection.
     pub(crate) answer: fn(Option<&str>, u32, &str) -> Vec<String>,
+    /// Whether the request to log out ends the session, and with which status it is answered.
+    pub(crate) logs_out: bool,
+    pub(crate) logout_status: u16,
+    /// Whether open connections end with the session.
+    pub(crate) ends_with_session: bool,
+    /// Whether a ticket that was issued is taken; tickets are what opens then, and nothing else.
+    pub(crate) takes: Option<fn(&Request) -> bool>,
+    pub(crate) ticket_status: u16,
     pub(crate) connections: Cell<u32>,
+    /// How often each ticket that was issued has been presented.
+    pub(crate) tickets: RefCell<Vec<u32>>,
+    /// Whether the session is over.
+    pub(crate) logged_out: Cell<bool>,
 }
 
 /// What a gate looks at.
@@ -42,12 +62,28 @@ pub(crate) struct Request {
     pub(crate) origin: Option<String>,
     pub(crate) cookie: Option<String>,
     pub(crate) requested_with: Option<String>,
+    pub(crate) bearer: Option<String>,
+    /// The path and the query.
+    pub(crate) target: String,
+    /// Which connection it is, from 1 on.
+    pub(crate) number: u32,
+    /// How often the ticket has been presented, this time included; 0 where none that was issued is.
+    pub(crate) ticket_uses: u32,
+    /// Whether it comes from another address than usual.
+    pub(crate) elsewhere: bool,
+    /// Whether the sessions are over.
+    pub(crate) logged_out: bool,
 }
 
 impl Request {
     /// Gives the user whose session the cookie is.
     pub(crate) fn user(&self) -> Option<&'static str> {
-        (self.cookie.as_deref() == Some(MARA)).then_some("mara")
+        match self.cookie.as_deref() {
+            _ if self.logged_out => None,
+            Some(MARA) => Some("mara"),
+            Some(JORIS) => Some("joris"),
+            Some(_) | None => None,
+        }
     }
 }
 
@@ -76,7 +112,14 @@ pub(crate) fn echo() -> Server {
         right_accept: true,
         greeting: |_, _| Vec::new(),
         answer: |_, _, text| vec![text.to_owned()],
+        logs_out: true,
+        logout_status: 204,
+        ends_with_session: true,
+        takes: None,
+        ticket_status: 200,
         connections: Cell::new(0),
+        tickets: RefCell::new(Vec::new()),
+        logged_out: Cell::new(false),
     }
 }
 
@@ -125,6 +168,11 @@ pub(crate) fn correct() -> Server {
     }
 }
 
+/// Gives its user's account to whoever comes with a ticket that it takes.
+pub(crate) fn ticketed(takes: fn(&Request) -> bool) -> Server {
+    Server { name: "ticketed", takes: Some(takes), ..correct() }
+}
+
 /// Answers every handshake with one status.
 pub(crate) fn refusing(status: u16) -> Server {
     let gate: fn(&Request) -> Gate = match status {
@@ -154,10 +202,25 @@ pub(crate) fn account_of(user: &str, n: u32) -> String {
 }
 
 impl Server {
-    pub(crate) fn accept(&self) -> Session<'_> {
+    pub(crate) fn errand(&self, which: Which) -> Reply {
+        match which {
+            Which::Ticket => {
+                let mut tickets = self.tickets.borrow_mut();
+                tickets.push(0);
+                let body = format!(r#"{{"ticket":"{TICKET}{}","expires_in":30}}"#, tickets.len() - 1);
+                Reply { status: Some(self.ticket_status), body: body.into() }
+            }
+            Which::Logout => {
+                self.logged_out.set(self.logs_out && self.logout_status < 400);
+                Reply { status: Some(self.logout_status), body: Vec::new() }
+            }
+        }
+    }
+
+    pub(crate) fn accept(&self, elsewhere: bool) -> Session<'_> {
         let number = self.connections.get() + 1;
         self.connections.set(number);
-        Session { server: self, number, head: Vec::new(), inside: None }
+        Session { server: self, number, elsewhere, head: Vec::new(), inside: None }
     }
 }
 
@@ -165,6 +228,7 @@ impl Server {
 pub(crate) struct Session<'a> {
     server: &'a Server,
     number: u32,
+    elsewhere: bool,
     head: Vec<u8>,
     inside: Option<Inside>,
 }
@@ -189,6 +253,12 @@ impl Session<'_> {
             origin: self.header("origin"),
             cookie: self.header("cookie"),
             requested_with: self.header("x-requested-with"),
+            bearer: self.header("authorization"),
+            target: String::from_utf8_lossy(&self.head).split(' ').nth(1).unwrap_or_default().to_owned(),
+            number: self.number,
+            ticket_uses: self.ticket_uses(),
+            elsewhere: self.elsewhere,
+            logged_out: self.server.logged_out.get(),
         };
         if self.server.strict_handshake {
             let sound = match RequestHead::parse(&self.head, HeadLimits::default()) {
@@ -201,7 +271,12 @@ impl Session<'_> {
                 return vec![Output::Bytes(http_response(400, &[], "text/plain", "")), Output::End];
             }
         }
-        match (self.server.gate)(&request) {
+        let gate = match self.server.takes {
+            Some(takes) if request.ticket_uses > 0 && takes(&request) => Gate::Admit(Some("mara")),
+            Some(_) => Gate::Refuse(401),
+            None => (self.server.gate)(&request),
+        };
+        match gate {
             Gate::Refuse(status) => {
                 vec![Output::Bytes(http_response(status, &[], "text/plain", "")), Output::End]
             }
@@ -221,6 +296,19 @@ impl Session<'_> {
                 vec![Output::Bytes(out)]
             }
         }
+    }
+
+    /// Counts one more use of the ticket that stands anywhere in the head.
+    fn ticket_uses(&self) -> u32 {
+        let head = String::from_utf8_lossy(&self.head).into_owned();
+        let digits = head.split_once(TICKET).map_or("", |(_, rest)| rest);
+        let digits = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
+        let mut tickets = self.server.tickets.borrow_mut();
+        let Some(uses) = digits.parse::<usize>().ok().and_then(|index| tickets.get_mut(index)) else {
+            return 0;
+        };
+        *uses += 1;
+        *uses
     }
 
     fn upgrade(&self) -> Vec<u8> {
@@ -244,8 +332,13 @@ impl Session<'_> {
 
     fn strict(&mut self, bytes: &[u8]) -> Vec<Output> {
         let (server, number) = (self.server, self.number);
+        let is_over = server.logged_out.get() && server.ends_with_session;
         let Some(Inside { user, receiver, text, .. }) = self.inside.as_mut() else { return Vec::new() };
         let (mut out, mut ended) = (Vec::new(), false);
+        if is_over && user.is_some() {
+            Transmitter::new(Role::Server).close(Some(CloseCode(4401)), "", &mut no_keys, &mut out);
+            return outputs(out, true);
+        }
         receiver.receive(&mut bytes.to_vec(), |fact| {
             match fact {
                 Fact::Data(data) => {

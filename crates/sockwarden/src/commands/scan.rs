@@ -17,7 +17,8 @@ use sockwarden_net::DialOptions;
 use sockwarden_proto::WsUrl;
 use sockwarden_report::{Scanned, Tested, Verdict, jsonl, sarif, text};
 use sockwarden_scan::{
-    CheckResult, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target, scan,
+    CheckResult, Errand, Identity, Options, Outcome, Progress, Report, SameSite, ScanError, Target,
+    TicketPlace, Tickets, scan,
 };
 
 use crate::{
@@ -62,6 +63,30 @@ pub(crate) struct Arguments {
     /// A message to send after opening, so that there is an answer to compare (repeatable, in order)
     #[arg(long, value_name = "TEXT")]
     say: Vec<String>,
+    /// A message that asks for what is that user's alone, or that only a privileged user may send (repeatable, in order)
+    #[arg(long, value_name = "NAME=TEXT", value_parser = said_as)]
+    say_as: Vec<(String, String)>,
+    /// A user whose own messages no other user may send with success (repeatable)
+    #[arg(long, value_name = "NAME")]
+    privileged: Vec<String>,
+    /// The request that logs a user out, sent with the first user's headers: `POST URL [BODY]`; that user's session ends
+    #[arg(long, value_name = "REQUEST")]
+    logout: Option<Errand>,
+    /// How long a socket may outlive its user's logout
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = some_time)]
+    logout_wait: HumanDuration,
+    /// The request that fetches a single-use ticket with the first user's headers: `POST URL [BODY]`
+    #[arg(long, value_name = "REQUEST")]
+    ticket_from: Option<Errand>,
+    /// Where the ticket stands in the answer, as a JSON Pointer
+    #[arg(long, value_name = "POINTER", default_value = "/ticket", value_parser = pointer)]
+    ticket_at: String,
+    /// Where the ticket goes: `?NAME={ticket}`, `HEADER: {ticket}` or a sub-protocol
+    #[arg(long, value_name = "PLACE", default_value = "sockwarden.ticket.{ticket}")]
+    ticket_in: TicketPlace,
+    /// A further path at which the server opens WebSockets, where a ticket must not work (repeatable)
+    #[arg(long = "route", value_name = "PATH")]
+    routes: Vec<String>,
     /// How much the scan may do: `passive` only connects and listens, `intrusive` may cost memory, time or data
     #[arg(long, default_value = "safe")]
     profile: ProfileName,
@@ -133,6 +158,18 @@ fn identity(text: &str) -> Result<(String, Vec<(String, String)>), String> {
             .collect::<Result<_, _>>()?,
     };
     Ok((name.to_owned(), headers))
+}
+
+fn said_as(text: &str) -> Result<(String, String), String> {
+    let (name, text) = text.split_once('=').ok_or("a user's message is `NAME=TEXT`")?;
+    Ok((name.to_owned(), text.to_owned()))
+}
+
+fn pointer(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err("a JSON Pointer is empty or begins with `/`, such as `/data/ticket`".to_owned()),
+    }
 }
 
 fn output(text: &str) -> Result<(Format, PathBuf), String> {
@@ -229,6 +266,14 @@ fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
             }
             target.subprotocols.clone_from(&arguments.subprotocol);
             target.say.clone_from(&arguments.say);
+            target.logout.clone_from(&arguments.logout);
+            target.logout_wait = arguments.logout_wait.get();
+            target.tickets = arguments.ticket_from.clone().map(|from| Tickets {
+                from,
+                at: arguments.ticket_at.clone(),
+                place: arguments.ticket_in.clone(),
+            });
+            target.routes.clone_from(&arguments.routes);
             Ok(target)
         })
         .collect()
@@ -239,11 +284,7 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
     for (name, headers) in &arguments.identities {
         match identities.iter_mut().find(|identity| identity.name == *name) {
             Some(identity) => identity.headers.extend(headers.clone()),
-            None => identities.push(Identity {
-                name: name.clone(),
-                headers: headers.clone(),
-                same_site: SameSite::Unknown,
-            }),
+            None => identities.push(Identity { headers: headers.clone(), ..Identity::new(name, "", "") }),
         }
     }
     for said in &arguments.same_site {
@@ -259,7 +300,26 @@ fn identities(arguments: &Arguments) -> Result<Vec<Identity>, UsageError> {
             return Err(UsageError(format!("--same-site {said}: there is no such user (--as)")));
         }
     }
+    for (name, text) in &arguments.say_as {
+        known(&mut identities, "--say-as", name)?.say.push(text.clone());
+    }
+    for name in &arguments.privileged {
+        known(&mut identities, "--privileged", name)?.privileged = true;
+    }
     Ok(identities)
+}
+
+/// Finds the user whom an option names.
+fn known<'a>(
+    identities: &'a mut [Identity],
+    option: &str,
+    name: &str,
+) -> Result<&'a mut Identity, UsageError> {
+    let found = identities.iter_mut().find(|identity| identity.name == name);
+    found.ok_or_else(|| {
+        let name = printable(name.as_bytes(), 60);
+        UsageError(format!("{option} {name}: there is no such user (--as)"))
+    })
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<Options> {

@@ -202,6 +202,29 @@ fn what_a_scan_cannot_be_asked_is_2() {
         "scan ws://127.0.0.1:1/ --as mara=Cookie:~a=b --same-site ivo=lax",
         "error: --same-site ivo=lax: there is no such user (--as)",
     );
+    check("scan ws://127.0.0.1:1/ --say-as ivo=hello", "error: --say-as ivo: there is no such user (--as)");
+    check(
+        "scan ws://127.0.0.1:1/ --say-as marked-secret",
+        "error: invalid value for '--say-as <NAME=TEXT>': a user's message is `NAME=TEXT`",
+    );
+    check("scan ws://127.0.0.1:1/ --privileged ivo", "error: --privileged ivo: there is no such user (--as)");
+    check(
+        "scan ws://127.0.0.1:1/ --logout /logout",
+        "error: invalid value for '--logout <REQUEST>': a request is `METHOD URL [BODY]`, such as `POST https://app.example/logout`",
+    );
+    check(
+        "scan ws://127.0.0.1:1/ --ticket-from POST~/ticket",
+        "error: invalid value for '--ticket-from <REQUEST>': the URL of a request begins with http:// or https://",
+    );
+    check(
+        "scan ws://127.0.0.1:1/ --ticket-at ticket",
+        "error: invalid value 'ticket' for '--ticket-at <POINTER>': a JSON Pointer is empty or begins with `/`, such as `/data/ticket`",
+    );
+    check(
+        "scan ws://127.0.0.1:1/ --ticket-in ticket",
+        "error: invalid value 'ticket' for '--ticket-in <PLACE>': the place of a ticket holds `{ticket}` once, such as `?ticket={ticket}`",
+    );
+    check("scan ws://127.0.0.1:1/ --route admin", "error: the route `admin` is not a path such as `/admin`");
     check("scan ws://127.0.0.1:1/ --same-site lax", "error: --same-site lax: there is no such user (--as)");
     check(
         "scan ws://127.0.0.1:1/ --origin app.example",

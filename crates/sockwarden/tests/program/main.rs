@@ -17,4 +17,5 @@ mod operator;
 mod orders;
 mod run;
 mod sandbox;
+mod scan_identities;
 mod service;
