@@ -9,7 +9,7 @@ use super::{Outcome, Row, Shown, Sighting};
 use crate::style::{ERROR, FAINT, GOOD, STRONG, WARNING};
 
 /// The columns' widths; the last one is as wide as it is.
-const WIDTHS: [usize; 5] = [4, 34, 11, 28, 13];
+const WIDTHS: [usize; 5] = [4, 34, 10, 28, 14];
 const HEADS: [&str; 6] = ["", "attack", "direct", "through the gateway", "scan before", "scan after"];
 /// What fits beside the indent of the lines under a row.
 const BESIDE: usize = 96;
@@ -161,16 +161,16 @@ mod tests {
     #[test]
     fn all_as_it_should_be() {
         insta::assert_snapshot!(drawn(&good()), @r"
-            attack                            direct     through the gateway         scan before  scan after
-        T1  another's data without logging in succeeded  ✓ stopped by authentication found, high  gone
+            attack                            direct    through the gateway         scan before   scan after
+        T1  another's data without logging in succeeded ✓ stopped by authentication found, high   gone
             read: what unauthenticated-access wanted
-        T2  a message without a limit         succeeded  ✓ stopped by frame-limits   found, high  gone
+        T2  a message without a limit         succeeded ✓ stopped by frame-limits   found, high   gone
             read: what oversize-message wanted
-        T4  sniff and alter on the way in     succeeded  ✓ stopped by tls-required   found, high  gone
+        T4  sniff and alter on the way in     succeeded ✓ stopped by tls-required   found, high   gone
             read: what sniff-and-alter-on-the-way-in wanted
-        T7  a foreign page reads her account  succeeded  ✓ stopped by origin-policy  found, high  gone
+        T7  a foreign page reads her account  succeeded ✓ stopped by origin-policy  found, high   gone
             read: what cross-site-hijack wanted
-        T8  sniff and alter behind the proxy  succeeded  ✓ stopped by upstream-tls   found, high  gone
+        T8  sniff and alter behind the proxy  succeeded ✓ stopped by upstream-tls   found, high   gone
             read: what sniff-and-alter-behind-the-proxy wanted
 
         5 of 5 attacks succeeded directly, were found, and are stopped in 4.3 s
@@ -196,22 +196,22 @@ mod tests {
         shown.findings = (1, 2);
         shown.shut_out = Some("refused with 401".to_owned());
         insta::assert_snapshot!(drawn(&shown), @r"
-            attack                            direct     through the gateway         scan before  scan after
-        T1  another's data without logging in succeeded  ✗ succeeded                 found, high  high
+            attack                            direct    through the gateway         scan before   scan after
+        T1  another's data without logging in succeeded ✗ succeeded                 found, high   high
             read: what unauthenticated-access wanted
             through the gateway: read: \x1b[2Jgate 4 opens with 7719#
             scan after: data are given
-        T2  a message without a limit         succeeded  ✗ stopped by no defence     found, high  gone
+        T2  a message without a limit         succeeded ✗ stopped by no defence     found, high   gone
             read: what oversize-message wanted
             through the gateway: refused with 403; frame-limits was expected
-        T4  sniff and alter on the way in     succeeded  ✗ stopped by authentication found, high  gone
+        T4  sniff and alter on the way in     succeeded ✗ stopped by authentication found, high   gone
             read: what sniff-and-alter-on-the-way-in wanted
             through the gateway: refused with 403; tls-required was expected
-        T7  a foreign page reads her account  failed     ✗ not tested                not tested   gone
+        T7  a foreign page reads her account  failed    ✗ not tested                not tested    gone
             direct: no answer in time
             through the gateway: there is no browser
             scan before: nobody was let in
-        T8  sniff and alter behind the proxy  succeeded  ✓ stopped by upstream-tls   found, low   not tested
+        T8  sniff and alter behind the proxy  succeeded ✓ stopped by upstream-tls   found, low    not tested
             read: what sniff-and-alter-behind-the-proxy wanted
             scan after: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
 
