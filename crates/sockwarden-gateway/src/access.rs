@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sockwarden_model::{AccessError, Identity, Initiator, Revoke, RevokeOrder, TicketGrant, TicketOrder};
-use sockwarden_net::random_array;
 use sockwarden_proto::OriginHeader;
-use sockwarden_state::{IssueError, Revocation, RevokeError, Revoked, Subject, Ticket, TicketRecord};
+use sockwarden_state::{IssueError, Revocation, RevokeError, Revoked, Subject, Ticket};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{auth::TICKET_SUBPROTOCOL, build::Built, connection::Shared, journal::unix_ms, registry::Entry};
+use crate::{build::Built, connection::Shared, journal::unix_ms, registry::Entry};
 
 /// How far ahead of ours the clock of whoever revokes may be, in seconds.
 const AHEAD: u64 = 60;
@@ -73,29 +72,13 @@ impl Shared {
         let (tickets, _) = route.authenticator.tickets().ok_or(AccessError::NoTickets)?;
         let now_ms = unix_ms();
         judge(&order, now_ms / 1000)?;
-        let lifetime = tickets.config.lifetime.get();
-        let record = TicketRecord {
-            identity: order.identity,
-            route: order.route,
-            origin: order.origin,
-            client: order.client,
-            issued_at_ms: now_ms,
-            expires_at_ms: now_ms + u64::try_from(lifetime.as_millis()).unwrap_or_default(),
-            note: order.note,
-        };
-        let ticket = Ticket::from_random(random_array());
-        let issued = self.state.issue(&ticket, &record, tickets.config.outstanding, now_ms).await;
+        let issued = tickets.issue(&self.state, order, now_ms).await;
         issued.map_err(|error| match &error {
             IssueError::TooMany => AccessError::TooMany(error.to_string()),
             IssueError::Record(_) => AccessError::Invalid(error.to_string()),
             IssueError::Full | IssueError::Repeated | IssueError::Unavailable(_) => {
                 AccessError::Unavailable(error.to_string())
             }
-        })?;
-        Ok(TicketGrant {
-            expires_in: lifetime.as_secs(),
-            subprotocol: format!("{TICKET_SUBPROTOCOL}{}", ticket.expose()),
-            ticket: ticket.expose().to_owned(),
         })
     }
 

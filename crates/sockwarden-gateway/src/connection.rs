@@ -465,7 +465,7 @@ impl Client {
         chain: &mut Chain,
         report: &mut Report,
     ) -> Result<(Stream, Lease), Answer> {
-        let user = report.caller().user;
+        let user = report.identity.as_ref().and_then(|identity| identity.user.clone());
         let seeker = Seeker { user: user.as_deref(), client: self.peer, reached: self.reached };
         let mut search = route.upstreams.search(seeker, patience);
         while let Some(lease) = search.next().await {

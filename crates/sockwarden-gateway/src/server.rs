@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use sockwarden_model::{Control, EventSender, ListenAddress, Notice, Reloaded};
 use sockwarden_proto::CloseCode;
-use sockwarden_state::State;
+use sockwarden_state::{State, StateConfig};
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -39,8 +39,6 @@ use crate::{
 
 /// What a stop allows on top of the time for the close handshakes, for the sockets themselves to end.
 const STOP_MARGIN: Duration = Duration::from_secs(2);
-/// The most tickets that are outstanding where nothing else is said.
-const TICKETS: usize = 100_000;
 /// How long a stop takes at most.
 const LONGEST_STOP: Duration = Duration::from_secs(30);
 
@@ -128,7 +126,8 @@ impl Gateway {
         let admission = Arc::new(Admission::new(most_descriptors()));
         let engine = Engine::start(workers as usize, &admission).map_err(StartError::Workers)?;
         let (stop, stopping) = watch::channel(false);
-        let state = built.state.clone().map_or_else(|| State::memory(TICKETS), State::start);
+        let state =
+            built.state.clone().map_or_else(|| State::memory(StateConfig::default().tickets), State::start);
         let mut gateway = Self {
             listeners: Vec::new(),
             inherited,

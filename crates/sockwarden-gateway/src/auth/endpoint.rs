@@ -14,18 +14,17 @@ use sockwarden_defend::{
     Chain, Configured, Defence as _, Fact, Report, RequestFact, Switch,
     defences::{Authentication, OriginPolicy, RequireKind, TlsRequired},
 };
-use sockwarden_model::{Mode, RequestEvent, StatusClass};
-use sockwarden_net::{Stream, random_array};
+use sockwarden_model::{Mode, RequestEvent, StatusClass, TicketGrant, TicketOrder};
+use sockwarden_net::Stream;
 use sockwarden_proto::{
     handshake::{Headers, RequestHead},
     http::{BodyReader, judge_request},
 };
-use sockwarden_state::{IssueError, Ticket, TicketRecord};
+use sockwarden_state::IssueError;
 use tokio::{io::AsyncReadExt as _, time::timeout};
 
 use super::{
     Asking,
-    credentials::TICKET_SUBPROTOCOL,
     ticket::{NO_ORIGIN, Tickets},
 };
 use crate::{
@@ -60,8 +59,8 @@ impl Default for Wish {
 
 /// What it gets.
 #[derive(Debug, Serialize)]
-struct Grant<'a> {
-    ticket: &'a str,
+struct Grant {
+    ticket: String,
     /// In seconds.
     expires_in: u64,
     /// What to connect to.
@@ -165,26 +164,19 @@ impl Client {
             {
                 return Err(self.too_often("the user", wait));
             }
-            let ticket = Ticket::from_random(random_array());
-            let lifetime = tickets.config.lifetime.get();
-            let record = TicketRecord {
-                identity: identity.clone(),
+            let order = TicketOrder {
                 route: route.name.to_string(),
-                origin: Some(head.headers.text("origin").unwrap_or(NO_ORIGIN).to_owned()),
+                identity: identity.clone(),
                 client: Some(from.ip),
-                issued_at_ms: now_ms,
-                expires_at_ms: now_ms + u64::try_from(lifetime.as_millis()).unwrap_or_default(),
+                origin: Some(head.headers.text("origin").unwrap_or(NO_ORIGIN).to_owned()),
                 note: None,
             };
-            let issued = shared.state.issue(&ticket, &record, tickets.config.outstanding, now_ms).await;
-            issued.map_err(|error| self.not_issued(&error))?;
+            let issued = tickets.issue(&shared.state, order, now_ms).await;
+            let TicketGrant { ticket, expires_in, subprotocol } =
+                issued.map_err(|error| self.not_issued(&error))?;
             let scheme = if from.tls { "wss" } else { "ws" };
-            let grant = Grant {
-                ticket: ticket.expose(),
-                expires_in: lifetime.as_secs(),
-                url: format!("{scheme}://{}{}", from.host.as_deref().unwrap_or_default(), wish.path),
-                subprotocol: format!("{TICKET_SUBPROTOCOL}{}", ticket.expose()),
-            };
+            let url = format!("{scheme}://{}{}", from.host.as_deref().unwrap_or_default(), wish.path);
+            let grant = Grant { ticket, expires_in, url, subprotocol };
             Ok(Answer::json(200, serde_json::to_string(&grant).unwrap_or_default()))
         };
         let answer = answer.await.map_or_else(|no| Err(allowed(no)), |yes| Ok(allowed(yes)))?;

@@ -22,7 +22,7 @@ use sockwarden_state::{State, Subject, TicketHash};
 
 pub use bearer::BearerConfig;
 pub(crate) use build::{build, warnings};
-pub(crate) use credentials::{Credentials, OWN_SUBPROTOCOL, TICKET_SUBPROTOCOL};
+pub(crate) use credentials::{Credentials, OWN_SUBPROTOCOL};
 pub use forward::ForwardAuthConfig;
 pub use session::SessionConfig;
 pub(crate) use session::{Revalidation, SESSION_ENDED};

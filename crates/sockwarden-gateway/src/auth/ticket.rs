@@ -4,8 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::HumanDuration;
 use sockwarden_defend::{Denial, Denied, Way};
+use sockwarden_model::{TicketGrant, TicketOrder};
+use sockwarden_net::random_array;
 use sockwarden_proto::handshake::RequestHead;
-use sockwarden_state::{AddressBinding, Presented, State, Ticket, TicketHash, TicketRecord};
+use sockwarden_state::{AddressBinding, IssueError, Presented, State, Ticket, TicketHash, TicketRecord};
 
 use super::{
     credentials::{Credentials, TICKET_SUBPROTOCOL, take_cookies, take_parameters, take_subprotocols},
@@ -106,6 +108,27 @@ impl Tickets {
         if accepts(TicketPlace::Cookie) {
             found.tickets.extend(take_cookies(head, &self.config.cookie));
         }
+    }
+
+    /// Issues a ticket for this route.
+    pub(crate) async fn issue(
+        &self,
+        state: &State,
+        order: TicketOrder,
+        now_ms: u64,
+    ) -> Result<TicketGrant, IssueError> {
+        let TicketOrder { route, identity, client, origin, note } = order;
+        let lifetime = self.config.lifetime.get();
+        let expires_at_ms = now_ms + u64::try_from(lifetime.as_millis()).unwrap_or_default();
+        let record =
+            TicketRecord { identity, route, origin, client, issued_at_ms: now_ms, expires_at_ms, note };
+        let ticket = Ticket::from_random(random_array());
+        state.issue(&ticket, &record, self.config.outstanding, now_ms).await?;
+        Ok(TicketGrant {
+            expires_in: lifetime.as_secs(),
+            subprotocol: format!("{TICKET_SUBPROTOCOL}{}", ticket.expose()),
+            ticket: ticket.expose().to_owned(),
+        })
     }
 
     /// Takes the one ticket of a handshake: it is good for this route, from this address and origin, once.
