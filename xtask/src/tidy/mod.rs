@@ -71,8 +71,16 @@ const RULES: &[Rule] = &[
 ];
 
 /// The crates that decide: no runtime, socket, file, clock or random source (invariant 1 of ARCHITECTURE.md).
-const PURE_CRATES: &[&str] =
-    &["sockwarden-config", "sockwarden-defend", "sockwarden-inspect", "sockwarden-model", "sockwarden-proto"];
+const PURE_CRATES: &[&str] = &[
+    "sockwarden-config",
+    "sockwarden-defend",
+    "sockwarden-detect",
+    "sockwarden-inspect",
+    "sockwarden-model",
+    "sockwarden-proto",
+    "sockwarden-rate",
+    "sockwarden-seclang",
+];
 
 /// A text file that is larger is no source of ours.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,1 @@
+//! Whether what a message holds is an attack.

@@ -1,0 +1,1 @@
+//! How much may pass: exact arithmetic on time, no clock.

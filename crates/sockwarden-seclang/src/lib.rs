@@ -1,0 +1,1 @@
+//! Rule sets in `SecLang`, compiled for the values of messages.
