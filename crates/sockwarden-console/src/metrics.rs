@@ -115,6 +115,16 @@ impl Collector for Snapshot {
             }),
         )?;
         out.family(
+            "rate_waiting",
+            "Messages that wait for their user's or the application's rate",
+            routes.iter().map(|r| ([("route", r.route.as_str())], gauge(r.rates.waiting))),
+        )?;
+        out.family(
+            "rate_shut_out",
+            "Users that are shut out for what they sent",
+            routes.iter().map(|r| ([("route", r.route.as_str())], gauge(r.rates.shut_out))),
+        )?;
+        out.family(
             "upstream_addresses",
             "Addresses of applications by how they are",
             routes.iter().flat_map(|r| {
@@ -250,8 +260,8 @@ fn seconds(ns: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::{
-        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RouteCounters, StatusClass,
-        Treatment, TurnedAway, Uninspected, UpstreamCounters,
+        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RateCounters,
+        RouteCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
     };
 
     use super::*;
@@ -276,6 +286,7 @@ mod tests {
                 requests: vec![(StatusClass::Success, 30), (StatusClass::ServerError, 31)],
                 refused: vec![("origin-policy".to_owned(), 2)],
                 uninspected: vec![(Direction::Client, Uninspected::DefenceOff, 4)],
+                rates: RateCounters { waiting: 24, shut_out: 25 },
                 upstream: UpstreamCounters { healthy: 20, ejected: 21, failures: 22, ejections: 23 },
             }],
             refused_without_route: vec![("strict-handshake".to_owned(), 1)],
@@ -320,6 +331,8 @@ mod tests {
             format!("sockwarden_uninspected_total{{{route},direction=\"client\",reason=\"defence-off\"}} 4"),
             "sockwarden_handshakes_refused_total{route=\"\",rule=\"strict-handshake\"} 1".to_owned(),
             format!("sockwarden_handshakes_refused_total{{{route},rule=\"origin-policy\"}} 2"),
+            format!("sockwarden_rate_waiting{{{route}}} 24"),
+            format!("sockwarden_rate_shut_out{{{route}}} 25"),
             format!("sockwarden_upstream_addresses{{{route},health=\"healthy\"}} 20"),
             format!("sockwarden_upstream_addresses{{{route},health=\"ejected\"}} 21"),
             format!("sockwarden_upstream_failures_total{{{route}}} 22"),

@@ -175,6 +175,10 @@ impl Chain {
         }
         match guard.observe(fact, now) {
             Verdict::Pass => Outcome::Pass,
+            Verdict::Count(kinds) => {
+                report.kinds |= kinds;
+                Outcome::Pass
+            }
             Verdict::Identified(identity) => {
                 report.identity = Some(identity);
                 Outcome::Pass
@@ -199,6 +203,8 @@ pub struct Report {
     pub noted: Vec<Decided>,
     /// Who the caller is, where somebody vouches for it; apart, for a report is made for every frame.
     pub identity: Option<Box<Identity>>,
+    /// Which of the limits for operations the message counts for, a bit each.
+    pub kinds: u32,
 }
 
 impl Report {

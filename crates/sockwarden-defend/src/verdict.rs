@@ -10,6 +10,8 @@ use crate::Way;
 pub enum Verdict {
     /// Nothing is wrong.
     Pass,
+    /// Nothing is wrong; the message counts for these of the limits for operations, a bit each.
+    Count(u32),
     /// Somebody vouches for the caller, who is let in.
     Identified(Box<Identity>),
     /// Refuse before the upgrade.

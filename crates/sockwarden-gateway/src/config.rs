@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
     AuthenticationConfig, AuthorizeConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig,
-    MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, StrictHandshakeConfig,
-    TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
+    MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, RateLimitConfig,
+    StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
 };
 use sockwarden_identity::{JwtConfig, MtlsConfig, SignerConfig};
 
@@ -196,6 +196,9 @@ pub struct RouteConfig {
     /// Lets a charging station have one connection.
     #[serde(default)]
     pub ocpp_session: OcppSessionConfig,
+    /// Makes wait what a user sends beyond its share.
+    #[serde(default)]
+    pub rate_limit: RateLimitConfig,
     /// How messages are read.
     #[serde(default)]
     pub inspect: InspectConfig,
@@ -254,6 +257,7 @@ impl RouteConfig {
             graphql_limits: GraphqlLimitsConfig::default(),
             cdp_refused: CdpRefusedConfig::default(),
             ocpp_session: OcppSessionConfig::default(),
+            rate_limit: RateLimitConfig::default(),
             inspect: InspectConfig::default(),
             compression: CompressionKind::default(),
             inflate: InflateConfig::default(),

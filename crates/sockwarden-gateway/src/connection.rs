@@ -48,6 +48,7 @@ use crate::{
     modes::Modes,
     panics::PanicWatch,
     pass_through::{Kept, Passing, Plain},
+    rates,
     registry::Registry,
     relay::Relay,
     routing::{Asked, Unrouted},
@@ -344,6 +345,7 @@ impl Client {
             relay.mailbox().post(dismissal(CloseCode::RESTART, CONFIGURATION_CHANGED));
         }
         let begun = std::time::Instant::now();
+        rates::meter(&mut relay, route, &identity, self.peer.ip(), begun);
         relay.open(&identity, target, begun.elapsed());
         relay.receive(Direction::Client, &mut early, begun.elapsed());
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
@@ -395,6 +397,7 @@ impl Client {
         let asking =
             Asking::new(&shared.state, &request.head, from, &credentials, self.certificate.as_deref());
         self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &asking).await?;
+        self.judge_conduct(route, &report.caller())?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
@@ -588,12 +591,16 @@ impl Client {
         Answer::new(violation.status(), format!("The handshake is malformed: {violation}.\nEvent: {id}"))
     }
 
-    fn refused_by(&self, decided: &Decided) -> Answer {
+    pub(crate) fn refused_by(&self, decided: &Decided) -> Answer {
         let id = self.journal.decided(decided, None);
         let (status, told) = match &decided.verdict {
             Verdict::Refuse(Refusal { status, told, .. }) => (*status, *told),
             Verdict::Close(closure) => (403, closure.told),
-            Verdict::Pass | Verdict::Identified(_) | Verdict::Drop { .. } | Verdict::Ask(_) => (403, ""),
+            Verdict::Pass
+            | Verdict::Count(_)
+            | Verdict::Identified(_)
+            | Verdict::Drop { .. }
+            | Verdict::Ask(_) => (403, ""),
         };
         Answer::new(status, format!("Refused by {}: {told}.\nEvent: {id}", decided.rule.id))
     }

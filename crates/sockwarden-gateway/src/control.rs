@@ -143,5 +143,6 @@ impl Shared {
 }
 
 fn counters(route: &Route) -> RouteCounters {
-    RouteCounters { upstream: route.upstreams.counters(), ..route.tally.counters(&route.name) }
+    let (rates, upstream) = (route.rates.counters(), route.upstreams.counters());
+    RouteCounters { rates, upstream, ..route.tally.counters(&route.name) }
 }

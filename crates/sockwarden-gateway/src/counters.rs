@@ -8,8 +8,8 @@ use std::{
 
 use sockwarden_defend::ORDER;
 use sockwarden_model::{
-    CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RouteCounters,
-    StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
+    CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RateCounters,
+    RouteCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
 };
 
 /// How many copies there are of each counter. Two workers that share one are slower, not wrong.
@@ -126,7 +126,7 @@ impl RouteTally {
         self.0.sum(|of| &of.opened).saturating_sub(closed)
     }
 
-    /// Sums everything up under the route's name; of the application's addresses it knows nothing.
+    /// Sums everything up under the route's name; of its rates and of the application's addresses it knows nothing.
     pub(crate) fn counters(&self, route: &str) -> RouteCounters {
         let mut messages = Vec::new();
         for direction in DIRECTIONS {
@@ -154,6 +154,7 @@ impl RouteTally {
             requests: requests.into_iter().filter(|(_, count)| *count > 0).collect(),
             refused: Refusals::named(|place| self.0.sum(|of| &of.refused.0[place])),
             uninspected: uninspected.filter(|(_, _, count)| *count > 0).collect(),
+            rates: RateCounters::default(),
             upstream: UpstreamCounters::default(),
         }
     }

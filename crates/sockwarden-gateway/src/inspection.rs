@@ -154,7 +154,8 @@ impl Inspector {
             self.tell(message, hears, (chain, journal, now), |conversation, reader, limits, teller| {
                 conversation.message(reader, limits, message, teller);
             });
-        read.judged = settled(read.judged, came_within || self.conversation.is_within(from));
+        read.is_part = came_within || self.conversation.is_within(from);
+        read.judged = settled(read.judged, read.is_part);
         if let Some(dropped) = &read.judged.dropped {
             journal.decided(dropped, Some(from));
         }
@@ -251,6 +252,8 @@ pub(crate) struct Read {
     pub(crate) judged: Judged,
     /// Whether a part of it lies beyond a bound and was not looked at.
     pub(crate) is_partial: bool,
+    /// Whether it holds a part of a packet that goes on beyond it: then it cannot be left out.
+    pub(crate) is_part: bool,
 }
 
 struct Teller<'a> {
@@ -275,7 +278,7 @@ impl<'a> Teller<'a> {
 
     /// Tells the chain, as long as the message may still be forwarded.
     fn tell(&mut self, content: Content<'_>) {
-        let Judged { stopped, dropped, noted } = &mut self.read.judged;
+        let Judged { stopped, dropped, noted, kinds } = &mut self.read.judged;
         if stopped.is_some() || dropped.is_some() {
             return;
         }
@@ -283,6 +286,7 @@ impl<'a> Teller<'a> {
         let judged =
             observe_again(self.chain, self.journal, &fact, self.direction, self.now, &mut self.notes);
         *noted |= judged.noted;
+        *kinds |= judged.kinds;
         *dropped = judged.dropped;
         *stopped = judged.stopped;
     }

@@ -200,7 +200,9 @@ impl Journal {
             Verdict::Refuse(Refusal { status, reason, .. }) => (Decision::Refuse(*status), reason.clone()),
             Verdict::Close(Closure { code, reason, .. }) => (Decision::Close(code.0), reason.clone()),
             Verdict::Drop { reason } => (Decision::Drop, reason.clone()),
-            Verdict::Pass | Verdict::Identified(_) | Verdict::Ask(_) => (Decision::Note, String::new()),
+            Verdict::Pass | Verdict::Count(_) | Verdict::Identified(_) | Verdict::Ask(_) => {
+                (Decision::Note, String::new())
+            }
         };
         self.verdict(decided.rule, decided.mode, decision, direction, reason)
     }

@@ -34,6 +34,7 @@ mod modes;
 mod outgoing;
 mod panics;
 mod pass_through;
+mod rates;
 mod registry;
 mod relay;
 mod routing;

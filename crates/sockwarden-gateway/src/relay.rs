@@ -3,17 +3,22 @@
 //! A message is forwarded when it is complete and has passed, in one frame, or dropped. Pings are answered here. A close frame is
 //! forwarded, and answered when the other side has answered it, so that what was on its way arrives first.
 
+mod gate;
 mod message;
+mod output;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::{io::IoSlice, sync::Arc, time::Duration};
+use std::{sync::Arc, task::Waker, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
 use sockwarden_inspect::Message;
 use sockwarden_model::{Direction, Identity, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
+pub(crate) use gate::Gate;
+use gate::{Admission, LastWord};
 use message::{Form, Passed, Target, UnderWay};
 
 use crate::{
@@ -65,6 +70,8 @@ struct Side {
     message: UnderWay,
     /// How long the messages of this peer take to be inflated, where compression was agreed on.
     inflating: Option<Box<InflateTime>>,
+    /// Meters what this peer sends.
+    gate: Option<Box<Gate>>,
     /// Nothing more is read from this peer.
     deaf: bool,
 }
@@ -92,6 +99,7 @@ impl Relay {
             target: Target::new(session, ends.originals),
             message: UnderWay::new(),
             inflating: ends.inflate_time.map(|most| Box::new(InflateTime::new(most))),
+            gate: None,
             deaf: false,
         };
         Self {
@@ -114,6 +122,23 @@ impl Relay {
     pub(crate) fn join(mut self, session: Option<Arc<Session>>) -> Self {
         self.session = session;
         self
+    }
+
+    /// Meters what a peer sends.
+    pub(crate) fn meter(&mut self, from: Direction, gate: Gate) {
+        let side = self.side(from);
+        if gate.may_leave_out() {
+            side.message.keep_content();
+        }
+        side.gate = Some(Box::new(gate));
+    }
+
+    /// Names whom to wake when an order arrives, or something that waits may leave.
+    pub(crate) fn wake_by(&mut self, waker: &Waker) {
+        self.mailbox().wake_me(waker);
+        for side in [&mut self.client, &mut self.server] {
+            side.gate.iter_mut().for_each(|gate| gate.wake_by(waker));
+        }
     }
 
     /// Tells the chain that the connection is established; it may end it at once. A session that goes on was opened before.
@@ -198,10 +223,11 @@ impl Relay {
         let mut stopped = None;
         let mut complete = None;
         let mut passed = Passed::default();
+        let mut waits = None;
         let mut too_slow = None;
         let tally = seat.tally();
         let to = &mut other.target;
-        let Side { target: Target { session, .. }, message, inflating, .. } = source;
+        let Side { target: Target { session, .. }, message, inflating, gate, .. } = source;
         if let Some(time) = inflating {
             time.start();
         }
@@ -212,7 +238,7 @@ impl Relay {
                     Observed::Frame { direction: from, header }
                 }
                 Fact::Violation(violation) => {
-                    message.class = MessageClass::Invalid;
+                    message.about.class = MessageClass::Invalid;
                     Observed::Violation { direction: from, violation: *violation }
                 }
                 Fact::Data(data) => {
@@ -222,13 +248,14 @@ impl Relay {
                     if data.compressed.is_some() {
                         too_slow = inflating.as_mut().and_then(|time| time.inflated(data.ends));
                         if too_slow.is_some() {
-                            tally.message(from, message.class, Treatment::Block);
+                            tally.message(from, message.about.class, Treatment::Block);
                             return Flow::Stop;
                         }
                         let length = data.bytes.len() as u64;
                         let inflated = Observed::Inflated { direction: from, length };
                         stopped = message.heed(observe(chain, journal, &inflated, from, now));
                     }
+                    message.about.length += data.bytes.len() as u64;
                     if stopped.is_none() && to.is_open() {
                         message.hold(data, form, in_place);
                         // What is read to where it is held, and is what it holds, is judged there.
@@ -241,19 +268,39 @@ impl Relay {
                         }
                     }
                     if stopped.is_some() {
-                        tally.message(from, message.class, Treatment::Block);
+                        tally.message(from, message.about.class, Treatment::Block);
                         return Flow::Stop;
                     }
                     if data.ends {
                         if message.dropped {
-                            tally.message(from, message.class, Treatment::Block);
+                            tally.message(from, message.about.class, Treatment::Block);
                             to.misses(form, from);
                             complete = Some(InPlace::Dropped);
                             message.release();
                         } else if in_place {
                             complete = Some(InPlace::Complete(data.kind, form));
+                        } else if let Some(gate) = gate {
+                            match gate.admit(&mut message.about, now) {
+                                Admission::Pass => {}
+                                Admission::Excess(news) => _ = news.then(|| waits.get_or_insert(false)),
+                                Admission::Wait(news) => {
+                                    _ = news.then(|| waits.insert(true));
+                                    let form = gate.form(to, form, from);
+                                    gate.hold(data.kind, form, message.take(data, form), message.about, now);
+                                }
+                                Admission::Banned(left) => {
+                                    stopped = Some(gate::shut_out(left));
+                                    tally.message(from, message.about.class, Treatment::Block);
+                                    return Flow::Stop;
+                                }
+                            }
+                            if !message.about.waited
+                                && let Some(length) = forward(message, data, form, to)
+                            {
+                                passed.add(&message.about, length);
+                            }
                         } else if let Some(length) = forward(message, data, form, to) {
-                            passed.add(message, length);
+                            passed.add(&message.about, length);
                         }
                     }
                     if let Some(time) = inflating.as_mut().filter(|_| data.compressed.is_some()) {
@@ -279,7 +326,7 @@ impl Relay {
                 None => message.heed(judged),
             };
             match (&stopped, control) {
-                (Some(_), _) => tally.message(from, control.unwrap_or(message.class), Treatment::Block),
+                (Some(_), _) => tally.message(from, control.unwrap_or(message.about.class), Treatment::Block),
                 (None, Some(class)) if noted => tally.message(from, class, Treatment::Observe),
                 (None, Some(class)) => tally.message(from, class, Treatment::Pass),
                 (None, None) => {}
@@ -288,8 +335,11 @@ impl Relay {
         });
         liveness.heard(from, session.is_inside_message(), now);
         self.account(from, &passed, now);
+        if let Some(waits) = waits {
+            self.tell_of_excess(from, waits);
+        }
         if let Some((code, reason)) = closed {
-            self.forward_close(from, code, &reason, now);
+            self.hear_close(from, code, reason, now);
         }
         if let Some(decided) = stopped {
             self.stop(from, &decided, now);
@@ -310,21 +360,42 @@ impl Relay {
             Direction::Client => (client, server),
             Direction::Server => (server, client),
         };
-        let message = &mut source.message;
-        let mut stopped = None;
+        let Side { message, gate, .. } = source;
+        let (mut stopped, mut waits) = (None, None);
         if message.is_read() && form == Form::Plain && other.target.is_open() {
             let whole = Message { direction: from, kind, bytes: held.payload() };
             let read = inspector.read(&whole, message.reads, chain, journal, now);
             stopped = message.heed_reading(read);
         }
+        let admission = match gate {
+            Some(gate) if stopped.is_none() && !message.dropped => gate.admit(&mut message.about, now),
+            Some(_) | None => Admission::Pass,
+        };
+        match (admission, gate) {
+            (Admission::Banned(left), _) => stopped = Some(gate::shut_out(left)),
+            (Admission::Excess(news), _) => waits = news.then_some(false),
+            (Admission::Wait(news), Some(gate)) => {
+                waits = news.then_some(true);
+                let form = gate.form(&mut other.target, form, from);
+                message.held = std::mem::take(&mut held);
+                gate.hold(kind, form, message.take_held(form), message.about, now);
+            }
+            (Admission::Pass | Admission::Wait(_), _) => {}
+        }
         message.release();
+        let about = message.about;
         if stopped.is_some() || message.dropped {
-            seat.tally().message(from, message.class, Treatment::Block);
+            seat.tally().message(from, about.class, Treatment::Block);
             held.release();
-        } else if let Some(length) = other.target.send_held(kind, form, held) {
+        } else if !about.waited
+            && let Some(length) = other.target.send_held(kind, form, held)
+        {
             let mut passed = Passed::default();
-            passed.add(message, length);
+            passed.add(&about, length);
             self.account(from, &passed, now);
+        }
+        if let Some(waits) = waits {
+            self.tell_of_excess(from, waits);
         }
         if let Some(decided) = stopped {
             self.stop(from, &decided, now);
@@ -359,6 +430,10 @@ impl Relay {
     /// Takes note that a peer has vanished without a close frame.
     pub(crate) fn vanished(&mut self, from: Direction, now: Duration) {
         self.side(from).deaf = true;
+        if self.defer(from, LastWord::Gone) {
+            self.forget_output(from);
+            return;
+        }
         let (code, initiator) = match from {
             Direction::Client => (CloseCode::GOING_AWAY, Initiator::Client),
             Direction::Server => (CloseCode::BAD_GATEWAY, Initiator::Server),
@@ -386,6 +461,7 @@ impl Relay {
         {
             self.fall_due(due, now);
         }
+        self.expire(now);
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
             self.sentence.take().into_iter().for_each(|sentence| self.pass(sentence));
@@ -399,60 +475,32 @@ impl Relay {
 
     /// Tells when [`Relay::tick`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        if self.ended.is_some() { self.deadline } else { self.liveness.deadline() }
+        if self.ended.is_some() {
+            return self.deadline;
+        }
+        let overdue = [&self.client, &self.server].map(|side| side.gate.as_ref()?.deadline());
+        overdue.into_iter().chain([self.liveness.deadline()]).flatten().min()
     }
 
     /// Tells whether bytes of a peer may be read: its own half is open and the other one's output is not full.
     pub(crate) fn wants(&mut self, from: Direction, write_buffer: usize, now: Duration) -> bool {
         let [own, others] = [from, opposite(from)].map(|peer| self.waiting(peer) >= write_buffer);
-        // Who is not listened to for the other's sake is not silent.
-        self.liveness.listens(from, own || !others, now);
-        let full = own || others;
+        let waits = self.side(from).gate.as_mut().is_some_and(|gate| gate.is_full());
+        // Who is not listened to for another's sake is not silent.
+        self.liveness.listens(from, own || !(others || waits), now);
+        let full = own || others || waits;
         let side = self.side(from);
         !full && !side.deaf && !side.target.session.is_peer_finished()
-    }
-
-    /// Tells how many bytes wait to be written to a peer.
-    pub(crate) fn waiting(&mut self, to: Direction) -> usize {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.len(session.output())
     }
 
     /// Tells how many bytes are held: pieces of messages, what waits to be written, and what compressing anew needs.
     pub(crate) fn memory(&mut self) -> u64 {
         let waiting = self.waiting(Direction::Client) + self.waiting(Direction::Server);
-        let of = |side: &Side| side.message.memory() + side.target.memory();
+        let of = |side: &Side| {
+            let waiting = side.gate.as_ref().map_or(0, |gate| gate.memory());
+            side.message.memory() + side.target.memory() + waiting
+        };
         (waiting + of(&self.client) + of(&self.server)) as u64
-    }
-
-    /// Gives all that is to be written to a peer where it is in one piece.
-    pub(crate) fn single_output(&mut self, to: Direction) -> Option<&[u8]> {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.single(session.output())
-    }
-
-    /// Gives what is to be written to a peer, as far as it is written at once, and the number of slices.
-    pub(crate) fn output(&mut self, to: Direction) -> ([IoSlice<'_>; outgoing::AT_ONCE], usize) {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.slices(session.output())
-    }
-
-    /// Takes note that so many bytes of the output are written.
-    pub(crate) fn written(&mut self, to: Direction, length: usize) {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.advance(session.output(), length);
-    }
-
-    /// Takes note that a peer takes no more for now.
-    pub(crate) fn stalled(&mut self, to: Direction) {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.settle(session.output());
-    }
-
-    /// Gives up what waits to be written to a peer.
-    pub(crate) fn forget_output(&mut self, to: Direction) {
-        let Target { session, outgoing, .. } = &mut self.side(to).target;
-        outgoing.clear(session.output());
     }
 
     /// Tells whether nothing more will be forwarded either way.
@@ -524,12 +572,23 @@ impl Relay {
     /// Carries out a close that a defence decided.
     fn stop(&mut self, from: Direction, decided: &Decided, now: Duration) {
         let Verdict::Close(Closure { code, told, .. }) = &decided.verdict else { return };
+        self.stop_and_tell(from, decided, *code, told, now);
+    }
+
+    fn stop_and_tell(
+        &mut self,
+        from: Direction,
+        decided: &Decided,
+        code: CloseCode,
+        told: &str,
+        now: Duration,
+    ) {
         let id = self.journal.decided(decided, Some(from));
-        self.end(*code, Initiator::Gateway, now);
+        self.end(code, Initiator::Gateway, now);
         self.side(from).deaf = true;
         self.other(from).target.session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
         let reason = format!("{told} (event {id})");
-        let sentence = Sentence { on: from, code: *code, reason };
+        let sentence = Sentence { on: from, code, reason };
         // The other peer may still be answering what came before the offence; its close frame says that it has.
         if self.other(from).target.session.phase() == Phase::CloseSent {
             self.sentence = Some(sentence);
@@ -593,6 +652,10 @@ impl Relay {
     }
 
     fn end(&mut self, code: CloseCode, initiator: Initiator, now: Duration) {
+        // What still waits does not leave any more.
+        for side in [&mut self.client, &mut self.server] {
+            side.gate.iter_mut().for_each(|gate| gate.clear());
+        }
         self.ended.get_or_insert((code, initiator));
         self.seat.is_closing();
         self.deadline.get_or_insert(now + self.close_timeout);

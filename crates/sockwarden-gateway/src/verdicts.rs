@@ -16,6 +16,8 @@ pub(crate) struct Judged {
     pub(crate) dropped: Option<Decided>,
     /// Whether a guard that only observes would have stopped it.
     pub(crate) noted: bool,
+    /// Which of the limits for operations it counts for.
+    pub(crate) kinds: u32,
 }
 
 /// The most that is reported of one message by guards that only observe: a thousand mistakes in it are no thousand events.
@@ -52,12 +54,12 @@ pub(crate) fn observe_again(
         journal.decided(noted, Some(from));
     }
     *notes = notes.saturating_add(report.noted.len());
-    let noted = !report.noted.is_empty();
+    let (noted, kinds) = (!report.noted.is_empty(), report.kinds);
     match outcome {
-        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: None, noted },
+        Outcome::Pass | Outcome::Ask { .. } => Judged { stopped: None, dropped: None, noted, kinds },
         Outcome::Stop(decided) if matches!(decided.verdict, Verdict::Drop { .. }) => {
-            Judged { stopped: None, dropped: Some(decided), noted }
+            Judged { stopped: None, dropped: Some(decided), noted, kinds }
         }
-        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: None, noted },
+        Outcome::Stop(decided) => Judged { stopped: Some(decided), dropped: None, noted, kinds },
     }
 }

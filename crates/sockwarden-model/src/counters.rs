@@ -69,8 +69,19 @@ pub struct RouteCounters {
     pub refused: Vec<(String, u64)>,
     /// Messages and bodies that were forwarded without every inspection, by who sent them; only those that are not zero.
     pub uninspected: Vec<(Direction, Uninspected, u64)>,
+    /// What its rates hold back now.
+    pub rates: RateCounters,
     /// How its application's addresses are, and how they were.
     pub upstream: UpstreamCounters,
+}
+
+/// What the rates of one route hold back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateCounters {
+    /// Messages that wait.
+    pub waiting: u64,
+    /// Users that are shut out.
+    pub shut_out: u64,
 }
 
 /// What was counted of the addresses of one route's application; from zero again when a reload changes the route.
@@ -150,6 +161,8 @@ labels! {
         Observe = "observe",
         /// It was stopped.
         Block = "block",
+        /// It passed after it had waited for its sender's turn.
+        Delay = "delay",
     }
 }
 

@@ -26,8 +26,8 @@ pub use control::{
     Readiness, RouteState, Session, SessionPage, SessionQuery, SessionState,
 };
 pub use counters::{
-    CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RouteCounters, StateCounters,
-    StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
+    CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RateCounters, RouteCounters,
+    StateCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,

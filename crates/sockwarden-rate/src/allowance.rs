@@ -79,6 +79,13 @@ impl Allowance {
         self.of(cost.kinds).for_each(|(_, bucket)| bucket.give_back(1));
     }
 
+    /// Tells after how long so many more would have passed.
+    pub(crate) fn clears_in(&self, messages: u64, bytes: u64, now: u64) -> u64 {
+        let of =
+            |bucket: &Option<Bucket>, units| bucket.as_ref().map_or(0, |bucket| bucket.clears_in(units, now));
+        of(&self.messages, messages).max(of(&self.bytes, bytes))
+    }
+
     pub(crate) fn is_full(&self, now: u64) -> bool {
         let mut all = self.messages.iter().chain(&self.bytes).chain(&self.kinds);
         all.all(|bucket| bucket.is_full(now))

@@ -44,6 +44,11 @@ impl Bucket {
         self.paid.load(Ordering::Relaxed) <= now
     }
 
+    /// Tells after how long `units` more would have passed.
+    pub fn clears_in(&self, units: u64, now: u64) -> u64 {
+        self.meter.clears_in(self.paid.load(Ordering::Relaxed), units, now)
+    }
+
     /// Gives what `units` cost, in ticks.
     pub fn price(&self, units: u64) -> u64 {
         self.meter.price(units)

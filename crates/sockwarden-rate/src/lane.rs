@@ -33,9 +33,15 @@ impl Lane {
         Self { limiter, user, len: 0, waker, entered: None }
     }
 
-    /// Names whom to wake when messages may leave or there is room for more. To be called before anything is offered.
+    /// Names whom to wake when messages may leave or there is room for more; what was granted before is found by [`Lane::granted`].
     pub fn wake_by(&mut self, waker: &Waker) {
+        if self.waker.will_wake(waker) {
+            return;
+        }
         self.waker.clone_from(waker);
+        if let Some((lane, _)) = &self.entered {
+            self.limiter.wake_by(*lane, waker);
+        }
     }
 
     /// Gives whose it is.
@@ -51,6 +57,21 @@ impl Lane {
     /// Tells whether none waits.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Tells whether a message passes now; if not, nothing is noted of it.
+    pub fn passes(&self, cost: Cost, now: u64) -> bool {
+        self.len == 0 && self.limiter.passes(&self.user, cost, now)
+    }
+
+    /// Tells after how long everything that its user has waiting would have passed, if nobody else sent anything.
+    pub fn clears_in(&self, now: u64) -> u64 {
+        self.user.clears_in(now)
+    }
+
+    /// Takes note that a message was rejected; tells for how long its user is shut out, if it now is.
+    pub fn offends(&self, now: u64) -> Option<u64> {
+        self.user.offends(&self.limiter.limits().ban, now)
     }
 
     /// Asks whether a message may pass now; if not, it waits.

@@ -174,6 +174,10 @@ impl Limiter {
         self.turns().enter(user, waker)
     }
 
+    pub(crate) fn wake_by(&self, lane: usize, waker: &Waker) {
+        self.turns().wake_by(lane, waker);
+    }
+
     pub(crate) fn queue(&self, lane: usize, cost: Cost, now: u64) {
         let (before, next) = self.with_turns(|inner, turns, woken| {
             let before = turns.armed;

@@ -37,6 +37,12 @@ impl Meter {
         if paid <= most { Ok(paid) } else { Err(paid - most) }
     }
 
+    /// Tells after how long the last of `units` passes, one after the other.
+    pub fn clears_in(&self, bucket: u64, units: u64, now: u64) -> u64 {
+        let paid = bucket.max(now).saturating_add(self.price(units));
+        paid.saturating_sub(now.saturating_add(self.span))
+    }
+
     /// Gives the most of `wanted` units that conform at `now`, and what a bucket becomes where they pass.
     pub fn take_most(&self, bucket: u64, wanted: u64, now: u64) -> (u64, u64) {
         let ahead = bucket.saturating_sub(now);

@@ -102,6 +102,11 @@ impl Turns {
         (self.lanes.insert(queued), told)
     }
 
+    /// Names whom to wake for a connection from now on.
+    pub(crate) fn wake_by(&mut self, lane: usize, waker: &Waker) {
+        self.lanes[lane].waker.clone_from(waker);
+    }
+
     /// Queues a message behind what waits on a connection.
     pub(crate) fn push(&mut self, lane: usize, cost: Cost) {
         let queued = &mut self.lanes[lane];

@@ -76,6 +76,12 @@ impl User {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Tells after how long everything that waits would have passed.
+    pub(crate) fn clears_in(&self, now: u64) -> u64 {
+        let (messages, bytes) = self.waiting();
+        self.allowance.clears_in(messages as u64, bytes, now)
+    }
+
     /// Tells for how long it is still shut out.
     #[inline]
     pub fn banned(&self, now: u64) -> Option<u64> {

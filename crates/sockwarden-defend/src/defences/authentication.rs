@@ -243,7 +243,9 @@ mod tests {
                 }
                 Verdict::Identified(identity) => return Ok(*identity),
                 Verdict::Refuse(refusal) => return Err((refusal.status, refusal.reason)),
-                Verdict::Pass | Verdict::Close(_) | Verdict::Drop { .. } => unreachable!(),
+                Verdict::Pass | Verdict::Count(_) | Verdict::Close(_) | Verdict::Drop { .. } => {
+                    unreachable!()
+                }
             }
         }
     }

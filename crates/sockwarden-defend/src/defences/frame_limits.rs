@@ -249,6 +249,7 @@ mod tests {
                 | Verdict::Identified(_)
                 | Verdict::Refuse(_)
                 | Verdict::Drop { .. }
+                | Verdict::Count(_)
                 | Verdict::Ask(_) => None,
             }
         })
@@ -295,6 +296,7 @@ mod tests {
                     | Verdict::Identified(_)
                     | Verdict::Refuse(_)
                     | Verdict::Drop { .. }
+                    | Verdict::Count(_)
                     | Verdict::Ask(_) => false,
                 }
             };

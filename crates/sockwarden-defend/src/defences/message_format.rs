@@ -218,6 +218,7 @@ mod tests {
                 | Verdict::Identified(_)
                 | Verdict::Refuse(_)
                 | Verdict::Drop { .. }
+                | Verdict::Count(_)
                 | Verdict::Ask(_)) => format!("{other:?}"),
             });
             assert_eq!(said.as_deref(), expected, "{text}");

@@ -10,6 +10,7 @@ mod ocpp_session;
 mod operation_policy;
 mod origin_policy;
 mod protocol_rules;
+mod rate_limit;
 mod strict_handshake;
 mod tls_required;
 mod topic_policy;
@@ -29,11 +30,15 @@ pub use ocpp_session::{OcppSession, OcppSessionConfig, WinnerKind};
 pub use operation_policy::{OperationConfig, OperationPolicy, OperationPolicyConfig, SenderKind};
 pub use origin_policy::{OriginPattern, OriginPolicy, OriginPolicyConfig};
 pub use protocol_rules::ProtocolRules;
+pub use rate_limit::{
+    BanConfig, OperationRateConfig, OverdueKind, PerKind, RateLimit, RateLimitConfig, SharedRateConfig,
+};
 pub use strict_handshake::{StrictHandshake, StrictHandshakeConfig};
 pub use tls_required::{TlsRequired, TlsRequiredConfig};
 pub use topic_policy::{TopicPolicy, TopicPolicyConfig};
 pub use upstream_tls::{UpstreamTls, UpstreamTlsConfig};
 
+pub use rate_limit::RULE as RATE_LIMIT;
 pub use strict_handshake::RULE as STRICT_HANDSHAKE;
 
 use std::sync::Arc;
@@ -44,7 +49,7 @@ use crate::{BadSetting, Configured, Switch, Way};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 14] = [
+pub static ORDER: [&Rule; 15] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -59,6 +64,7 @@ pub static ORDER: [&Rule; 14] = [
     &graphql_limits::RULE,
     &cdp_refused::RULE,
     &ocpp_session::RULE,
+    &rate_limit::RULE,
 ];
 
 /// The defences of one route, as configured.
@@ -94,6 +100,8 @@ pub struct Defences {
     pub cdp_refused: CdpRefusedConfig,
     /// Lets a charging station have one connection.
     pub ocpp_session: OcppSessionConfig,
+    /// Makes wait what a user sends beyond its share.
+    pub rate_limit: RateLimitConfig,
 }
 
 impl Defences {
@@ -134,6 +142,11 @@ impl Defences {
             configured(CdpRefused::new(&self.cdp_refused), self.cdp_refused.mode),
             configured(OcppSession::new(&self.ocpp_session), self.ocpp_session.mode),
         ]);
+        let rates = &self.rate_limit;
+        match RateLimit::new(rates) {
+            Ok(limit) => links.push(configured(limit, rates.mode)),
+            Err(mut found) => wrong.append(&mut found),
+        }
         if wrong.is_empty() { Ok(links.into()) } else { Err(wrong) }
     }
 }
@@ -196,7 +209,7 @@ pub(crate) mod samples {
             Verdict::Close(closure) => Some(closure.reason.clone()),
             Verdict::Refuse(refusal) => Some(refusal.reason.clone()),
             Verdict::Drop { reason } => Some(reason.clone()),
-            Verdict::Pass | Verdict::Identified(_) | Verdict::Ask(_) => None,
+            Verdict::Pass | Verdict::Count(_) | Verdict::Identified(_) | Verdict::Ask(_) => None,
         };
         verdicts.iter().filter_map(reason).collect()
     }

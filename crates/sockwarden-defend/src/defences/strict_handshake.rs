@@ -110,6 +110,7 @@ mod tests {
                 | Verdict::Identified(_)
                 | Verdict::Close(_)
                 | Verdict::Drop { .. }
+                | Verdict::Count(_)
                 | Verdict::Ask(_) => None,
             };
             assert_eq!(refused, status, "{from} -> {to}");

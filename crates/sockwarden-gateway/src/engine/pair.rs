@@ -74,9 +74,9 @@ impl Pair {
     }
 
     /// Names whom to wake when an order arrives.
-    pub(crate) fn wake_by(&self, waker: &std::task::Waker) {
-        if let Some(relay) = &self.relay {
-            relay.mailbox().wake_me(waker);
+    pub(crate) fn wake_by(&mut self, waker: &std::task::Waker) {
+        if let Some(relay) = &mut self.relay {
+            relay.wake_by(waker);
         }
     }
 
@@ -115,6 +115,7 @@ impl Pair {
         if let Some(order) = relay.mailbox().take() {
             relay.dismiss(&order, own);
         }
+        relay.release(own);
         if timer {
             relay.tick(own);
             // A peer that does not read what it is told by now is not waited for.

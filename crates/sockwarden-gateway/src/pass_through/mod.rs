@@ -113,6 +113,10 @@ impl Client {
             }
             return None;
         }
+        if let Err(answer) = self.take_turn(route, &identity, reading.brought(&body)).await {
+            answer::answer(stream, &answer, tls).await;
+            return None;
+        }
         let patience = built.limits.upstream_timeout.get();
         let (app, lease) = match self.connect(route, patience, &mut reading.own.chain, &mut report).await {
             Ok(connected) => connected,
@@ -239,6 +243,7 @@ impl Client {
             }
             _ => answer,
         })?;
+        self.judge_conduct(route, &report.caller())?;
         Ok(LetIn { route, chain, report, body })
     }
 

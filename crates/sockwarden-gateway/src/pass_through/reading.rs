@@ -17,6 +17,8 @@ use sockwarden_proto::{
     http::Framing,
 };
 
+use sockwarden_rate::Cost;
+
 use super::{
     config::FailKind,
     media::{Media, is_data},
@@ -54,6 +56,8 @@ pub(super) struct Reading<'a> {
     pub(super) own: Talk,
     poll: Option<Poll>,
     hears: Hears,
+    /// How many messages the request has brought, and which limits for operations they count for.
+    brought: (u32, u32),
     begun: Instant,
     /// Why a body was not looked at, by who sent it.
     overlooked: [Option<Uninspected>; 2],
@@ -104,6 +108,7 @@ impl<'a> Reading<'a> {
             own: Talk { chain, inspector: own },
             poll: None,
             hears,
+            brought: (0, 0),
             begun,
             overlooked: [None; 2],
             held: Vec::new(),
@@ -234,6 +239,14 @@ impl<'a> Reading<'a> {
         inspected
     }
 
+    /// Tells how many messages the request has brought, and what one of them costs. A body that nobody has read is one.
+    pub(super) fn brought(&self, body: &super::Body) -> (u32, Cost) {
+        let (read, kinds) = self.brought;
+        let has_body = !matches!(body.framing, Framing::None | Framing::Length(0));
+        let messages = read.max(u32::from(has_body));
+        (messages, Cost { bytes: body.first.len() as u64 / u64::from(messages.max(1)), kinds })
+    }
+
     fn query(&mut self, target: &str) -> Result<(), Answer> {
         let Some((_, query)) = target.split_once('?').filter(|(_, query)| !query.is_empty()) else {
             return Ok(());
@@ -254,6 +267,9 @@ impl<'a> Reading<'a> {
         let Talk { chain, inspector } = &mut self.own;
         let body = Body { direction: from, format, bytes };
         let read = inspector.read_body(&body, self.hears, chain, self.journal, now);
+        if from == Direction::Client {
+            self.brought = (1, read.judged.kinds);
+        }
         self.heed(read, from)
     }
 
@@ -266,18 +282,21 @@ impl<'a> Reading<'a> {
         let Talk { chain, inspector } = &mut *talk;
         let (hears, journal) = (self.hears, self.journal);
         let mut is_partial = false;
+        let (mut messages, mut kinds) = (0, 0);
         let mut read = |bytes: &[u8]| {
             let body = Body { direction: from, format: None, bytes };
             let read = inspector.read_body(&body, hears, chain, journal, now);
             is_partial |= read.is_partial;
+            messages += 1;
+            kinds |= read.judged.kinds;
             read.judged
         };
         let left = if polling::is_wrapped(&bytes) {
-            let Judged { stopped, dropped, noted: _ } = read(&bytes);
+            let Judged { stopped, dropped, noted: _, kinds: _ } = read(&bytes);
             stopped.or(dropped).map_or(Ok(None), Err)
         } else {
             let left = polling::filtered(&bytes, from, |packet| {
-                let Judged { stopped, dropped, noted: _ } = read(packet);
+                let Judged { stopped, dropped, noted: _, kinds: _ } = read(packet);
                 if let Some(dropped) = &dropped {
                     journal.decided(dropped, Some(from));
                 }
@@ -286,6 +305,9 @@ impl<'a> Reading<'a> {
             left.map(|left| (*left != *bytes).then(|| left.into_owned()))
         };
         drop(talk);
+        if from == Direction::Client {
+            self.brought = (messages, kinds);
+        }
         match left {
             Ok(left) => {
                 self.partial(is_partial, from);
@@ -368,7 +390,9 @@ impl<'a> Reading<'a> {
             Verdict::Close(Closure { code, reason, told }) => (status_of(*code), reason.as_str(), *told),
             Verdict::Refuse(Refusal { status, reason, told }) => (*status, reason.as_str(), *told),
             Verdict::Drop { reason } => (403, reason.as_str(), not_allowed),
-            Verdict::Pass | Verdict::Identified { .. } | Verdict::Ask(_) => (403, "", not_allowed),
+            Verdict::Pass | Verdict::Count(_) | Verdict::Identified(_) | Verdict::Ask(_) => {
+                (403, "", not_allowed)
+            }
         };
         let status = if from == Direction::Server { 502 } else { status };
         let decision = Decision::Refuse(status);

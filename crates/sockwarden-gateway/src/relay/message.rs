@@ -13,16 +13,38 @@ use crate::{hold::Hold, inspection::Read, outgoing::Outgoing, verdicts::Judged};
 /// The most that compressing one direction keeps between two messages (see `deflate`, where it is measured).
 const DEFLATER: usize = 266 * 1024;
 
-/// What is known of the message that has begun.
-#[derive(Debug)]
-pub(super) struct UnderWay {
+/// What is known of a message, its bytes apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
     pub(super) class: MessageClass,
     /// Whether a defence that only observes would have stopped it.
     pub(super) noted: bool,
-    /// Whether it is not to be forwarded.
-    pub(super) dropped: bool,
     /// Whether a part of it was not looked at.
     pub(super) partial: bool,
+    /// Whether it holds a part of a packet that goes on beyond it.
+    pub(super) part: bool,
+    /// Whether it had to wait.
+    pub(super) waited: bool,
+    /// How many bytes it holds.
+    pub(super) length: u64,
+    /// Which of the limits for operations it counts for.
+    pub(super) kinds: u32,
+}
+
+impl About {
+    const fn new(class: MessageClass) -> Self {
+        Self { class, noted: false, partial: false, part: false, waited: false, length: 0, kinds: 0 }
+    }
+}
+
+/// What is known of the message that has begun.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) about: About,
+    /// Whether it is not to be forwarded.
+    pub(super) dropped: bool,
+    /// Whether what it holds is kept, even if it leaves as it was compressed and no defence wants to see it.
+    keeps_content: bool,
     /// What defences want to know of the whole of it.
     pub(super) reads: Hears,
     /// The pieces that have come, as they will leave.
@@ -34,26 +56,30 @@ pub(super) struct UnderWay {
 impl UnderWay {
     pub(super) fn new() -> Self {
         Self {
-            class: MessageClass::Invalid,
-            noted: false,
+            about: About::new(MessageClass::Invalid),
             dropped: false,
-            partial: false,
+            keeps_content: false,
             reads: Hears::NOTHING,
             held: Hold::default(),
             content: None,
         }
     }
 
+    /// Keeps what messages hold, so that each can leave in another form in the end.
+    pub(super) const fn keep_content(&mut self) {
+        self.keeps_content = true;
+    }
+
     /// Takes note of what message begins with a frame, if one does.
     pub(super) fn begin(&mut self, header: &FrameHeader, reads: impl FnOnce() -> Hears) {
-        self.class = match header.opcode {
+        self.about = About::new(match header.opcode {
             Opcode::Text => MessageClass::Text,
             Opcode::Binary => MessageClass::Binary,
             Opcode::Continuation | Opcode::Ping | Opcode::Pong | Opcode::Close | Opcode::Reserved(_) => {
                 return;
             }
-        };
-        (self.noted, self.dropped, self.partial, self.reads) = (false, false, false, reads());
+        });
+        (self.dropped, self.reads) = (false, reads());
     }
 
     /// Tells whether the whole of it is wanted.
@@ -63,14 +89,16 @@ impl UnderWay {
 
     /// Takes note of what is said of it, and gives what ends the connection.
     pub(super) fn heed(&mut self, judged: Judged) -> Option<Decided> {
-        self.noted |= judged.noted;
+        self.about.noted |= judged.noted;
+        self.about.kinds |= judged.kinds;
         self.dropped |= judged.dropped.is_some();
         judged.stopped
     }
 
     /// The same of what was said when it was read.
     pub(super) fn heed_reading(&mut self, read: Read) -> Option<Decided> {
-        self.partial |= read.is_partial;
+        self.about.partial |= read.is_partial;
+        self.about.part |= read.is_part;
         self.heed(read.judged)
     }
 
@@ -83,7 +111,7 @@ impl UnderWay {
         if !in_place {
             self.held.add(form.piece(data));
         }
-        if self.is_read() && form == Form::Original {
+        if (self.is_read() || self.keeps_content) && form == Form::Original {
             self.content.get_or_insert_default().add(data.bytes);
         }
     }
@@ -96,6 +124,31 @@ impl UnderWay {
         match form {
             Form::Original => self.content.as_ref().map_or(&[], |content| content.payload()),
             Form::Plain | Form::Anew => self.held.payload(),
+        }
+    }
+
+    /// Takes what is held of a complete message, `data` being its last piece, for it to leave later in `form`.
+    pub(super) fn take(&mut self, data: &Data<'_>, form: Form) -> Hold {
+        if data.begins {
+            let mut whole = Hold::default();
+            whole.add(form.piece(data));
+            return whole;
+        }
+        self.take_held(form)
+    }
+
+    /// The same where all of it is held already. What it holds is kept where it may have to leave in another form.
+    pub(super) fn take_held(&mut self, form: Form) -> Hold {
+        let held = std::mem::take(&mut self.held);
+        let content = self.content.take().filter(|_| form == Form::Anew);
+        self.release();
+        match content {
+            Some(content) => {
+                let mut original = held;
+                original.release();
+                *content
+            }
+            None => held,
         }
     }
 
@@ -235,8 +288,8 @@ impl Target {
 /// What was forwarded of one read: counted first, so that a batch costs no more than one message.
 #[derive(Debug, Default)]
 pub(super) struct Passed {
-    /// Text and binary, each passed and observed.
-    counts: [[u64; 2]; 2],
+    /// Text and binary, each passed, observed and delayed.
+    counts: [[u64; 3]; 2],
     pub(super) bytes: u64,
     /// Those of which a part was not looked at.
     pub(super) partial: u64,
@@ -245,11 +298,12 @@ pub(super) struct Passed {
 
 impl Passed {
     const CLASSES: [MessageClass; 2] = [MessageClass::Text, MessageClass::Binary];
-    const TREATMENTS: [Treatment; 2] = [Treatment::Pass, Treatment::Observe];
+    const TREATMENTS: [Treatment; 3] = [Treatment::Pass, Treatment::Observe, Treatment::Delay];
 
-    pub(super) fn add(&mut self, message: &UnderWay, bytes: u64) {
+    pub(super) fn add(&mut self, message: &About, bytes: u64) {
         let class = usize::from(message.class == MessageClass::Binary);
-        self.counts[class][usize::from(message.noted)] += 1;
+        let treatment = if message.noted { 1 } else { usize::from(message.waited) * 2 };
+        self.counts[class][treatment] += 1;
         self.bytes += bytes;
         if message.partial {
             self.partial += 1;

@@ -18,6 +18,7 @@ mod operations;
 mod patience;
 mod polling;
 mod proxies;
+mod rates;
 mod relay;
 mod reload;
 mod replicas;

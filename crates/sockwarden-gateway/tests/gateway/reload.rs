@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sockwarden_config::{ByteSize, HumanDuration};
+use sockwarden_defend::defences::RateLimitConfig;
 use sockwarden_gateway::{
     Built, ChangedRoutes, DrainCode, DrainConfig, Gateway, LimitsConfig, ListenerConfig, ReloadConfig,
     RouteConfig, build,
@@ -14,7 +15,8 @@ use sockwarden_proto::Limits;
 use crate::stage::{App, PATIENCE, closed, route_to, soon, text};
 
 fn at(path: &str, app: &App) -> RouteConfig {
-    RouteConfig { name: path.to_owned(), path: path.to_owned(), ..route_to(app.address) }
+    let rate_limit = RateLimitConfig::relaxed();
+    RouteConfig { name: path.to_owned(), path: path.to_owned(), rate_limit, ..route_to(app.address) }
 }
 
 fn built(address: &str, routes: &[RouteConfig]) -> Built {

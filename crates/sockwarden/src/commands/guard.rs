@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, ValueEnum};
 use sockwarden_defend::{
     Way,
-    defences::{FrameLimitsConfig, OriginPattern},
+    defences::{FrameLimitsConfig, OriginPattern, RateLimitConfig},
 };
 use sockwarden_gateway::{Auth, ForwardAuthConfig, LimitsConfig, ListenerConfig, Problem, RouteConfig};
 use sockwarden_proto::WsUrl;
@@ -144,6 +144,7 @@ fn from_flags(arguments: Arguments) -> Result<Config, UsageError> {
     route.origin_policy.allow = arguments.origin;
     if relaxed {
         route.frame_limits = FrameLimitsConfig::relaxed();
+        route.rate_limit = RateLimitConfig::relaxed();
     }
     let (to, file) = match arguments.events.as_str() {
         "stdout" => (EventsTo::Stdout, None),
