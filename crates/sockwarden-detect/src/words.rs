@@ -31,8 +31,25 @@ pub(crate) fn is_at(bytes: &[u8], at: usize, word: &[u8]) -> bool {
 
 /// Finds `word`, in capitals or not, from `at` on.
 pub(crate) fn find(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
-    let rest = bytes.get(at..)?;
-    rest.windows(word.len().max(1)).position(|part| part.eq_ignore_ascii_case(word)).map(|found| at + found)
+    let first = *word.first()?;
+    let (small, capital) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    let mut at = at;
+    loop {
+        at += memchr::memchr2(small, capital, bytes.get(at..)?)?;
+        if is_at(bytes, at, word) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Finds the last `word`, in capitals or not.
+pub(crate) fn find_last(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    let mut last = None;
+    while let Some(found) = find(bytes, last.map_or(0, |at| at + 1), word) {
+        last = Some(found);
+    }
+    last
 }
 
 /// Tells whether `word` is in it, in capitals or not.
