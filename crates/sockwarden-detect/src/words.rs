@@ -72,6 +72,11 @@ pub(crate) fn is_one_of(sorted: &[&str], word: &[u8]) -> bool {
     sorted.binary_search_by(|entry| entry.as_bytes().cmp(&*small)).is_ok()
 }
 
+/// Tells whether a list of small words, in any order, has this one, in small letters.
+pub(crate) fn is_one_of_unsorted(list: &[&str], word: &[u8]) -> bool {
+    !word.is_empty() && list.iter().any(|entry| entry.as_bytes() == word)
+}
+
 #[cfg(test)]
 pub(crate) fn is_sorted(list: &[&str]) -> bool {
     list.is_sorted() && list.iter().all(|word| word.len() <= 24 && word.to_ascii_lowercase() == **word)

@@ -59,6 +59,8 @@ pub(crate) fn may_matter(value: &Value<'_>) -> bool {
         Some(b'r') => value.bytes.starts_with(b"rO0AB"),
         Some(b'A') => value.bytes.starts_with(b"AAEAAAD") || value.bytes.starts_with(b"ACED0005"),
         Some(b'a') => value.bytes.starts_with(b"aced0005"),
+        // Dots and slashes as some readers of paths resolve them.
+        Some(b'0') => value.bytes.starts_with(b"0x2e0x2e"),
         Some(b'g') => value.bytes.starts_with(b"gASV"),
         Some(_) | None => false,
     }

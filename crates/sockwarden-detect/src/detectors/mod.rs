@@ -1,6 +1,8 @@
 //! The detectors: one file each, with its rules, what starts it, its logic and the table of what it finds and leaves alone.
 
+mod command;
 pub(crate) mod keys;
+mod path;
 mod sql;
 mod xss;
 
@@ -10,7 +12,7 @@ use sockwarden_model::Direction;
 use crate::{Category, findings::Findings, setting::Field, starts::Start};
 
 /// All of them. A number in a set of detectors is one in this list.
-pub(crate) static ALL: &[&Detector] = &[&sql::DETECTOR, &xss::DETECTOR];
+pub(crate) static ALL: &[&Detector] = &[&sql::DETECTOR, &xss::DETECTOR, &path::DETECTOR, &command::DETECTOR];
 
 /// Something that is looked for.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub(crate) struct Text<'a> {
 pub(crate) struct Desk {
     pub(crate) findings: Findings,
     pub(crate) sql: sql::Buffers,
+    /// Room for a text in another form.
+    pub(crate) plain: Vec<u8>,
 }
 
 /// Declares rules: `NAME = "id", Category, paranoia, "summary", ["reference", …];`

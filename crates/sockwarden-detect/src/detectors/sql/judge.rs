@@ -304,6 +304,8 @@ impl Judge<'_> {
         }
         let weight = match footing {
             Footing::Broken => 8,
+            // `f(); sleep(5);` is a program.
+            Footing::Firm if self.is_word(at + 1, Word::Danger) && self.is(at - 1, Token::Close) => 3,
             Footing::Firm => 7,
             Footing::Begin => 6,
             Footing::Loose => 3,
