@@ -5,7 +5,7 @@ use crate::Observation;
 /// What was found in one message, and whether that is enough to stop it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// The score of the worst value: of each category the heaviest observation, added up.
+    /// The score of the worst value: its heaviest observation, and one more where another category speaks for an attack too. At most 11.
     pub score: u32,
     /// Whether the score reaches the threshold.
     pub blocked: bool,

@@ -6,8 +6,8 @@
 //! A value costs a look at its marks, and nothing more where no detector needs its bytes. Where one may, a single search for the
 //! literals of all detectors follows; only those start whose literals are there. A detector confirms a shape by reading it as the
 //! language it would be injected into, never by a word alone, and weighs it by what the value is: a bare value needs less to be an
-//! attack than a sentence does. Of one value each category counts once, and of a message the worst value, so that a long message
-//! of harmless values adds up to nothing.
+//! attack than a sentence does. The heaviest observation of the worst value makes the score, so that a
+//! long message of harmless values adds up to nothing.
 //!
 //! Every scan is linear in the bytes of the value, whatever they are; windows and lists are bounded; no input panics.
 

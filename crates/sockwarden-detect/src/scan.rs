@@ -13,6 +13,9 @@ use crate::{
 /// How many characters of a value an excerpt shows.
 const EXCERPT: usize = 60;
 
+/// The weight from which on a second category makes the first one more likely.
+const SPEAKS: u8 = 3;
+
 /// How much of a text is read at once, and how much of it once more with what follows.
 const WINDOW: (usize, usize) = (16 * 1024, 512);
 
@@ -192,11 +195,12 @@ impl Scan {
         }
     }
 
-    /// Adds up the value that was read.
+    /// Scores the value that was read: by its heaviest observation, and one more where another category speaks for an attack too.
     fn settle(&mut self) {
         if std::mem::take(&mut self.weighed) {
-            let sum = self.weights.iter().map(|weight| u32::from(*weight)).sum();
-            self.worst = self.worst.max(sum);
+            let heaviest = self.weights.iter().copied().max().unwrap_or(0);
+            let speaking = self.weights.iter().filter(|weight| **weight >= SPEAKS).count();
+            self.worst = self.worst.max(u32::from(heaviest) + u32::from(speaking > 1));
             self.weights = [0; Category::COUNT];
         }
         self.root = 0;

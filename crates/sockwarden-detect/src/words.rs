@@ -31,7 +31,7 @@ pub(crate) fn is_at(bytes: &[u8], at: usize, word: &[u8]) -> bool {
 
 /// Finds `word`, in capitals or not, from `at` on.
 pub(crate) fn find(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
-    let first = *word.first()?;
+    let Some(first) = word.first() else { return (at <= bytes.len()).then_some(at) };
     let (small, capital) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
     let mut at = at;
     loop {

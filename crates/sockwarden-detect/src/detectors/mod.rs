@@ -1,9 +1,12 @@
 //! The detectors: one file each, with its rules, what starts it, its logic and the table of what it finds and leaves alone.
 
+mod code;
 mod command;
 pub(crate) mod keys;
+mod lookup;
 mod path;
 mod sql;
+mod template;
 mod xss;
 
 use sockwarden_inspect::{Marks, Value};
@@ -12,7 +15,15 @@ use sockwarden_model::Direction;
 use crate::{Category, findings::Findings, setting::Field, starts::Start};
 
 /// All of them. A number in a set of detectors is one in this list.
-pub(crate) static ALL: &[&Detector] = &[&sql::DETECTOR, &xss::DETECTOR, &path::DETECTOR, &command::DETECTOR];
+pub(crate) static ALL: &[&Detector] = &[
+    &sql::DETECTOR,
+    &xss::DETECTOR,
+    &path::DETECTOR,
+    &command::DETECTOR,
+    &code::DETECTOR,
+    &template::DETECTOR,
+    &lookup::DETECTOR,
+];
 
 /// Something that is looked for.
 #[derive(Debug)]

@@ -42,10 +42,20 @@ pub(super) static DETECTOR: Detector = Detector {
                 .and(Marks::LINE)],
             literals: &[],
         },
+        Start { marks: &[Marks::BACKSLASH], literals: &["\\n", "\\r"] },
         Start { marks: &[Marks::ANGLE, Marks::PAREN], literals: &["<(", ">("] },
         Start {
-            marks: &[Marks::SLASH.and(Marks::DASH).and(Marks::DOT)],
+            marks: &[Marks::SLASH.and(Marks::DASH).and(Marks::DOT).and(Marks::BACKSLASH).and(Marks::PERCENT)],
             literals: &[
+                "if not ",
+                "if exist",
+                "if defined",
+                "if errorlevel",
+                "type c:",
+                "if /i",
+                "if/i",
+                "for /",
+                "repair",
                 "/bin/",
                 "/dev/tcp",
                 "/dev/udp",
@@ -85,8 +95,12 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
     hidden(text, findings);
     shell(text, findings);
     let mut at = 0;
-    if matches!(bytes.first(), Some(b'\n' | b'\r')) {
-        separated(text, &around, 0, 1, findings);
+    let begin = usize::from(matches!(bytes.first(), Some(b'"' | b'\'')));
+    match bytes.get(begin..) {
+        Some([b'\n' | b'\r', ..]) => separated(text, &around, begin, begin + 1, findings),
+        // Written out, for whoever puts it into a string of a program.
+        Some([b'\\', b'n' | b'r', ..]) => separated(text, &around, begin, begin + 2, findings),
+        Some(_) | None => {}
     }
     while let Some(byte) = bytes.get(at).copied() {
         let start = at;
@@ -335,7 +349,6 @@ const SHELLS: &[(&str, u8)] = &[
     ("|bash", 3),
     ("cat /etc/passwd", 5),
     ("cat /etc/shadow", 5),
-    ("type c:\\", 4),
     ("invoke-expression", 4),
     ("downloadstring", 4),
     ("net user ", 4),
@@ -348,10 +361,36 @@ const SHELLS: &[(&str, u8)] = &[
     ("/bin/id", 4),
     ("/usr/bin/id", 5),
     ("system32\\cmd", 6),
+    ("winnt\\repair", 5),
+    ("type c:", 5),
+    ("windows\\repair", 5),
+];
+
+/// How loops and conditions of the Windows shell begin, and what they hold.
+const BATCH: &[(&str, &str)] = &[
+    ("for /", "%"),
+    ("for %", " in "),
+    ("for     /", "%"),
+    ("if not exist ", ""),
+    ("if exist ", ""),
+    ("if not defined ", ""),
+    ("if defined ", ""),
+    ("if errorlevel ", ""),
+    ("if /i ", ""),
+    ("if/i ", ""),
 ];
 
 fn shell(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
+    let begin = bytes.iter().position(|byte| !matches!(byte, b' ' | b'&' | b'|' | b';' | b'"')).unwrap_or(0);
+    for (word, next) in BATCH {
+        if is_at(bytes, begin, word.as_bytes())
+            && !text.sentence
+            && crate::words::holds(bytes, next.as_bytes())
+        {
+            findings.add(&SHELL, 5, begin..begin + word.len());
+        }
+    }
     for (word, weight) in SHELLS {
         if let Some(at) = find(bytes, 0, word.as_bytes()) {
             let begins =

@@ -295,7 +295,7 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Option<(Command, usize)> {
         return None;
     }
     // `/b?n/c?t`: a pattern in the folder of commands can only be meant to hide one.
-    if in_folder && !name.is_empty() && name.iter().any(|byte| matches!(byte, b'?' | b'*')) {
+    if in_folder && !name.is_empty() && name.iter().any(|byte| matches!(byte, b'?' | b'*' | b'[')) {
         return Some((Command::Plain, at));
     }
     let name = name.strip_suffix(b".exe").or(name.strip_suffix(b".bat")).unwrap_or(name);

@@ -77,6 +77,10 @@ pub(super) static DETECTOR: Detector = Detector {
                 "config.php",
                 "usr/local/",
                 "passwords",
+                "config.",
+                "program files",
+                "/adm/",
+                "%etc",
                 "mysql",
                 "apache2",
                 "lib/php",
@@ -139,7 +143,7 @@ const TARGETS: &[&str] = &[
     "/httpd.conf",
     "/id_rsa",
     "/inetpub/",
-    "/meta-inf/",
+    "meta-inf/",
     "/my.cnf",
     "/my.ini",
     "/mysql.log",
@@ -152,7 +156,7 @@ const TARGETS: &[&str] = &[
     "/repair/sam",
     "/shadow",
     "/system32/",
-    "/web-inf/",
+    "web-inf/",
     "/web.config",
     "/win.ini",
     "/winnt/",
@@ -207,6 +211,8 @@ const TARGETS: &[&str] = &[
     "/dev/fd/",
     "/cgi-bin/",
     "/etc/php",
+    "/var/adm/",
+    "/var/run/",
 ];
 
 /// How many of them only count behind a way up or in a field for files: the rest are asked for by attackers alone.
@@ -239,7 +245,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
     let climb = climb(text.bytes, &mut plain);
     let target = SEARCH.as_ref().is_some_and(|search| search.is_match(&plain));
     judge_climb(text, &climb, target, &mut desk.findings);
-    judge_file(text, &plain, target, &mut desk.findings);
+    judge_file(text, &plain, target, climb.disguised, &mut desk.findings);
     wrapper(text, &mut desk.findings);
     desk.plain = plain;
 }
@@ -253,6 +259,8 @@ struct Climb {
     start: usize,
     end: usize,
     nul: bool,
+    /// Whether any dot or slash of the whole text is escaped, or something that may be taken for one.
+    disguised: bool,
 }
 
 /// Counts the ways up, and writes the text with plain dots and slashes and in small letters.
@@ -263,6 +271,7 @@ fn climb(bytes: &[u8], plain: &mut Vec<u8>) -> Climb {
     while let Some((unit, escaped, length)) = units::read(bytes, at) {
         let start = at;
         at += length;
+        climb.disguised |= escaped && matches!(unit, Unit::Dot | Unit::Slash | Unit::Wild);
         let is_dot = unit == Unit::Dot || unit == Unit::Wild && dots < 2;
         let is_slash = unit == Unit::Slash || unit == Unit::Wild && dots >= 2;
         let spelt = dots >= 2
@@ -336,7 +345,7 @@ fn judge_climb(text: &Text<'_>, climb: &Climb, target: bool, findings: &mut Find
             if text.field == Field::File {
                 6
             } else {
-                4
+                5
             }
         }
         (_, false, false) => {
@@ -359,7 +368,7 @@ fn judge_climb(text: &Text<'_>, climb: &Climb, target: bool, findings: &mut Find
     }
 }
 
-fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, findings: &mut Findings) {
+fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, disguised: bool, findings: &mut Findings) {
     let whole = 0..text.bytes.len();
     let lone =
         !text.marks.any(Marks::SPACE | Marks::LINE) || text.value.kind() == sockwarden_inspect::Kind::Path;
@@ -384,9 +393,11 @@ fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, findings: &mut Findin
         && !text.bytes.starts_with(b"\\\\\\")
         && text.bytes.iter().filter(|byte| **byte == b'\\').count() >= 4;
     let weight = match (rooted, known, target) {
+        // An address may have an escaped slash in its query.
+        (_, _, true) if disguised && !words::holds(text.bytes, b"://") => 6,
         (true, true, true) => 5,
         (true, true, false) => {
-            if begin.starts_with(b"/proc/") {
+            if begin.starts_with(b"/proc/") || begin.starts_with(b"/etc/") {
                 5
             } else {
                 4

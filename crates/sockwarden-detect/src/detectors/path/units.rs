@@ -57,7 +57,7 @@ fn percent(rest: &[u8]) -> (Unit, usize) {
         at += 2;
     }
     if rest.get(at) == Some(&b'%') {
-        return (Unit::Skip, at);
+        return digit_by_digit(rest, at).unwrap_or((Unit::Skip, at));
     }
     if matches!(rest.get(at), Some(b'u' | b'U')) {
         let (high, low) = (hexadecimal(rest.get(at + 1..at + 3)), hexadecimal(rest.get(at + 3..at + 5)));
@@ -109,6 +109,17 @@ fn percent(rest: &[u8]) -> (Unit, usize) {
     }
 }
 
+/// `%%32%65` and `%%32%%65`: each digit of an escape is escaped itself.
+fn digit_by_digit(rest: &[u8], at: usize) -> Option<(Unit, usize)> {
+    let high = hexadecimal(rest.get(at + 1..at + 3))?;
+    let low = rest.get(at + 3..)?;
+    let signs = low.iter().take(2).take_while(|byte| **byte == b'%').count();
+    let digits = at + 3 + signs;
+    let low = hexadecimal(rest.get(digits..digits + 2)).filter(|_| signs > 0)?;
+    let byte = hexadecimal(Some(&[high, low]))?;
+    Some((of_byte(u32::from(byte)), digits + 2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +141,7 @@ mod tests {
         check("%e0%80%ae%f0%80%80%af%f8%80%80%80%ae", &[Unit::Dot, Unit::Slash, Unit::Dot]);
         check("%bg%c1%8s%01", &[Unit::Wild, Unit::Wild, Unit::Skip]);
         check("0x2e0x2f", &[Unit::Dot, Unit::Slash]);
+        check("%%32%65%%32%%66", &[Unit::Dot, Unit::Slash]);
         check("5%", &[Unit::Other(b'5'), Unit::Other(b'%')]);
     }
 }
