@@ -7,6 +7,7 @@
 mod bad_setting;
 mod chain;
 pub mod defences;
+mod detecting;
 mod fact;
 mod hears;
 mod pointer;

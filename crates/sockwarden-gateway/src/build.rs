@@ -357,6 +357,8 @@ fn build_route(config: &RouteConfig, key: &dyn Fn(&str) -> String, problems: &mu
         graphql_limits: config.graphql_limits.clone(),
         cdp_refused: config.cdp_refused.clone(),
         ocpp_session: config.ocpp_session.clone(),
+        injection: config.injection.clone(),
+        active_content: config.active_content.clone(),
         rate_limit: config.rate_limit.clone(),
     };
     let defences = defences.build().map_err(|wrong| {

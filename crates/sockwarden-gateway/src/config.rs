@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_defend::defences::{
-    AuthenticationConfig, AuthorizeConfig, CdpRefusedConfig, FrameLimitsConfig, GraphqlLimitsConfig,
-    MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig, OriginPolicyConfig, RateLimitConfig,
-    StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig, UpstreamTlsConfig,
+    ActiveContentConfig, AuthenticationConfig, AuthorizeConfig, CdpRefusedConfig, FrameLimitsConfig,
+    GraphqlLimitsConfig, InjectionConfig, MessageFormatConfig, OcppSessionConfig, OperationPolicyConfig,
+    OriginPolicyConfig, RateLimitConfig, StrictHandshakeConfig, TlsRequiredConfig, TopicPolicyConfig,
+    UpstreamTlsConfig,
 };
 use sockwarden_identity::{JwtConfig, MtlsConfig, SignerConfig};
 
@@ -196,6 +197,12 @@ pub struct RouteConfig {
     /// Lets a charging station have one connection.
     #[serde(default)]
     pub ocpp_session: OcppSessionConfig,
+    /// Stops attacks in what clients send.
+    #[serde(default)]
+    pub injection: InjectionConfig,
+    /// Stops script and errors in what the application sends.
+    #[serde(default)]
+    pub active_content: ActiveContentConfig,
     /// Makes wait what a user sends beyond its share.
     #[serde(default)]
     pub rate_limit: RateLimitConfig,
@@ -257,6 +264,8 @@ impl RouteConfig {
             graphql_limits: GraphqlLimitsConfig::default(),
             cdp_refused: CdpRefusedConfig::default(),
             ocpp_session: OcppSessionConfig::default(),
+            injection: InjectionConfig::default(),
+            active_content: ActiveContentConfig::default(),
             rate_limit: RateLimitConfig::default(),
             inspect: InspectConfig::default(),
             compression: CompressionKind::default(),

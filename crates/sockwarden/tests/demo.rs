@@ -52,7 +52,8 @@ fn a_defence_switched_off_turns_its_row_red_and_no_other() {
 
 #[test]
 fn with_every_defence_off_every_attack_succeeds_and_is_found_behind_the_gateway() {
-    let defences = ["authentication", "frame-limits", "tls-required", "origin-policy", "upstream-tls"];
+    let defences =
+        ["authentication", "frame-limits", "tls-required", "origin-policy", "upstream-tls", "rate-limit"];
     let (code, rows, summary) = json(&defences.map(|defence| ["--without", defence]).concat());
     assert_eq!((code, &summary["good_rows"]), (Some(1), &0.into()), "{rows:#?} {summary:#}");
     for row in &rows {

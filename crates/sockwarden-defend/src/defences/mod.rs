@@ -1,9 +1,11 @@
 //! Every defence, in the order in which the chain asks them.
 
+mod active_content;
 mod authentication;
 mod cdp_refused;
 mod frame_limits;
 mod graphql_limits;
+mod injection;
 mod message_authorization;
 mod message_format;
 mod ocpp_session;
@@ -16,10 +18,12 @@ mod tls_required;
 mod topic_policy;
 mod upstream_tls;
 
+pub use active_content::{ActiveContent, ActiveContentConfig};
 pub use authentication::{Authentication, AuthenticationConfig, RequireKind};
 pub use cdp_refused::{CdpRefused, CdpRefusedConfig};
 pub use frame_limits::{FrameLimits, FrameLimitsConfig};
 pub use graphql_limits::{GraphqlLimits, GraphqlLimitsConfig, IntrospectionKind};
+pub use injection::{Injection, InjectionConfig, PresetKind};
 pub use message_authorization::{
     AuthorizeCondition, AuthorizeConfig, AuthorizeField, AuthorizeRule, DefaultKind, Judge,
     MessageAuthorization, Ruling,
@@ -49,7 +53,7 @@ use crate::{BadSetting, Configured, Switch, Way};
 
 /// Every defence's declaration, in the order in which the chain asks them: cheap and certain ones first, what costs a
 /// request to the application last.
-pub static ORDER: [&Rule; 15] = [
+pub static ORDER: [&Rule; 17] = [
     &tls_required::RULE,
     &strict_handshake::RULE,
     &origin_policy::RULE,
@@ -64,6 +68,8 @@ pub static ORDER: [&Rule; 15] = [
     &graphql_limits::RULE,
     &cdp_refused::RULE,
     &ocpp_session::RULE,
+    &injection::RULE,
+    &active_content::RULE,
     &rate_limit::RULE,
 ];
 
@@ -100,6 +106,10 @@ pub struct Defences {
     pub cdp_refused: CdpRefusedConfig,
     /// Lets a charging station have one connection.
     pub ocpp_session: OcppSessionConfig,
+    /// Stops attacks on the application.
+    pub injection: InjectionConfig,
+    /// Stops script and errors on their way to pages.
+    pub active_content: ActiveContentConfig,
     /// Makes wait what a user sends beyond its share.
     pub rate_limit: RateLimitConfig,
 }
@@ -142,11 +152,14 @@ impl Defences {
             configured(CdpRefused::new(&self.cdp_refused), self.cdp_refused.mode),
             configured(OcppSession::new(&self.ocpp_session), self.ocpp_session.mode),
         ]);
-        let rates = &self.rate_limit;
-        match RateLimit::new(rates) {
-            Ok(limit) => links.push(configured(limit, rates.mode)),
+        let mut add = |built: Result<Configured, Vec<BadSetting>>| match built {
+            Ok(link) => links.push(link),
             Err(mut found) => wrong.append(&mut found),
-        }
+        };
+        let (attacks, content, rates) = (&self.injection, &self.active_content, &self.rate_limit);
+        add(Injection::new(attacks).map(|detecting| configured(detecting, attacks.mode)));
+        add(ActiveContent::new(content).map(|detecting| configured(detecting, content.mode)));
+        add(RateLimit::new(rates).map(|limit| configured(limit, rates.mode)));
         if wrong.is_empty() { Ok(links.into()) } else { Err(wrong) }
     }
 }

@@ -81,6 +81,8 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             ("graphql_limits.mode", route.graphql_limits.mode),
             ("cdp_refused.mode", route.cdp_refused.mode),
             ("ocpp_session.mode", route.ocpp_session.mode),
+            ("injection.mode", route.injection.mode),
+            ("active_content.mode", route.active_content.mode),
             ("rate_limit.mode", route.rate_limit.mode),
         ] {
             if mode == Mode::Off {

@@ -170,8 +170,17 @@ fn url(scheme: &str, address: SocketAddr) -> anyhow::Result<WsUrl> {
 }
 
 /// The defences that can be switched off.
-pub const SWITCHES: [&str; 6] =
-    ["tls-required", "strict-handshake", "origin-policy", "authentication", "upstream-tls", "frame-limits"];
+pub const SWITCHES: [&str; 9] = [
+    "tls-required",
+    "strict-handshake",
+    "origin-policy",
+    "authentication",
+    "upstream-tls",
+    "frame-limits",
+    "injection",
+    "active-content",
+    "rate-limit",
+];
 
 /// Switches off the defence called `id`, one of [`SWITCHES`]; tells whether there is such a switch.
 pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
@@ -182,6 +191,9 @@ pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
         "authentication" => (route.auth, route.forward_auth) = (Auth::NONE, None),
         "upstream-tls" => route.upstream_tls.mode = Mode::Off,
         "frame-limits" => route.frame_limits.mode = Mode::Off,
+        "injection" => route.injection.mode = Mode::Off,
+        "active-content" => route.active_content.mode = Mode::Off,
+        "rate-limit" => route.rate_limit.mode = Mode::Off,
         _ => return false,
     }
     true
