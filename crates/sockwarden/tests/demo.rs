@@ -23,7 +23,7 @@ fn json(arguments: &[&str]) -> (Option<i32>, Vec<Value>, Value) {
 fn every_row_is_good_as_it_comes() {
     let (code, rows, summary) = json(&[]);
     assert_eq!(code, Some(0), "{rows:#?} {summary:#}");
-    assert_eq!(rows.len(), 5);
+    assert_eq!(rows.len(), 6);
     for row in &rows {
         assert_eq!(row["direct"]["outcome"], "succeeded", "{row:#}");
         assert_eq!(row["gateway"]["outcome"], "stopped", "{row:#}");

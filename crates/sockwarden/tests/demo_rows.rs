@@ -34,6 +34,11 @@ async fn frame_limits_stop_an_oversize_message_and_nothing_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rate_limit_stops_a_flood_and_nothing_else_does() {
+    check("message-flood").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tls_required_stops_who_sits_on_the_way_in_and_nothing_else_does() {
     check("sniff-and-alter-on-the-way-in").await;
 }

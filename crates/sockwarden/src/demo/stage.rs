@@ -84,6 +84,11 @@ impl Stage {
         self.events.verdict(event).filter(|verdict| verdict.mode == Mode::Block).map(|verdict| verdict.rule)
     }
 
+    /// Gives the latest event of a defence, as the gateways reported it.
+    pub(crate) fn latest_of(&self, defence: &str) -> Option<EventId> {
+        self.events.latest_of(defence)
+    }
+
     /// Gives the authority that clients of the gateway must trust, in PEM.
     pub fn authority(&self) -> &str {
         &self.front.authority

@@ -172,6 +172,11 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Sends something and waits for no answer.
+    pub(crate) async fn say(&mut self, request: &Value) -> io::Result<()> {
+        self.client.send_text(&request.to_string()).await
+    }
+
     /// Sends a request and gives its answer, whatever it is.
     pub(crate) async fn ask(&mut self, mut request: Value) -> Result<Value, Denied> {
         self.asked += 1;

@@ -3,6 +3,7 @@
 mod behind_the_proxy;
 mod cross_site_hijack;
 mod errand;
+mod message_flood;
 mod on_the_way_in;
 mod oversize_message;
 mod unauthenticated_access;
@@ -17,9 +18,10 @@ use super::Stage;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every attack, in the order in which they are tried and shown.
-pub static ATTACKS: [&Attack; 5] = [
+pub static ATTACKS: [&Attack; 6] = [
     &unauthenticated_access::ATTACK,
     &oversize_message::ATTACK,
+    &message_flood::ATTACK,
     &on_the_way_in::ATTACK,
     &cross_site_hijack::ATTACK,
     &behind_the_proxy::ATTACK,
