@@ -34,6 +34,8 @@ pub struct Chain {
     after: (u16, u16),
     /// What any of them hears.
     hears: Hears,
+    /// Whether any of them tells senders what was left out.
+    tells: bool,
 }
 
 /// A verdict that is more than a pass, with whose it is.
@@ -45,6 +47,8 @@ pub struct Decided {
     pub mode: Mode,
     /// The verdict: a refusal, a close or a drop.
     pub verdict: Verdict,
+    /// Whether the sender of a message that is left out is told so.
+    pub tells: bool,
 }
 
 /// What the chain says of a fact.
@@ -72,7 +76,13 @@ impl Chain {
         let first = place(defences.iter().position(after));
         let end = place(defences.iter().rposition(after).map(|last| last + 1));
         let hears = defences.iter().fold(Hears::NOTHING, |all, configured| all | configured.hears);
-        Self { defences: Arc::clone(defences), guards, after: (first, end), hears }
+        let tells = defences.iter().any(|configured| configured.defence.tells());
+        Self { defences: Arc::clone(defences), guards, after: (first, end), hears, tells }
+    }
+
+    /// Tells whether what a message asks for may be wanted, to tell its sender that it was left out.
+    pub const fn tells(&self) -> bool {
+        self.tells
     }
 
     /// Tells whether a defence that judges what follows the upgrade is off, so that what passes was not wholly inspected.
@@ -185,7 +195,7 @@ impl Chain {
             }
             Verdict::Ask(effect) => Outcome::Ask { link, effect },
             verdict @ (Verdict::Refuse(_) | Verdict::Close(_) | Verdict::Drop { .. }) => {
-                let decided = Decided { rule: defence.rule(), mode, verdict };
+                let decided = Decided { rule: defence.rule(), mode, verdict, tells: defence.tells() };
                 if mode == Mode::Block {
                     return Outcome::Stop(decided);
                 }

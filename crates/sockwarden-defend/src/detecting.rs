@@ -65,7 +65,7 @@ pub(crate) fn policy(
 pub(crate) struct Detecting {
     detection: Arc<Detection>,
     from: Direction,
-    answer: AnswerKind,
+    pub(crate) answer: AnswerKind,
 }
 
 impl Detecting {

@@ -42,6 +42,11 @@ pub trait Defence: std::fmt::Debug + Send + Sync {
         Hears::NOTHING
     }
 
+    /// Tells whether the sender of a message that is left out is told so, in the words of the sub-protocol.
+    fn tells(&self) -> bool {
+        false
+    }
+
     /// Makes the guard of a new connection.
     fn guard(&self) -> Box<dyn Guard>;
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use sockwarden_config::ByteSize;
 use sockwarden_defend::{Chain, Closure, Content, Decided, Fact, Hears, Verdict};
 use sockwarden_inspect::{
-    Anomaly, Chosen, Conversation, Format, InspectLimits, Message, Opening, Operation, Place, Protocol,
-    Reader, Sink, Value, polling,
+    Anomaly, Asked, Chosen, Conversation, Format, InspectLimits, Message, Opening, Operation, Place,
+    Protocol, Reader, Sink, Value, polling,
 };
 use sockwarden_model::Direction;
-use sockwarden_proto::CloseCode;
+use sockwarden_proto::{CloseCode, MessageKind};
 
 use crate::{
     journal::Journal,
@@ -157,7 +157,13 @@ impl Inspector {
         read.is_part = came_within || self.conversation.is_within(from);
         read.judged = settled(read.judged, read.is_part);
         if let Some(dropped) = &read.judged.dropped {
-            journal.decided(dropped, Some(from));
+            let id = journal.decided(dropped, Some(from));
+            // What is said inside another protocol would have to be said in its envelope.
+            let is_inside = self.protocol().is_some_and(|(protocol, _)| protocol == Protocol::SockJs);
+            if dropped.tells && from == Direction::Client && message.kind == MessageKind::Text && !is_inside {
+                let told = format!("refused by {} (event {id})", dropped.rule.id);
+                read.refusal = read.asked.take().and_then(|asked| asked.refused(&told, message.bytes));
+            }
         }
         read
     }
@@ -234,12 +240,13 @@ impl Inspector {
 /// Closes where a message is dropped that holds only a part of a packet: the receiver would take what comes next for the rest of it,
 /// and read something else than was judged.
 fn settled(mut judged: Judged, holds_part: bool) -> Judged {
-    if holds_part && let Some(Decided { rule, mode, verdict: Verdict::Drop { reason } }) = judged.dropped {
+    if holds_part && let Some(Decided { rule, mode, verdict: Verdict::Drop { reason }, .. }) = judged.dropped
+    {
         let reason =
             format!("{reason}; a part of the message cannot be left out, a packet goes on beyond it");
         let told = "the message is not allowed";
         let verdict = Verdict::Close(Closure { code: CloseCode::POLICY, reason, told });
-        judged.stopped = Some(Decided { rule, mode, verdict });
+        judged.stopped = Some(Decided { rule, mode, verdict, tells: false });
         judged.dropped = None;
     }
     judged
@@ -254,6 +261,10 @@ pub(crate) struct Read {
     pub(crate) is_partial: bool,
     /// Whether it holds a part of a packet that goes on beyond it: then it cannot be left out.
     pub(crate) is_part: bool,
+    /// What it asks for, where that may be wanted.
+    asked: Option<Asked>,
+    /// What its sender is told about it.
+    pub(crate) refusal: Option<(MessageKind, Vec<u8>)>,
 }
 
 struct Teller<'a> {
@@ -300,6 +311,9 @@ impl Sink for Teller<'_> {
     }
 
     fn operation(&mut self, operation: &Operation<'_>) {
+        if self.chain.tells() {
+            self.read.asked.get_or_insert_with(|| Asked::of(operation));
+        }
         if self.hears.any(Hears::OPERATIONS) {
             self.tell(Content::Operation(operation));
         }

@@ -221,10 +221,11 @@ mod tests {
             .collect()
     }
 
-    /// How many defences of a route have a mode that can be changed.
-    fn switches(route: usize) -> usize {
-        let may_change =
-            |switch: &sockwarden_defend::Switch| !switch.is_fixed() && switch.configured() != Mode::Off;
+    /// How many defences of a route can be changed to a mode that they do not have.
+    fn switches(route: usize, to: Mode) -> usize {
+        let may_change = |switch: &sockwarden_defend::Switch| {
+            !switch.is_fixed() && switch.configured() != Mode::Off && switch.configured() != to
+        };
         routes()[route].defences.iter().filter(|configured| may_change(&configured.switch)).count()
     }
 
@@ -242,17 +243,17 @@ mod tests {
         use Mode::{Block, Observe, Off};
         check(Some("chat"), Some("frame-limits"), Observe, 60, Ok(1));
         check(None, Some("frame-limits"), Observe, 60, Ok(2));
-        check(Some("chat"), None, Observe, 60, Ok(switches(0)));
-        check(Some("feed"), None, Observe, 60, Ok(switches(1)));
-        check(None, None, Off, 60, Ok(switches(0) + switches(1)));
+        check(Some("chat"), None, Observe, 60, Ok(switches(0, Observe)));
+        check(Some("feed"), None, Observe, 60, Ok(switches(1, Observe)));
+        check(None, None, Off, 60, Ok(switches(0, Off) + switches(1, Off)));
         check(Some("chat"), Some("origin-policy"), Block, 60, Ok(1));
-        check(Some("chat"), None, Block, 60, Ok(0));
+        check(Some("chat"), None, Block, 60, Ok(switches(0, Block)));
         check(Some("elsewhere"), None, Observe, 60, Err(NoRoute));
         check(Some("chat"), Some("authentication"), Observe, 60, Err(NoRule));
         check(None, Some("nonsense"), Observe, 60, Err(NoRule));
         check(None, Some("protocol-rules"), Off, 60, Err(Fixed));
         check(None, None, Observe, 0, Err(Time));
-        check(None, None, Observe, 86_400, Ok(switches(0) + switches(1)));
+        check(None, None, Observe, 86_400, Ok(switches(0, Observe) + switches(1, Observe)));
         check(None, None, Observe, 86_401, Err(Time));
         check(None, None, Observe, u64::MAX, Err(Time));
     }
@@ -271,7 +272,7 @@ mod tests {
         };
         let acts = async {
             let after = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
-            assert_eq!(modes.set(&routes, &change(None, 100), &operator(), &sender), Ok(switches(1)));
+            assert_eq!(modes.set(&routes, &change(None, 100), &operator(), &sender), Ok(switches(1, Observe)));
             after(1).await;
             // A second change of the same defence replaces the first, sooner or later.
             assert_eq!(modes.set(&routes, &change(Some("frame-limits"), 9), &operator(), &sender), Ok(1));

@@ -19,7 +19,7 @@ use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
 pub(crate) use gate::Gate;
 use gate::{Admission, LastWord};
-use message::{Form, Passed, Target, UnderWay};
+use message::{Form, Passed, Refusals, Target, UnderWay};
 
 use crate::{
     auth::SESSION_ENDED,
@@ -224,6 +224,7 @@ impl Relay {
         let mut complete = None;
         let mut passed = Passed::default();
         let mut waits = None;
+        let mut refusals = Refusals::new();
         let mut too_slow = None;
         let tally = seat.tally();
         let to = &mut other.target;
@@ -264,7 +265,7 @@ impl Relay {
                             let bytes = message.content(data, form);
                             let whole = Message { direction: from, kind: data.kind, bytes };
                             let read = inspector.read(&whole, message.reads, chain, journal, now);
-                            stopped = message.heed_reading(read);
+                            stopped = message.heed_reading(read, &mut refusals);
                         }
                     }
                     if stopped.is_some() {
@@ -335,6 +336,7 @@ impl Relay {
         });
         liveness.heard(from, session.is_inside_message(), now);
         self.account(from, &passed, now);
+        self.tell_refusals(from, &refusals);
         if let Some(waits) = waits {
             self.tell_of_excess(from, waits);
         }
@@ -362,10 +364,11 @@ impl Relay {
         };
         let Side { message, gate, .. } = source;
         let (mut stopped, mut waits) = (None, None);
+        let mut refusals = Refusals::new();
         if message.is_read() && form == Form::Plain && other.target.is_open() {
             let whole = Message { direction: from, kind, bytes: held.payload() };
             let read = inspector.read(&whole, message.reads, chain, journal, now);
-            stopped = message.heed_reading(read);
+            stopped = message.heed_reading(read, &mut refusals);
         }
         let admission = match gate {
             Some(gate) if stopped.is_none() && !message.dropped => gate.admit(&mut message.about, now),
@@ -394,6 +397,7 @@ impl Relay {
             passed.add(&about, length);
             self.account(from, &passed, now);
         }
+        self.tell_refusals(from, &refusals);
         if let Some(waits) = waits {
             self.tell_of_excess(from, waits);
         }

@@ -108,6 +108,10 @@ impl Defence for ActiveContent {
         Hears::VALUES | Hears::MESSAGES
     }
 
+    fn tells(&self) -> bool {
+        self.0.answer.tells()
+    }
+
     fn guard(&self) -> Box<dyn Guard> {
         Box::new(self.clone())
     }

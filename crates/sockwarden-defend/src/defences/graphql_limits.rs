@@ -206,6 +206,10 @@ impl Defence for GraphqlLimits {
         Hears::VALUES | Hears::OPERATIONS | Hears::MESSAGES
     }
 
+    fn tells(&self) -> bool {
+        self.limits.answer.tells()
+    }
+
     fn guard(&self) -> Box<dyn Guard> {
         Box::new(Watch { defence: self.clone(), user: None, may_be: true, request: Request::default() })
     }

@@ -109,7 +109,7 @@ pub struct InjectionConfig {
     pub exclusions: Vec<String>,
     /// Categories that are not looked for, such as `ssrf`.
     pub off: Vec<String>,
-    /// What becomes of the connection: `close` closes with 1008, `drop` leaves the message out.
+    /// What becomes of the connection: `close` closes with 1008, `drop` leaves the message out, `error` does so and tells the sender in the words of the sub-protocol.
     pub answer: AnswerKind,
 }
 
@@ -160,6 +160,10 @@ impl Defence for Injection {
 
     fn hears(&self) -> Hears {
         Hears::VALUES | Hears::MESSAGES
+    }
+
+    fn tells(&self) -> bool {
+        self.0.answer.tells()
     }
 
     fn guard(&self) -> Box<dyn Guard> {

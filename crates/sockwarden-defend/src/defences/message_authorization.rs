@@ -96,7 +96,7 @@ pub struct AuthorizeConfig {
     /// What becomes of a message that no rule fits; it must be said where there are rules.
     #[schemars(example = DefaultKind::Deny)]
     pub default: Option<DefaultKind>,
-    /// What becomes of the connection: `drop` leaves the message out, `close` closes with 1008.
+    /// What becomes of the connection: `drop` leaves the message out, `error` does so and tells the sender in the words of the sub-protocol, `close` closes with 1008.
     pub answer: AnswerKind,
 }
 
@@ -588,6 +588,10 @@ impl Defence for MessageAuthorization {
             return Hears::NOTHING;
         }
         Hears::VALUES | Hears::OPERATIONS | Hears::ANOMALIES | Hears::MESSAGES
+    }
+
+    fn tells(&self) -> bool {
+        self.0.answer.tells()
     }
 
     fn guard(&self) -> Box<dyn Guard> {

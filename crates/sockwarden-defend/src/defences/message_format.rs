@@ -93,6 +93,8 @@ pub enum AnswerKind {
     Close,
     /// It lives on without the message.
     Drop,
+    /// The same, and the sender is told so, as far as the sub-protocol has words for it.
+    Error,
 }
 
 impl AnswerKind {
@@ -100,8 +102,13 @@ impl AnswerKind {
     pub(crate) const fn verdict(self, code: CloseCode, reason: String, told: &'static str) -> Verdict {
         match self {
             Self::Close => Verdict::Close(Closure { code, reason, told }),
-            Self::Drop => Verdict::Drop { reason },
+            Self::Drop | Self::Error => Verdict::Drop { reason },
         }
+    }
+
+    /// Tells whether the sender of a message that is left out is told so.
+    pub(crate) const fn tells(self) -> bool {
+        matches!(self, Self::Error)
     }
 }
 
@@ -171,6 +178,10 @@ impl Defence for MessageFormat {
 
     fn hears(&self) -> Hears {
         Hears::ANOMALIES
+    }
+
+    fn tells(&self) -> bool {
+        self.answer.tells()
     }
 
     fn guard(&self) -> Box<dyn Guard> {

@@ -89,7 +89,7 @@ pub struct OperationPolicyConfig {
     pub allow: Vec<OperationConfig>,
     /// What may not be done, even if `allow` lists it.
     pub deny: Vec<OperationConfig>,
-    /// What becomes of the connection: `drop` leaves the message out, `close` closes with 1008.
+    /// What becomes of the connection: `drop` leaves the message out, `error` does so and tells the sender in the words of the sub-protocol, `close` closes with 1008.
     pub answer: AnswerKind,
 }
 
@@ -317,6 +317,10 @@ impl Defence for OperationPolicy {
             (true, false) => Hears::OPERATIONS,
             (false, _) => Hears::OPERATIONS | Hears::ANOMALIES | Hears::MESSAGES,
         }
+    }
+
+    fn tells(&self) -> bool {
+        self.answer.tells()
     }
 
     fn guard(&self) -> Box<dyn Guard> {

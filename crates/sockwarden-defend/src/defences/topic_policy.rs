@@ -85,7 +85,7 @@ pub struct TopicPolicyConfig {
     pub publish: Option<Vec<String>>,
     /// What clients may subscribe to; anything where it is not said, nothing where the list is empty.
     pub subscribe: Option<Vec<String>>,
-    /// What becomes of the connection: `drop` leaves the message out, `close` closes with 1008.
+    /// What becomes of the connection: `drop` leaves the message out, `error` does so and tells the sender in the words of the sub-protocol, `close` closes with 1008.
     pub answer: AnswerKind,
 }
 
@@ -173,6 +173,10 @@ impl Defence for TopicPolicy {
             return Hears::NOTHING;
         }
         Hears::OPERATIONS | Hears::ANOMALIES | Hears::MESSAGES
+    }
+
+    fn tells(&self) -> bool {
+        self.answer.tells()
     }
 
     fn guard(&self) -> Box<dyn Guard> {

@@ -44,7 +44,7 @@ impl Client {
     fn too_many(&self, reason: String, after: Duration) -> Answer {
         let refusal = Refusal { status: 429, reason, told: "too many messages" };
         let verdict = Verdict::Refuse(refusal);
-        let decided = Decided { rule: &defences::RATE_LIMIT, mode: Mode::Block, verdict };
+        let decided = Decided { rule: &defences::RATE_LIMIT, mode: Mode::Block, verdict, tells: false };
         self.refused_by(&decided).with(&format!("Retry-After: {}", after.as_secs() + 1))
     }
 

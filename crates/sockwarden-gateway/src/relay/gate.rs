@@ -232,7 +232,7 @@ impl Gate {
 pub(super) fn shut_out(left: Duration) -> Decided {
     let reason = format!("the user is shut out for {} s still", left.as_secs() + 1);
     let closure = Closure { code: CloseCode::POLICY, reason, told: "too many messages, come back later" };
-    Decided { rule: &RATE_LIMIT, mode: Mode::Block, verdict: Verdict::Close(closure) }
+    Decided { rule: &RATE_LIMIT, mode: Mode::Block, verdict: Verdict::Close(closure), tells: false }
 }
 
 /// What is decided about messages that have waited for too long.
@@ -252,7 +252,7 @@ pub(super) fn overdue(
     } else {
         Verdict::Drop { reason }
     };
-    Decided { rule: &RATE_LIMIT, mode: Mode::Block, verdict }
+    Decided { rule: &RATE_LIMIT, mode: Mode::Block, verdict, tells: false }
 }
 
 /// What is told of a sender that exceeds its share.
@@ -262,5 +262,5 @@ pub(super) fn excess(waits: bool) -> Decided {
     } else {
         (Mode::Observe, Verdict::Drop { reason: "messages exceed the rate".to_owned() })
     };
-    Decided { rule: &RATE_LIMIT, mode, verdict }
+    Decided { rule: &RATE_LIMIT, mode, verdict, tells: false }
 }

@@ -13,6 +13,9 @@ use crate::{hold::Hold, inspection::Read, outgoing::Outgoing, verdicts::Judged};
 /// The most that compressing one direction keeps between two messages (see `deflate`, where it is measured).
 const DEFLATER: usize = 266 * 1024;
 
+/// What senders are told about messages that were left out.
+pub(super) type Refusals = Vec<(MessageKind, Vec<u8>)>;
+
 /// What is known of a message, its bytes apart.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct About {
@@ -96,7 +99,8 @@ impl UnderWay {
     }
 
     /// The same of what was said when it was read.
-    pub(super) fn heed_reading(&mut self, read: Read) -> Option<Decided> {
+    pub(super) fn heed_reading(&mut self, read: Read, refusals: &mut Refusals) -> Option<Decided> {
+        refusals.extend(read.refusal);
         self.about.partial |= read.is_partial;
         self.about.part |= read.is_part;
         self.heed(read.judged)

@@ -4,10 +4,20 @@ use std::io::IoSlice;
 
 use sockwarden_model::Direction;
 
-use super::{Relay, message::Target};
+use super::{
+    Relay,
+    message::{Refusals, Target},
+};
 use crate::outgoing;
 
 impl Relay {
+    /// Tells a peer, in the words of its sub-protocol, what was left out of what it has sent.
+    pub(super) fn tell_refusals(&mut self, from: Direction, refusals: &Refusals) {
+        for (kind, bytes) in refusals {
+            self.side(from).target.session.send(*kind, bytes);
+        }
+    }
+
     /// Tells how many bytes wait to be written to a peer.
     pub(crate) fn waiting(&mut self, to: Direction) -> usize {
         let Target { session, outgoing, .. } = &mut self.side(to).target;

@@ -81,6 +81,67 @@ async fn an_operation_can_end_the_session() {
 }
 
 #[tokio::test]
+async fn a_sender_is_told_in_its_own_words_what_was_left_out() {
+    let app = App::start().await;
+    let mut route = route_to(app.address);
+    let deny = OperationConfig { name: Some("admin.*".into()), ..OperationConfig::default() };
+    route.operation_policy.deny = vec![deny];
+    route.operation_policy.answer = AnswerKind::Error;
+    let stage = Stage::plain(route).await;
+    let mut client = stage.greeted().await;
+    client.send_text(r#"{"jsonrpc":"2.0","method":"admin.grant","id":41}"#).await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&text(&mut client).await).unwrap();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&41.into(), &(-32001).into()));
+    let told = answer["error"]["message"].as_str().unwrap();
+    assert!(told.starts_with("refused by operation-policy (event "), "{told}");
+    let allowed = r#"{"jsonrpc":"2.0","method":"chat.say","id":42}"#;
+    client.send_text(allowed).await.unwrap();
+    assert_eq!(text(&mut client).await, allowed, "the session lives on");
+    let event = stage.verdict().await;
+    assert!(event.decision == Decision::Drop && told.contains(&event.id.to_string()));
+}
+
+#[tokio::test]
+async fn an_attack_does_not_reach_the_application() {
+    let attacks = [
+        r#"{"type":"search","text":"x' UNION SELECT password FROM users-- "}"#,
+        r#"{"type":"chat","text":"<img src=x onerror=alert(document.cookie)>"}"#,
+        r#"{"type":"settings","value":{"__proto__":{"admin":true}}}"#,
+    ];
+    for attack in attacks {
+        for mode in [Mode::Off, Mode::Observe, Mode::Block] {
+            let messages =
+                [attack, r#"{"type":"chat","text":"Did you select * from the menu, or <b>not</b>?"}"#];
+            let arrived = arriving(
+                |route| {
+                    (route.injection.mode, route.injection.answer) = (mode, AnswerKind::Drop);
+                    route.active_content.mode = Mode::Off;
+                },
+                messages,
+            );
+            let expected = if mode == Mode::Block { &messages[1..] } else { &messages[..] };
+            assert_eq!(arrived.await, expected, "{mode}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn script_that_an_application_sends_does_not_reach_pages() {
+    let script = r#"{"type":"chat","text":"<img src=x onerror=alert(document.cookie)>"}"#;
+    for mode in [Mode::Observe, Mode::Block] {
+        let app = App::start().await;
+        let mut route = route_to(app.address);
+        (route.injection.mode, route.active_content.mode) = (Mode::Off, mode);
+        let stage = Stage::plain(route).await;
+        let mut client = stage.greeted().await;
+        client.send_text(script).await.unwrap();
+        client.send_text("harmless").await.unwrap();
+        let first = text(&mut client).await;
+        assert_eq!(first, if mode == Mode::Block { "harmless" } else { script }, "{mode}");
+    }
+}
+
+#[tokio::test]
 async fn a_topic_that_is_not_listed_is_left_out() {
     let messages = [r#"["1","1","room:staff","phx_join",{}]"#, r#"["2","2","room:lobby","phx_join",{}]"#];
     for mode in [Mode::Off, Mode::Block] {
