@@ -12,7 +12,8 @@ use std::{
 
 use crate::{
     BanPolicy, Cost, Lane, Quota, Subject, User,
-    allowance::Allowance,
+    allowance::{Allowance, Sources},
+    lending::{Desk, Purse},
     turns::{Told, Turns},
 };
 
@@ -56,7 +57,11 @@ pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     limits: Limits,
+    /// What each user has a bucket of.
+    quotas: Sources<Quota>,
     application: Allowance,
+    /// Where leases are asked for, where buckets are shared with other replicas.
+    desk: Option<Arc<Desk>>,
     /// Whether the application makes users wait: then everybody takes turns.
     contended: AtomicBool,
     hasher: RandomState,
@@ -84,11 +89,22 @@ impl std::fmt::Debug for Limiter {
 impl Limiter {
     /// Begins with full buckets. `bell` is rung when [`Limiter::poll`] is wanted sooner than it was told last; it must not call back.
     pub fn new(limits: Limits, bell: impl Fn() + Send + Sync + 'static) -> Self {
-        let application = Allowance::new(limits.all_messages, limits.all_bytes, &[]);
+        Self::with(limits, bell, None)
+    }
+
+    fn with(limits: Limits, bell: impl Fn() + Send + Sync + 'static, desk: Option<Arc<Desk>>) -> Self {
+        let of_all = Sources { messages: limits.all_messages, bytes: limits.all_bytes, kinds: [].into() };
+        let is_limited = of_all.messages.is_some() || of_all.bytes.is_some();
+        let purse = desk.as_ref().filter(|_| is_limited);
+        let purse = purse.map(|desk| Arc::new(Purse::new(None, &of_all, Arc::clone(desk))));
+        purse.iter().for_each(|purse| purse.expect_use(0));
+        let kinds = limits.kinds.iter().copied().collect();
         let turns = Mutex::new(Turns::new(limits.queue));
         Self(Arc::new(Inner {
+            quotas: Sources { messages: limits.messages, bytes: limits.bytes, kinds },
             limits,
-            application,
+            application: Allowance::new(&of_all, purse),
+            desk,
             contended: AtomicBool::new(false),
             hasher: RandomState::new(),
             users: std::array::from_fn(|_| Mutex::default()),
@@ -105,10 +121,11 @@ impl Limiter {
 
     /// Finds a user, or enters it.
     pub fn user(&self, subject: &Subject, now: u64) -> Arc<User> {
-        let Inner { limits, hasher, users, .. } = &*self.0;
+        let Inner { limits, quotas, desk, hasher, users, .. } = &*self.0;
         let shard = hasher.hash_one(subject) as usize % SHARDS;
         let mut shard = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(user) = shard.users.get(subject) {
+            user.is_expected(now);
             return Arc::clone(user);
         }
         if shard.users.len() >= shard.sweep_at.max(FEWEST) {
@@ -116,8 +133,11 @@ impl Limiter {
             shard.users.retain(|_, user| Arc::strong_count(user) > 1 || !user.is_as_new(&limits.ban, now));
             shard.sweep_at = shard.users.len() * 2;
         }
-        let user = Arc::new(User::new(Allowance::new(limits.messages, limits.bytes, &limits.kinds)));
+        let purse = desk.as_ref().filter(|_| subject.is_known_elsewhere());
+        let purse = purse.map(|desk| Arc::new(Purse::new(Some(subject.clone()), quotas, Arc::clone(desk))));
+        let user = Arc::new(User::new(Allowance::new(quotas, purse)));
         shard.users.insert(subject.clone(), Arc::clone(&user));
+        user.is_expected(now);
         user
     }
 
@@ -158,10 +178,11 @@ impl Limiter {
     #[inline]
     pub(crate) fn passes(&self, user: &User, cost: Cost, now: u64) -> bool {
         let Inner { application, contended, .. } = &*self.0;
-        if user.waits() || contended.load(Ordering::Relaxed) || user.allowance.take(cost, now).is_err() {
+        if user.waits() || contended.load(Ordering::Relaxed) {
             return false;
         }
-        application.take(cost, now).inspect_err(|_| user.allowance.give_back(cost)).is_ok()
+        let Ok(taken) = user.allowance.take(cost, now) else { return false };
+        application.take(cost, now).inspect_err(|_| user.allowance.give_back(cost, taken)).is_ok()
     }
 
     pub(crate) fn is_full(&self, user: &User) -> bool {
@@ -179,9 +200,14 @@ impl Limiter {
     }
 
     pub(crate) fn queue(&self, lane: usize, cost: Cost, now: u64) {
+        self.poll_after(now, |turns| turns.push(lane, cost));
+    }
+
+    /// Changes what waits and lets those pass whose time has come.
+    fn poll_after(&self, now: u64, change: impl FnOnce(&mut Turns)) {
         let (before, next) = self.with_turns(|inner, turns, woken| {
             let before = turns.armed;
-            turns.push(lane, cost);
+            change(turns);
             (before, turns.poll(&inner.application, now, woken))
         });
         if next.is_some_and(|next| before.is_none_or(|before| next < before)) {
@@ -225,5 +251,8 @@ impl Limiter {
     }
 }
 
+mod shared;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;
