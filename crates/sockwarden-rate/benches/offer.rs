@@ -32,7 +32,8 @@ fn limits() -> Limits {
 /// A limiter that was lent enough for all that is measured.
 fn lent(users: usize) -> Limiter {
     let lending = Lending { span: TICKS, life: 3600 * TICKS };
-    let limiter = Limiter::shared(limits(), lending, || {}, || {});
+    let limiter = Limiter::new(limits(), || {});
+    limiter.share(lending, || {});
     (0..users).for_each(|number| _ = limiter.user(&user(number), 0));
     let asks = limiter.asks(0, usize::MAX);
     let answers = asks.into_iter().map(|ask| {

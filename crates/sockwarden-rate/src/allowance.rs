@@ -1,6 +1,6 @@
 //! What somebody may send: messages, bytes, and messages of some kinds.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{Bucket, Meter, TICKS, lending::Purse};
 
@@ -113,7 +113,7 @@ impl<S: Source> Sources<S> {
 pub(crate) struct Allowance {
     own: Sources<Bucket>,
     /// What was lent, where buckets are shared.
-    purse: Option<Arc<Purse>>,
+    purse: OnceLock<Arc<Purse>>,
 }
 
 /// Where something was taken from, and goes back to.
@@ -124,14 +124,19 @@ pub(crate) enum Taken {
 }
 
 impl Allowance {
-    pub(crate) fn new(quotas: &Sources<Quota>, purse: Option<Arc<Purse>>) -> Self {
-        Self { own: Sources::new(quotas, Quota::bucket), purse }
+    pub(crate) fn new(quotas: &Sources<Quota>) -> Self {
+        Self { own: Sources::new(quotas, Quota::bucket), purse: OnceLock::new() }
+    }
+
+    /// Has it use what is lent from now on; a second call changes nothing.
+    pub(crate) fn share(&self, purse: Arc<Purse>) {
+        let _ = self.purse.set(purse);
     }
 
     /// Takes what a message costs, all of it or nothing.
     #[inline]
     pub(crate) fn take(&self, cost: Cost, now: u64) -> Result<Taken, u64> {
-        match &self.purse {
+        match self.purse.get() {
             Some(purse) if purse.is_used() => purse.take(cost, now).map(|()| Taken::Lent),
             _ => self.own.take(cost, now).map(|()| Taken::Own),
         }
@@ -139,19 +144,19 @@ impl Allowance {
 
     /// Gives back what was taken for a message that did not pass.
     pub(crate) fn give_back(&self, cost: Cost, taken: Taken) {
-        match (taken, &self.purse) {
+        match (taken, self.purse.get()) {
             (Taken::Lent, Some(purse)) => purse.give_back(cost),
             (Taken::Own | Taken::Lent, _) => self.own.give_back(cost),
         }
     }
 
-    pub(crate) const fn purse(&self) -> Option<&Arc<Purse>> {
-        self.purse.as_ref()
+    pub(crate) fn purse(&self) -> Option<&Arc<Purse>> {
+        self.purse.get()
     }
 
     /// Tells after how long so many more would have passed; of a shared bucket it is not known what is in it.
     pub(crate) fn clears_in(&self, messages: u64, bytes: u64, now: u64) -> u64 {
-        let is_lent = self.purse.as_ref().is_some_and(|purse| purse.is_used());
+        let is_lent = self.purse().is_some_and(|purse| purse.is_used());
         let of = |bucket: &Option<Bucket>, units| {
             let bucket = bucket.as_ref();
             bucket.map_or(0, |it| if is_lent { it.price(units) } else { it.clears_in(units, now) })
@@ -161,7 +166,7 @@ impl Allowance {
 
     pub(crate) fn is_full(&self, now: u64) -> bool {
         let mut all = self.own.messages.iter().chain(&self.own.bytes).chain(&self.own.kinds);
-        all.all(|bucket| bucket.is_full(now)) && self.purse.as_ref().is_none_or(|purse| purse.is_idle(now))
+        all.all(|bucket| bucket.is_full(now)) && self.purse.get().is_none_or(|purse| purse.is_idle(now))
     }
 
     /// Gives what a message costs as one figure, to compare users by; where nothing is limited each message counts alike.
@@ -207,10 +212,8 @@ mod tests {
     #[test]
     fn an_allowance_is_full_when_all_its_buckets_are() {
         let quota = |rate, burst| Some(Quota { rate, burst });
-        let allowance = Allowance::new(
-            &Sources { messages: quota(10, 3), bytes: quota(100, 100), kinds: [].into() },
-            None,
-        );
+        let allowance =
+            Allowance::new(&Sources { messages: quota(10, 3), bytes: quota(100, 100), kinds: [].into() });
         assert!(allowance.is_full(0));
         assert!(allowance.take(cost(50, 0), 0).is_ok());
         assert!(!allowance.is_full(TICKS / 10) && allowance.is_full(TICKS / 2));

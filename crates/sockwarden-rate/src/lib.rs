@@ -5,7 +5,7 @@
 //! Each connection has a [`Lane`] in it: what does not conform waits there, in its order, and users take turns, so that one who sends
 //! much does not starve others.
 //!
-//! Replicas may share all of it: a [`Limiter::shared`] uses up what it was lent ([`Lending`]), so that no message waits for a server.
+//! Replicas may share all of it: a [`Limiter`] that is told to [share](Limiter::share) uses up what it was lent ([`Lending`]), so that no message waits for a server.
 //!
 //! Nothing here waits or sends: a lane counts messages, whoever holds them asks how many may leave. Times are ticks since any fixed
 //! moment and are arguments.

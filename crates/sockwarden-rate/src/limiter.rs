@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -42,6 +42,17 @@ pub struct Limits {
     pub ban: BanPolicy,
 }
 
+impl Limits {
+    fn of_one(&self) -> Sources<Quota> {
+        let kinds = self.kinds.iter().copied().collect();
+        Sources { messages: self.messages, bytes: self.bytes, kinds }
+    }
+
+    fn of_all(&self) -> Sources<Quota> {
+        Sources { messages: self.all_messages, bytes: self.all_bytes, kinds: [].into() }
+    }
+}
+
 /// How much of one user may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -61,7 +72,7 @@ struct Inner {
     quotas: Sources<Quota>,
     application: Allowance,
     /// Where leases are asked for, where buckets are shared with other replicas.
-    desk: Option<Arc<Desk>>,
+    desk: OnceLock<Arc<Desk>>,
     /// Whether the application makes users wait: then everybody takes turns.
     contended: AtomicBool,
     hasher: RandomState,
@@ -89,22 +100,12 @@ impl std::fmt::Debug for Limiter {
 impl Limiter {
     /// Begins with full buckets. `bell` is rung when [`Limiter::poll`] is wanted sooner than it was told last; it must not call back.
     pub fn new(limits: Limits, bell: impl Fn() + Send + Sync + 'static) -> Self {
-        Self::with(limits, bell, None)
-    }
-
-    fn with(limits: Limits, bell: impl Fn() + Send + Sync + 'static, desk: Option<Arc<Desk>>) -> Self {
-        let of_all = Sources { messages: limits.all_messages, bytes: limits.all_bytes, kinds: [].into() };
-        let is_limited = of_all.messages.is_some() || of_all.bytes.is_some();
-        let purse = desk.as_ref().filter(|_| is_limited);
-        let purse = purse.map(|desk| Arc::new(Purse::new(None, &of_all, Arc::clone(desk))));
-        purse.iter().for_each(|purse| purse.expect_use(0));
-        let kinds = limits.kinds.iter().copied().collect();
         let turns = Mutex::new(Turns::new(limits.queue));
         Self(Arc::new(Inner {
-            quotas: Sources { messages: limits.messages, bytes: limits.bytes, kinds },
+            quotas: limits.of_one(),
+            application: Allowance::new(&limits.of_all()),
             limits,
-            application: Allowance::new(&of_all, purse),
-            desk,
+            desk: OnceLock::new(),
             contended: AtomicBool::new(false),
             hasher: RandomState::new(),
             users: std::array::from_fn(|_| Mutex::default()),
@@ -133,9 +134,13 @@ impl Limiter {
             shard.users.retain(|_, user| Arc::strong_count(user) > 1 || !user.is_as_new(&limits.ban, now));
             shard.sweep_at = shard.users.len() * 2;
         }
-        let purse = desk.as_ref().filter(|_| subject.is_known_elsewhere());
-        let purse = purse.map(|desk| Arc::new(Purse::new(Some(subject.clone()), quotas, Arc::clone(desk))));
-        let user = Arc::new(User::new(Allowance::new(quotas, purse)));
+        let allowance = Allowance::new(quotas);
+        if let Some(desk) = desk.get()
+            && subject.is_known_elsewhere()
+        {
+            allowance.share(Arc::new(Purse::new(Some(subject.clone()), quotas, Arc::clone(desk))));
+        }
+        let user = Arc::new(User::new(allowance));
         shard.users.insert(subject.clone(), Arc::clone(&user));
         user.is_expected(now);
         user

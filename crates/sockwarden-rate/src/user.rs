@@ -156,7 +156,7 @@ mod tests {
     fn bans_grow_are_capped_and_are_forgiven() {
         let policy = BanPolicy { after: 3, within: 100, first: 10, most: 35 };
         let nothing = Sources { messages: None, bytes: None, kinds: [].into() };
-        let user = User::new(Allowance::new(&nothing, None));
+        let user = User::new(Allowance::new(&nothing));
         let offend = |at| user.offends(&policy, at);
         assert_eq!([offend(0), offend(1), offend(102), offend(103)], [None; 4], "too far apart");
         assert_eq!(offend(104), Some(10));

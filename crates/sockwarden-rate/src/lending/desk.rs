@@ -75,6 +75,11 @@ impl Desk {
         asks
     }
 
+    /// Forgets all of them, which hold on to it otherwise.
+    pub(crate) fn clear(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).purses.clear();
+    }
+
     /// Tells when the next one is to be asked for.
     pub(crate) fn next(&self) -> Option<u64> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,31 +2,35 @@
 
 use std::sync::Arc;
 
-use super::{Limiter, Limits};
-use crate::{Answer, Ask, Lending, lending::Desk};
+use super::{Inner, Limiter};
+use crate::{
+    Answer, Ask, Lending,
+    lending::{Desk, Purse},
+};
 
 impl Limiter {
-    /// Begins with nothing: what may pass is lent by whoever answers what is [asked](Limiter::asks).
+    /// Has it use what it is lent by whoever answers what is [asked](Limiter::asks), rather than buckets of its own: by the application
+    /// at once, by users that are entered from now on. It is to be called once, before there are any; a second call changes nothing.
     ///
-    /// `bell` is that of [`Limiter::new`]; `asks_bell` is rung when [`Limiter::asks`] is wanted sooner than [`Limiter::next_ask`] told.
-    /// Neither may call back.
-    pub fn shared(
-        limits: Limits,
-        lending: Lending,
-        bell: impl Fn() + Send + Sync + 'static,
-        asks_bell: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
-        Self::with(limits, bell, Some(Arc::new(Desk::new(lending, asks_bell))))
+    /// `bell` is rung when [`Limiter::asks`] is wanted sooner than [`Limiter::next_ask`] told; it must not call back.
+    pub fn share(&self, lending: Lending, bell: impl Fn() + Send + Sync + 'static) {
+        let Inner { limits, desk, application, .. } = &*self.0;
+        let desk = desk.get_or_init(|| Arc::new(Desk::new(lending, bell)));
+        if limits.all_messages.is_some() || limits.all_bytes.is_some() {
+            let purse = Arc::new(Purse::new(None, &limits.of_all(), Arc::clone(desk)));
+            purse.expect_use(0);
+            application.share(purse);
+        }
     }
 
     /// Takes what is to be asked for now, up to a number; each is to be [answered](Limiter::answer) or given [up](Limiter::cut_off).
     pub fn asks(&self, now: u64, most: usize) -> Vec<Ask> {
-        self.0.desk.as_ref().map_or_else(Vec::new, |desk| desk.take(now, most))
+        self.0.desk.get().map_or_else(Vec::new, |desk| desk.take(now, most))
     }
 
     /// Tells when something is to be asked for next; never, as far as is known, where there is nothing.
     pub fn next_ask(&self) -> Option<u64> {
-        self.0.desk.as_ref()?.next()
+        self.0.desk.get()?.next()
     }
 
     /// Takes in what is lent, and lets those pass who waited for it.
@@ -47,7 +51,7 @@ impl Limiter {
 
     /// Goes on with buckets of its own, since these were not answered.
     pub fn cut_off(&self, asks: impl IntoIterator<Item = Ask>, now: u64) {
-        if let Some(desk) = &self.0.desk {
+        if let Some(desk) = self.0.desk.get() {
             desk.open(false);
         }
         asks.into_iter().for_each(|ask| ask.purse.is_unanswered(ask.ban, now));
@@ -56,7 +60,7 @@ impl Limiter {
 
     /// Uses what is lent again.
     pub fn reconnect(&self, now: u64) {
-        if let Some(desk) = &self.0.desk {
+        if let Some(desk) = self.0.desk.get() {
             desk.open(true);
         }
         self.poll_after(now, |turns| turns.try_all_again());
@@ -64,6 +68,12 @@ impl Limiter {
 
     /// Tells whether its buckets are shared now: not where it began with its own, nor during an outage.
     pub fn is_shared(&self) -> bool {
-        self.0.desk.as_ref().is_some_and(|desk| desk.is_open())
+        self.0.desk.get().is_some_and(|desk| desk.is_open())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.desk.get().into_iter().for_each(|desk| desk.clear());
     }
 }

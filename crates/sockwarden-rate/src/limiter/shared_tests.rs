@@ -30,6 +30,12 @@ fn limits() -> Limits {
     }
 }
 
+fn shared(limits: Limits) -> Limiter {
+    let limiter = Limiter::new(limits, || {});
+    limiter.share(Lending::default(), || {});
+    limiter
+}
+
 const fn cost(bytes: u64) -> Cost {
     Cost { bytes, kinds: 0 }
 }
@@ -94,7 +100,7 @@ struct World {
 impl World {
     fn new(replicas: usize, users: usize) -> Self {
         let replica = |_| {
-            let limiter = Limiter::shared(limits(), Lending::default(), || {}, || {});
+            let limiter = shared(limits());
             let user = |number| limiter.user(&Subject::User(format!("{number}").into()), 0);
             let lanes = (0..users).map(|number| limiter.lane(user(number))).collect();
             Replica { limiter, lanes, under_way: VecDeque::new() }
@@ -329,10 +335,19 @@ fn a_ban_during_an_outage_is_told_after_it() {
 #[test]
 fn connections_that_are_counted_by_themselves_are_not_lent_anything() {
     let limits = Limits { all_messages: None, ..limits() };
-    let limiter = Limiter::shared(limits, Lending::default(), || {}, || {});
+    let limiter = shared(limits);
     let mut lane = limiter.lane(limiter.user(&Subject::Connection(7), 0));
     assert_eq!(lane.offer(cost(1), 0), Offer::Pass);
     assert!(limiter.asks(TICKS, 9).is_empty());
+}
+
+#[test]
+fn what_was_never_asked_for_goes_with_the_limiter() {
+    let limiter = shared(limits());
+    limiter.user(&Subject::User("mara".into()), 0);
+    let desk = Arc::downgrade(limiter.0.desk.get().expect("it shares"));
+    drop(limiter);
+    assert_eq!(desk.strong_count(), 0);
 }
 
 /// What happens next.

@@ -49,7 +49,8 @@ impl Replica {
             let bell = Arc::clone(bell);
             move || bell.notify_one()
         };
-        let limiter = Limiter::shared(limits(), Lending::default(), ring(&bell), ring(&asks));
+        let limiter = Limiter::new(limits(), ring(&bell));
+        limiter.share(Lending::default(), ring(&asks));
         let polled = limiter.clone();
         let poll = tokio::spawn(async move {
             loop {
