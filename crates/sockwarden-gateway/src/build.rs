@@ -15,7 +15,7 @@ use sockwarden_defend::{Configured, Defences, Way};
 use sockwarden_identity::Signer;
 use sockwarden_model::{EventSender, ListenAddress};
 use sockwarden_net::{DevCertificate, ServerTls};
-use sockwarden_state::Settings;
+use sockwarden_state::{Settings, State};
 
 use crate::{
     auth::{self, Authenticator},
@@ -98,10 +98,10 @@ pub(crate) struct Route {
 
 impl Route {
     /// Begins what goes on beside requests; a second call changes nothing.
-    pub(crate) fn tend(&self, events: &EventSender) {
+    pub(crate) fn tend(&self, state: &State, events: &EventSender) {
         self.upstreams.tend(events);
         self.authenticator.tend(events);
-        self.rates.tend();
+        self.rates.tend(&self.name, state, events);
     }
 
     /// Gives what it was built from.

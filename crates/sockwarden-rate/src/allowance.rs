@@ -138,8 +138,14 @@ impl Allowance {
     pub(crate) fn take(&self, cost: Cost, now: u64) -> Result<Taken, u64> {
         match self.purse.get() {
             Some(purse) if purse.is_used() => purse.take(cost, now).map(|()| Taken::Lent),
-            _ => self.own.take(cost, now).map(|()| Taken::Own),
+            _ => self.take_own(cost, now),
         }
+    }
+
+    /// Takes what a message costs from its own buckets, whether it shares others or not.
+    #[inline]
+    pub(crate) fn take_own(&self, cost: Cost, now: u64) -> Result<Taken, u64> {
+        self.own.take(cost, now).map(|()| Taken::Own)
     }
 
     /// Gives back what was taken for a message that did not pass.

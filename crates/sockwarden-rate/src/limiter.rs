@@ -190,6 +190,16 @@ impl Limiter {
         application.take(cost, now).inspect_err(|_| user.allowance.give_back(cost, taken)).is_ok()
     }
 
+    /// Tells whether a message passes by the buckets of this process.
+    pub(crate) fn would_pass(&self, user: &User, cost: Cost, now: u64) -> bool {
+        let Inner { application, contended, .. } = &*self.0;
+        if user.waits() || contended.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Ok(taken) = user.allowance.take_own(cost, now) else { return false };
+        application.take_own(cost, now).inspect_err(|_| user.allowance.give_back(cost, taken)).is_ok()
+    }
+
     pub(crate) fn is_full(&self, user: &User) -> bool {
         let (messages, bytes) = user.waiting();
         let Queue { messages: most, bytes: most_bytes } = self.0.limits.queue;

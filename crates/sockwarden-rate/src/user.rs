@@ -98,8 +98,8 @@ impl User {
         }
     }
 
-    /// Has asked ahead for what it will use, where that is lent.
-    pub(crate) fn is_expected(&self, now: u64) {
+    /// Has asked ahead for what it will use, and whether it is still shut out, where others know that too.
+    pub fn is_expected(&self, now: u64) {
         let Some(purse) = self.allowance.purse() else { return };
         if self.banned(now).is_some() {
             // It may have been let in again elsewhere.

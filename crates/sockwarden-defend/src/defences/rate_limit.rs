@@ -79,6 +79,8 @@ pub struct RateLimitConfig {
     pub mode: Mode,
     /// Who shares a bucket.
     pub per: PerKind,
+    /// Whether replicas share the buckets, where `[state]` is on a server. What each asks ahead for is a tenth of a second's worth; while the server does not answer, each keeps to the rates by itself.
+    pub shared: bool,
     /// Messages of one user in a second.
     #[schemars(range(min = 1))]
     pub messages_per_second: u32,
@@ -204,6 +206,7 @@ impl Default for RateLimitConfig {
         Self {
             mode: Mode::Block,
             per: PerKind::User,
+            shared: true,
             messages_per_second: 100,
             messages_burst: 200,
             bytes_per_second: ByteSize::mib(1),

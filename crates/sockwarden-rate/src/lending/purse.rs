@@ -61,6 +61,11 @@ impl Purse {
         self.leases.give_back(cost);
     }
 
+    /// Tells whether it was given all that it was asked for, as far as is known.
+    pub(crate) fn awaits_answer(&self, now: u64) -> bool {
+        self.not_before.load(Ordering::Relaxed) <= now
+    }
+
     /// Has it filled before anything is taken: somebody has come who will.
     pub(crate) fn expect_use(self: &Arc<Self>, now: u64) {
         let mut common = self.leases.messages.iter().chain(&self.leases.bytes);

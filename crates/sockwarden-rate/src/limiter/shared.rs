@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Inner, Limiter};
 use crate::{
-    Answer, Ask, Lending,
+    Answer, Ask, Lending, User,
     lending::{Desk, Purse},
 };
 
@@ -15,9 +15,12 @@ impl Limiter {
     /// `bell` is rung when [`Limiter::asks`] is wanted sooner than [`Limiter::next_ask`] told; it must not call back.
     pub fn share(&self, lending: Lending, bell: impl Fn() + Send + Sync + 'static) {
         let Inner { limits, desk, application, .. } = &*self.0;
-        let desk = desk.get_or_init(|| Arc::new(Desk::new(lending, bell)));
+        let new = Arc::new(Desk::new(lending, bell));
+        if desk.set(Arc::clone(&new)).is_err() {
+            return;
+        }
         if limits.all_messages.is_some() || limits.all_bytes.is_some() {
-            let purse = Arc::new(Purse::new(None, &limits.of_all(), Arc::clone(desk)));
+            let purse = Arc::new(Purse::new(None, &limits.of_all(), new));
             purse.expect_use(0);
             application.share(purse);
         }
@@ -64,6 +67,11 @@ impl Limiter {
             desk.open(true);
         }
         self.poll_after(now, |turns| turns.try_all_again());
+    }
+
+    pub(crate) fn awaits_answer(&self, user: &User, now: u64) -> bool {
+        let mut purses = user.allowance.purse().into_iter().chain(self.0.application.purse());
+        self.is_shared() && purses.all(|purse| purse.awaits_answer(now))
     }
 
     /// Tells whether its buckets are shared now: not where it began with its own, nor during an outage.

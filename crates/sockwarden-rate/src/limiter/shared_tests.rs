@@ -197,6 +197,7 @@ impl World {
 fn what_was_lent_passes_without_asking_and_more_is_asked_for_ahead() {
     let mut world = World::new(1, 1);
     assert_eq!(world.offer(0, 0, 10), Offer::Wait, "nothing is there yet");
+    assert!(world.replicas[0].lanes[0].awaits_answer(world.now));
     world.run_until(10 * MS);
     assert_eq!(world.passed.len(), 1);
     let asked = world.server.asked;
@@ -237,6 +238,7 @@ fn a_user_at_twice_its_rate_on_three_replicas_is_held_to_it_with_few_requests() 
         world.offer(step as usize % 3, 0, 50);
         world.run_until(step * 5 * MS);
     }
+    assert!(world.replicas.iter().any(|replica| !replica.lanes[0].awaits_answer(world.now)));
     let passed = world.passed.len() as u64;
     // Ten seconds, at 100 a second, of 200 that were sent.
     assert!((950..=1000 + 20 + 3 * 10).contains(&passed), "{passed}");
