@@ -56,7 +56,7 @@ pub struct Built {
     /// The places of the routes, the most specific first.
     order: Vec<usize>,
     pub(crate) limits: LimitsConfig,
-    /// Where tickets and revocations are kept; it counts when a gateway starts.
+    /// Where tickets, revocations and rates are kept; it counts when a gateway starts.
     pub(crate) state: Option<Settings>,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
     pub dev_authority: Option<String>,
@@ -111,7 +111,7 @@ impl Route {
 }
 
 impl Built {
-    /// Keeps tickets and revocations as `settings` say, and not in this process.
+    /// Keeps tickets, revocations and rates as `settings` say, and not in this process.
     pub fn with_state(self, settings: Settings) -> Self {
         Self { state: Some(settings), ..self }
     }

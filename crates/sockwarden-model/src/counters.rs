@@ -21,7 +21,7 @@ pub struct Counters {
     pub panics: u64,
     /// Events that were dropped because the queue was full.
     pub events_dropped: u64,
-    /// What replicas share: how it is, its tickets and revocations.
+    /// What replicas share: how it is, its tickets, revocations and rates.
     pub state: StateCounters,
 }
 

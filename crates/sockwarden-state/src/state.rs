@@ -16,7 +16,7 @@ use crate::{
     revocations::{MOST, Revocations},
 };
 
-/// Tickets and revocations, as all replicas know them. A clone is the same state.
+/// Tickets, revocations and rates, as all replicas know them. A clone is the same state.
 #[derive(Clone, Debug)]
 pub struct State(Arc<Inner>);
 
