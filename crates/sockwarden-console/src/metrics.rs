@@ -240,7 +240,15 @@ impl Out<'_, '_> {
             &ConstCounter::new(state.errors),
         )?;
         let help = "Revocations that are in force, and those that are over and not forgotten yet";
-        self.one("revocations", help, &gauge(state.revocations))
+        self.one("revocations", help, &gauge(state.revocations))?;
+        let outcomes = [("answered", state.leases), ("unanswered", state.leases_unanswered)];
+        self.family(
+            "rate_leases",
+            "Requests for leases of rates that replicas share, one of a user or an application each",
+            outcomes.into_iter().map(|(outcome, count)| ([("outcome", outcome)], ConstCounter::new(count))),
+        )?;
+        let help = "Sets of rates that this replica keeps to by itself, because the server does not answer";
+        self.one("rates_alone", help, &gauge(state.rates_alone))
     }
 
     fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) -> Result<(), std::fmt::Error> {
@@ -305,6 +313,9 @@ mod tests {
                 expired: Some(44),
                 outstanding: Some(45),
                 revocations: 46,
+                leases: 47,
+                leases_unanswered: 48,
+                rates_alone: 49,
             },
         }
     }
@@ -348,6 +359,9 @@ mod tests {
             "sockwarden_state_up{kind=\"redis\"} 1".to_owned(),
             "sockwarden_state_errors_total 40".to_owned(),
             "sockwarden_revocations 46".to_owned(),
+            "sockwarden_rate_leases_total{outcome=\"answered\"} 47".to_owned(),
+            "sockwarden_rate_leases_total{outcome=\"unanswered\"} 48".to_owned(),
+            "sockwarden_rates_alone 49".to_owned(),
             "sockwarden_ready 1".to_owned(),
             "# EOF".to_owned(),
         ] {

@@ -15,7 +15,7 @@ use sockwarden_defend::{Configured, Defences, Way};
 use sockwarden_identity::Signer;
 use sockwarden_model::{EventSender, ListenAddress};
 use sockwarden_net::{DevCertificate, ServerTls};
-use sockwarden_state::Settings;
+use sockwarden_state::{Settings, State};
 
 use crate::{
     auth::{self, Authenticator},
@@ -56,7 +56,7 @@ pub struct Built {
     /// The places of the routes, the most specific first.
     order: Vec<usize>,
     pub(crate) limits: LimitsConfig,
-    /// Where tickets and revocations are kept; it counts when a gateway starts.
+    /// Where tickets, revocations and rates are kept; it counts when a gateway starts.
     pub(crate) state: Option<Settings>,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
     pub dev_authority: Option<String>,
@@ -98,10 +98,10 @@ pub(crate) struct Route {
 
 impl Route {
     /// Begins what goes on beside requests; a second call changes nothing.
-    pub(crate) fn tend(&self, events: &EventSender) {
+    pub(crate) fn tend(&self, state: &State, events: &EventSender) {
         self.upstreams.tend(events);
         self.authenticator.tend(events);
-        self.rates.tend();
+        self.rates.tend(&self.name, state, events);
     }
 
     /// Gives what it was built from.
@@ -111,7 +111,7 @@ impl Route {
 }
 
 impl Built {
-    /// Keeps tickets and revocations as `settings` say, and not in this process.
+    /// Keeps tickets, revocations and rates as `settings` say, and not in this process.
     pub fn with_state(self, settings: Settings) -> Self {
         Self { state: Some(settings), ..self }
     }

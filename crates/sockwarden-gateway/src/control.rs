@@ -128,6 +128,7 @@ impl Shared {
     fn state_counters(&self) -> StateCounters {
         let health = self.state.health();
         let tickets = self.state.ticket_counts();
+        let rates = self.state.rate_counts();
         StateCounters {
             kind: health.kind,
             up: health.up,
@@ -138,6 +139,9 @@ impl Shared {
             expired: tickets.expired,
             outstanding: tickets.outstanding,
             revocations: self.state.revocations() as u64,
+            leases: rates.answered,
+            leases_unanswered: rates.unanswered,
+            rates_alone: rates.alone as u64,
         }
     }
 }

@@ -155,7 +155,7 @@ impl Gateway {
         gateway.tasks.push(tokio::spawn(keep_modes(Arc::clone(&gateway.shared))));
         gateway.tasks.push(tokio::spawn(close_revoked(Arc::clone(&gateway.shared))));
         let built = gateway.shared.built.load_full();
-        built.routes.iter().for_each(|route| route.tend(&gateway.shared.events));
+        built.routes.iter().for_each(|route| route.tend(&gateway.shared.state, &gateway.shared.events));
         for (listener, socket) in built.listeners.iter().zip(sockets) {
             gateway.open(listener, socket);
         }
@@ -194,7 +194,7 @@ impl Gateway {
         // From here on nothing can fail.
         let old = self.shared.built.load_full();
         let gone = built.adopt(&old);
-        built.routes.iter().for_each(|route| route.tend(&self.shared.events));
+        built.routes.iter().for_each(|route| route.tend(&self.shared.state, &self.shared.events));
         gone.iter().for_each(|route| route.upstreams.leave());
         let names: Vec<Arc<str>> = built.routes.iter().map(|route| Arc::clone(&route.name)).collect();
         let mut reloaded = Reloaded {

@@ -21,7 +21,7 @@ pub struct Counters {
     pub panics: u64,
     /// Events that were dropped because the queue was full.
     pub events_dropped: u64,
-    /// What replicas share: how it is, its tickets and revocations.
+    /// What replicas share: how it is, its tickets, revocations and rates.
     pub state: StateCounters,
 }
 
@@ -46,6 +46,12 @@ pub struct StateCounters {
     pub outstanding: Option<u64>,
     /// Revocations in force, and those that are over and not forgotten yet.
     pub revocations: u64,
+    /// Requests of this replica for leases of rates that were answered, one of a user or an application each.
+    pub leases: u64,
+    /// Those that were not.
+    pub leases_unanswered: u64,
+    /// How many sets of rates this replica keeps to by itself, because the server does not answer.
+    pub rates_alone: u64,
 }
 
 /// What was counted on one route.

@@ -150,6 +150,10 @@ pub enum Notice {
     UpstreamEjected,
     /// An address of an application that was left alone is well again.
     UpstreamBack,
+    /// The server by which replicas share rates does not answer: this one keeps to them by itself.
+    RatesAlone,
+    /// Replicas share rates again.
+    RatesShared,
     /// Connections are turned away because something runs short; said at most every ten seconds.
     TurningAway,
     /// A fault of the gateway ended a connection.

@@ -59,9 +59,10 @@ impl Lane {
         self.len == 0
     }
 
-    /// Tells whether a message passes now; if not, nothing is noted of it.
+    /// Tells whether a message passes now; if not, nothing is noted of it. Shared buckets are not asked, only those of this process:
+    /// what is not there yet says nothing about who sends it.
     pub fn passes(&self, cost: Cost, now: u64) -> bool {
-        self.len == 0 && self.limiter.passes(&self.user, cost, now)
+        self.len == 0 && self.limiter.would_pass(&self.user, cost, now)
     }
 
     /// Tells after how long everything that its user has waiting would have passed, if nobody else sent anything.
@@ -89,6 +90,11 @@ impl Lane {
         let lane = self.enter();
         self.limiter.queue(lane, cost, now);
         Offer::Wait
+    }
+
+    /// Tells whether what waits may do so only until shared buckets answer: so far they gave all that was asked for.
+    pub fn awaits_answer(&self, now: u64) -> bool {
+        self.limiter.awaits_answer(&self.user, now)
     }
 
     /// Takes how many of the first messages that wait may leave now.

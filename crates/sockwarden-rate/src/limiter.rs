@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, hash_map::RandomState},
     hash::BuildHasher as _,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -12,7 +12,8 @@ use std::{
 
 use crate::{
     BanPolicy, Cost, Lane, Quota, Subject, User,
-    allowance::Allowance,
+    allowance::{Allowance, Sources},
+    lending::{Desk, Purse},
     turns::{Told, Turns},
 };
 
@@ -41,6 +42,17 @@ pub struct Limits {
     pub ban: BanPolicy,
 }
 
+impl Limits {
+    fn of_one(&self) -> Sources<Quota> {
+        let kinds = self.kinds.iter().copied().collect();
+        Sources { messages: self.messages, bytes: self.bytes, kinds }
+    }
+
+    fn of_all(&self) -> Sources<Quota> {
+        Sources { messages: self.all_messages, bytes: self.all_bytes, kinds: [].into() }
+    }
+}
+
 /// How much of one user may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -56,7 +68,11 @@ pub struct Limiter(Arc<Inner>);
 
 struct Inner {
     limits: Limits,
+    /// What each user has a bucket of.
+    quotas: Sources<Quota>,
     application: Allowance,
+    /// Where leases are asked for, where buckets are shared with other replicas.
+    desk: OnceLock<Arc<Desk>>,
     /// Whether the application makes users wait: then everybody takes turns.
     contended: AtomicBool,
     hasher: RandomState,
@@ -84,11 +100,12 @@ impl std::fmt::Debug for Limiter {
 impl Limiter {
     /// Begins with full buckets. `bell` is rung when [`Limiter::poll`] is wanted sooner than it was told last; it must not call back.
     pub fn new(limits: Limits, bell: impl Fn() + Send + Sync + 'static) -> Self {
-        let application = Allowance::new(limits.all_messages, limits.all_bytes, &[]);
         let turns = Mutex::new(Turns::new(limits.queue));
         Self(Arc::new(Inner {
+            quotas: limits.of_one(),
+            application: Allowance::new(&limits.of_all()),
             limits,
-            application,
+            desk: OnceLock::new(),
             contended: AtomicBool::new(false),
             hasher: RandomState::new(),
             users: std::array::from_fn(|_| Mutex::default()),
@@ -105,10 +122,11 @@ impl Limiter {
 
     /// Finds a user, or enters it.
     pub fn user(&self, subject: &Subject, now: u64) -> Arc<User> {
-        let Inner { limits, hasher, users, .. } = &*self.0;
+        let Inner { limits, quotas, desk, hasher, users, .. } = &*self.0;
         let shard = hasher.hash_one(subject) as usize % SHARDS;
         let mut shard = users[shard].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(user) = shard.users.get(subject) {
+            user.is_expected(now);
             return Arc::clone(user);
         }
         if shard.users.len() >= shard.sweep_at.max(FEWEST) {
@@ -116,8 +134,15 @@ impl Limiter {
             shard.users.retain(|_, user| Arc::strong_count(user) > 1 || !user.is_as_new(&limits.ban, now));
             shard.sweep_at = shard.users.len() * 2;
         }
-        let user = Arc::new(User::new(Allowance::new(limits.messages, limits.bytes, &limits.kinds)));
+        let allowance = Allowance::new(quotas);
+        if let Some(desk) = desk.get()
+            && subject.is_known_elsewhere()
+        {
+            allowance.share(Arc::new(Purse::new(Some(subject.clone()), quotas, Arc::clone(desk))));
+        }
+        let user = Arc::new(User::new(allowance));
         shard.users.insert(subject.clone(), Arc::clone(&user));
+        user.is_expected(now);
         user
     }
 
@@ -158,10 +183,21 @@ impl Limiter {
     #[inline]
     pub(crate) fn passes(&self, user: &User, cost: Cost, now: u64) -> bool {
         let Inner { application, contended, .. } = &*self.0;
-        if user.waits() || contended.load(Ordering::Relaxed) || user.allowance.take(cost, now).is_err() {
+        if user.waits() || contended.load(Ordering::Relaxed) {
             return false;
         }
-        application.take(cost, now).inspect_err(|_| user.allowance.give_back(cost)).is_ok()
+        let Ok(taken) = user.allowance.take(cost, now) else { return false };
+        application.take(cost, now).inspect_err(|_| user.allowance.give_back(cost, taken)).is_ok()
+    }
+
+    /// Tells whether a message passes by the buckets of this process.
+    pub(crate) fn would_pass(&self, user: &User, cost: Cost, now: u64) -> bool {
+        let Inner { application, contended, .. } = &*self.0;
+        if user.waits() || contended.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Ok(taken) = user.allowance.take_own(cost, now) else { return false };
+        application.take_own(cost, now).inspect_err(|_| user.allowance.give_back(cost, taken)).is_ok()
     }
 
     pub(crate) fn is_full(&self, user: &User) -> bool {
@@ -179,9 +215,14 @@ impl Limiter {
     }
 
     pub(crate) fn queue(&self, lane: usize, cost: Cost, now: u64) {
+        self.poll_after(now, |turns| turns.push(lane, cost));
+    }
+
+    /// Changes what waits and lets those pass whose time has come.
+    fn poll_after(&self, now: u64, change: impl FnOnce(&mut Turns)) {
         let (before, next) = self.with_turns(|inner, turns, woken| {
             let before = turns.armed;
-            turns.push(lane, cost);
+            change(turns);
             (before, turns.poll(&inner.application, now, woken))
         });
         if next.is_some_and(|next| before.is_none_or(|before| next < before)) {
@@ -225,5 +266,8 @@ impl Limiter {
     }
 }
 
+mod shared;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,29 @@ impl Meter {
         let given = wanted.min(u64::try_from(room).unwrap_or(u64::MAX));
         (given, if given == 0 { bucket } else { bucket.max(now).saturating_add(self.price(given)) })
     }
+
+    /// Lends the most of `most` units that conform at `now`, but none where that is less than `least`, which may be more than a burst.
+    pub fn lend(&self, bucket: u64, least: u64, most: u64, now: u64) -> Lent {
+        let (given, paid) = self.take_most(bucket, most, now);
+        if given >= least {
+            return Lent { given, bucket: paid, wait: 0 };
+        }
+        match self.take(bucket, least, now) {
+            Ok(paid) => Lent { given: least, bucket: paid, wait: 0 },
+            Err(wait) => Lent { given: 0, bucket, wait },
+        }
+    }
+}
+
+/// What is lent of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// So many units.
+    pub given: u64,
+    /// What the bucket has become.
+    pub bucket: u64,
+    /// Where nothing is given: after how many ticks the least of it conforms, if nothing else passes.
+    pub wait: u64,
 }
 
 #[cfg(test)]
@@ -77,6 +100,21 @@ mod tests {
             [take(5, 399), take(5, 400), take(1, 599), take(1, 700)],
             [Some(1), None, Some(101), None]
         );
+    }
+
+    #[test]
+    fn what_is_lent_is_enough_or_nothing() {
+        let meter = Meter::new(10, 3, 1000);
+        let check = |(bucket, least, most), now, (given, after, wait)| {
+            assert_eq!(meter.lend(bucket, least, most, now), Lent { given, bucket: after, wait });
+        };
+        check((0, 1, 2), 500, (2, 700, 0));
+        check((0, 1, 9), 500, (3, 800, 0));
+        check((700, 1, 9), 500, (1, 800, 0));
+        check((700, 2, 9), 500, (0, 700, 100));
+        // More than a burst, once everything is paid.
+        check((501, 5, 5), 500, (0, 501, 1));
+        check((500, 5, 5), 500, (5, 1000, 0));
     }
 
     proptest! {

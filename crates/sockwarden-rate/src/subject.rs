@@ -21,6 +21,14 @@ impl Subject {
             IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         })
     }
+
+    /// Tells whether other replicas know it by the same name: numbers of connections are each replica's own.
+    pub(crate) const fn is_known_elsewhere(&self) -> bool {
+        match self {
+            Self::User(_) | Self::Address(_) => true,
+            Self::Connection(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

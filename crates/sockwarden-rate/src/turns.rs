@@ -180,15 +180,18 @@ impl Turns {
             let queued = &mut self.lanes[lane];
             let Some(&cost) = queued.costs.front() else { break };
             let user = Arc::clone(&waiting.user);
-            if let Err(wait) = user.allowance.take(cost, now) {
-                let at = now.saturating_add(wait);
-                waiting.position = Position::Later(at);
-                self.ready.pop_first();
-                self.later.insert((at, place));
-                continue;
-            }
+            let taken = match user.allowance.take(cost, now) {
+                Ok(taken) => taken,
+                Err(wait) => {
+                    let at = now.saturating_add(wait);
+                    waiting.position = Position::Later(at);
+                    self.ready.pop_first();
+                    self.later.insert((at, place));
+                    continue;
+                }
+            };
             if let Err(wait) = application.take(cost, now) {
-                user.allowance.give_back(cost);
+                user.allowance.give_back(cost, taken);
                 full = Some(now.saturating_add(wait));
                 break;
             }
@@ -212,8 +215,27 @@ impl Turns {
             self.resume(&user, woken);
         }
         let later = self.later.first().map(|(at, _)| *at);
-        self.armed = full.into_iter().chain(later).min();
+        // Who waits for a lease is tried again when it comes.
+        self.armed = full.into_iter().chain(later).min().filter(|at| *at < u64::MAX);
         self.armed
+    }
+
+    /// Has a user tried again that its own buckets made wait.
+    pub(crate) fn try_again(&mut self, user: &User) {
+        let place = user.place.load(Ordering::Relaxed);
+        if let Some(waiting) = self.users.get(place)
+            && let Position::Later(at) = waiting.position
+        {
+            self.later.remove(&(at, place));
+            self.make_ready(place);
+        }
+    }
+
+    /// Has everybody tried again that own buckets made wait.
+    pub(crate) fn try_all_again(&mut self) {
+        for (_, place) in std::mem::take(&mut self.later) {
+            self.make_ready(place);
+        }
     }
 
     /// Gives the place of a user among those that wait.

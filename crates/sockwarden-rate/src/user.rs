@@ -89,7 +89,32 @@ impl User {
     }
 
     /// Shuts it out until then, or lets it in again at once where that is over.
+    ///
+    /// Where buckets are shared, other replicas hear of it.
     pub fn ban_until(&self, until: u64) {
+        self.banned_until.store(until, Ordering::Relaxed);
+        if let Some(purse) = self.allowance.purse() {
+            purse.tell_ban(until);
+        }
+    }
+
+    /// Has asked ahead for what it will use, and whether it is still shut out, where others know that too.
+    pub fn is_expected(&self, now: u64) {
+        let Some(purse) = self.allowance.purse() else { return };
+        if self.banned(now).is_some() {
+            // It may have been let in again elsewhere.
+            purse.want(now);
+        }
+        purse.expect_use(now);
+    }
+
+    /// Hears from other replicas for how many ticks it is shut out.
+    pub(crate) fn hear_ban(&self, left: u64, now: u64) {
+        let until = if left == 0 {
+            self.banned_until.load(Ordering::Relaxed).min(now)
+        } else {
+            now.saturating_add(left)
+        };
         self.banned_until.store(until, Ordering::Relaxed);
     }
 
@@ -125,11 +150,13 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allowance::Sources;
 
     #[test]
     fn bans_grow_are_capped_and_are_forgiven() {
         let policy = BanPolicy { after: 3, within: 100, first: 10, most: 35 };
-        let user = User::new(Allowance::new(None, None, &[]));
+        let nothing = Sources { messages: None, bytes: None, kinds: [].into() };
+        let user = User::new(Allowance::new(&nothing));
         let offend = |at| user.offends(&policy, at);
         assert_eq!([offend(0), offend(1), offend(102), offend(103)], [None; 4], "too far apart");
         assert_eq!(offend(104), Some(10));

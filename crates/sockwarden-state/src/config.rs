@@ -20,7 +20,7 @@ const LARGEST_CA: u64 = 1024 * 1024;
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 64;
 
-/// Where tickets and revocations are kept: in this process, or on a server that all replicas share.
+/// Where tickets, revocations and rates are kept: in this process, or on a server that all replicas share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
@@ -34,7 +34,7 @@ pub struct StateConfig {
     pub cluster: bool,
     /// What every key on the server begins with; replicas that share their state have the same.
     pub prefix: String,
-    /// How long the server may take to answer; then tickets are refused. At least 10 ms, at most 10 s.
+    /// How long the server may take to answer; then tickets are refused, and each replica keeps to the rates by itself. At least 10 ms, at most 10 s.
     pub timeout: HumanDuration,
     /// The most outstanding tickets in memory; further ones are refused.
     #[schemars(range(min = 1, max = 10_000_000))]

@@ -1,7 +1,8 @@
-//! Tickets and revocations on a server that all replicas share.
+//! Tickets, revocations and rates on a server that all replicas share.
 
 mod keys;
 mod link;
+mod rates;
 mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -14,7 +15,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use self::{keys::Keys, wire::Wire};
+pub use self::rates::{Leases, RateCounts, RateNews};
+use self::{keys::Keys, rates::RateTally, wire::Wire};
 use crate::{
     IssueError, Refused, Revocation, RevokeError, TicketHash, TicketRecord, config::RedisSettings,
     health::Pulse, memory::Taken, owner::Owner, revocations::Revocations,
@@ -36,6 +38,7 @@ struct Shared {
     timeout: Duration,
     revocations: Arc<Revocations>,
     pulse: Arc<Pulse>,
+    rates: RateTally,
 }
 
 /// Why an order was not carried out.
@@ -56,6 +59,7 @@ impl Remote {
             timeout: settings.timeout,
             revocations,
             pulse,
+            rates: RateTally::default(),
         });
         let link = tokio::spawn(link::keep(Arc::clone(&shared), settings));
         Self { shared, link }
@@ -122,6 +126,15 @@ impl Remote {
         if has_room { Ok(()) } else { Err(RevokeError::Full) }
     }
 
+    /// Gives the door for the rates of one limiter.
+    pub(crate) fn leases(&self, scope: &str) -> Leases {
+        Leases::new(Arc::clone(&self.shared), scope)
+    }
+
+    pub(crate) fn rate_counts(&self) -> RateCounts {
+        self.shared.rates.counts()
+    }
+
     /// Takes a ticket off its owner's list. Where that fails it stays there until it would have expired.
     async fn strike(&self, owner: Option<&Owner>, hash: &TicketHash, until: Instant) {
         if let Some(owner) = owner {
@@ -148,17 +161,22 @@ impl Shared {
     /// Gives an order and waits for its answer, at once for none where there is no connection.
     async fn order<T: FromRedisValue>(&self, order: &Cmd, until: Instant) -> Result<T, Failure> {
         let Some(wire) = self.wire.load_full() else { return Err(self.unavailable("not connected")) };
+        let mut is_lost = true;
         let failure = match timeout_at(until, wire.order(order)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if error.code() == Some(OUT_OF_MEMORY) => {
                 self.pulse.failed(&error.to_string());
                 return Err(Failure::Full);
             }
-            Ok(Err(error)) => self.unavailable(&error.to_string()),
+            Ok(Err(error)) => {
+                // What is refused by itself, for want of a right perhaps, may be all that is.
+                is_lost = !error.code().is_some_and(|code| REFUSED.contains(&code));
+                self.unavailable(&error.to_string())
+            }
             Err(_) => self.unavailable("no answer in time"),
         };
         // Another connection may be in use by now, which is not to blame.
-        if self.wire.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &wire)) {
+        if is_lost && self.wire.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, &wire)) {
             self.lost.notify_waiters();
         }
         Err(failure)
@@ -172,6 +190,9 @@ impl Shared {
 
 /// How a server says that it has no memory left.
 const OUT_OF_MEMORY: &str = "OOM";
+
+/// How a server says that it will not do something, its user having no right to for instance; the latter where a script would.
+const REFUSED: [&str; 2] = ["NOPERM", "ERR"];
 
 impl From<Failure> for IssueError {
     fn from(failure: Failure) -> Self {

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use crate::{
-    Health, IssueError, Presented, Refused, Revocation, RevokeError, Settings, Subject, Subscription, Ticket,
-    TicketCounts, TicketRecord,
+    Health, IssueError, Leases, Presented, RateCounts, Refused, Revocation, RevokeError, Settings, Subject,
+    Subscription, Ticket, TicketCounts, TicketRecord,
     config::Kind,
     health::Pulse,
     judge::judge,
@@ -16,7 +16,7 @@ use crate::{
     revocations::{MOST, Revocations},
 };
 
-/// Tickets and revocations, as all replicas know them. A clone is the same state.
+/// Tickets, revocations and rates, as all replicas know them. A clone is the same state.
 #[derive(Clone, Debug)]
 pub struct State(Arc<Inner>);
 
@@ -150,6 +150,23 @@ impl State {
     /// Whoever opens a session misses none by making it known first and asking [`State::revoked`] then.
     pub fn subscribe(&self) -> Subscription {
         self.0.revocations.subscribe()
+    }
+
+    /// Gives the door to the buckets that replicas share; there are none in memory. What has the same `scope` and the same
+    /// subjects is counted together.
+    pub fn leases(&self, scope: &str) -> Option<Leases> {
+        match &self.0.tickets {
+            Tickets::Memory(_) => None,
+            Tickets::Remote(remote) => Some(remote.leases(scope)),
+        }
+    }
+
+    /// Counts how it went with the buckets that replicas share.
+    pub fn rate_counts(&self) -> RateCounts {
+        match &self.0.tickets {
+            Tickets::Memory(_) => RateCounts::default(),
+            Tickets::Remote(remote) => remote.rate_counts(),
+        }
     }
 
     /// Forgets what is over. To be called now and then; it makes room sooner, and is needed for nothing else.

@@ -46,7 +46,7 @@ pub struct Config {
     /// Where events are written.
     #[serde(default)]
     pub events: EventsConfig,
-    /// Where tickets and revocations are kept; a change takes a restart.
+    /// Where tickets, revocations and rates are kept; a change takes a restart.
     #[serde(default)]
     pub state: StateConfig,
     /// What a new configuration does to live sessions (SIGHUP).

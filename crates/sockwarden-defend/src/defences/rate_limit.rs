@@ -23,6 +23,10 @@ rule! {
     ///
     /// A user is the one that `auth` finds; where nobody is vouched for, an address (of IPv6, 64 bits of it).
     ///
+    /// Gateways that share their `[state]` on a server share the buckets too: each asks ahead for a tenth of a second's worth (at least one message), so
+    /// that no message waits for the server. All together let pass at most burst + rate × time, and one such lease for each
+    /// gateway. While the server does not answer, each keeps to the rates by itself.
+    ///
     /// # Why is this bad
     /// A socket stays open, so limits per request or per connection attempt do not see what is sent on it. One client that sends ten
     /// thousand messages a second makes the application work, fill its queues and send on to everybody else, until all are
@@ -79,6 +83,8 @@ pub struct RateLimitConfig {
     pub mode: Mode,
     /// Who shares a bucket.
     pub per: PerKind,
+    /// Whether replicas share the buckets, where `[state]` is on a server. What each asks ahead for is a tenth of a second's worth; while the server does not answer, each keeps to the rates by itself.
+    pub shared: bool,
     /// Messages of one user in a second.
     #[schemars(range(min = 1))]
     pub messages_per_second: u32,
@@ -204,6 +210,7 @@ impl Default for RateLimitConfig {
         Self {
             mode: Mode::Block,
             per: PerKind::User,
+            shared: true,
             messages_per_second: 100,
             messages_burst: 200,
             bytes_per_second: ByteSize::mib(1),

@@ -5,6 +5,7 @@
 
 mod conduct;
 mod drive;
+mod share;
 
 use std::{
     future::poll_fn,
@@ -18,13 +19,15 @@ use sockwarden_defend::{
     Configured,
     defences::{PerKind, RATE_LIMIT, RateLimitConfig},
 };
-use sockwarden_model::{Direction, Identity, Mode, RateCounters};
+use sockwarden_model::{Direction, EventSender, Identity, Mode, RateCounters};
 use sockwarden_rate::{Cost, Lane, Limiter, Offer, Subject};
+use sockwarden_state::State;
 use tokio::{sync::Notify, time::timeout};
 
 pub(crate) use conduct::meter;
 
 use drive::Driver;
+use share::Sharing;
 
 /// The time of all buckets of a route: nanoseconds since it was built.
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +71,15 @@ struct Metered {
     limiter: Limiter,
     bell: Arc<Notify>,
     driver: Driver,
+    sharing: Sharing,
 }
 
 impl Metered {
     fn new(limits: sockwarden_rate::Limits) -> Self {
         let bell = Arc::<Notify>::default();
         let rings = Arc::clone(&bell);
-        Self { limiter: Limiter::new(limits, move || rings.notify_one()), bell, driver: Driver::default() }
+        let limiter = Limiter::new(limits, move || rings.notify_one());
+        Self { limiter, bell, driver: Driver::default(), sharing: Sharing::default() }
     }
 }
 
@@ -88,10 +93,18 @@ impl Rates {
         }
     }
 
-    /// Begins to let pass what waits; a second call changes nothing.
-    pub(crate) fn tend(&self) {
-        for metered in std::iter::once(&self.clients).chain(&self.application) {
-            metered.driver.start(&metered.limiter, &metered.bell, self.clock);
+    /// Begins to let pass what waits on a route, by what replicas share if they do; a second call changes nothing.
+    pub(crate) fn tend(&self, route: &str, state: &State, events: &EventSender) {
+        let shares = self.config.shared && self.config.mode != Mode::Off;
+        for (from, metered) in [("clients", Some(&self.clients)), ("application", self.application.as_ref())]
+        {
+            let Some(Metered { limiter, bell, driver, sharing }) = metered else { continue };
+            driver.start(limiter, bell, self.clock);
+            if let Some(leases) = state.leases(&format!("{route} {from}"))
+                && shares
+            {
+                sharing.start(limiter, leases, self.clock, route, events);
+            }
         }
     }
 
@@ -107,7 +120,9 @@ impl Rates {
     pub(crate) fn shut_out(&self, identity: &Identity, client: IpAddr) -> Option<Duration> {
         // A connection that does not exist yet is shut out by nobody.
         let user = self.clients.limiter.known(&self.subject(identity, client, 0))?;
-        user.banned(self.clock.now()).map(Duration::from_nanos)
+        let now = self.clock.now();
+        user.is_expected(now);
+        user.banned(now).map(Duration::from_nanos)
     }
 
     /// Waits until a request may pass that brings so many messages.

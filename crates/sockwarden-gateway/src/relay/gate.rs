@@ -121,7 +121,7 @@ impl Gate {
             Offer::Pass => Admission::Pass,
             Offer::Wait => {
                 about.waited = true;
-                Admission::Wait(self.is_news(now))
+                Admission::Wait(!self.lane.awaits_answer(at) && self.is_news(now))
             }
         }
     }

@@ -24,6 +24,7 @@ mod reload;
 mod replicas;
 mod routing;
 mod sessions;
+mod shared_rates;
 mod stage;
 mod tickets;
 mod upstreams;

@@ -143,8 +143,7 @@ impl Keys {
             Owner::User(user) => format!("user {user}"),
             Owner::Address(network) => format!("address {network}"),
         };
-        let hash = digest(&SHA256, name.as_bytes());
-        hash.as_ref().iter().fold(format!("{}:owner:", self.prefix), |key, byte| key + &format!("{byte:02x}"))
+        format!("{}:owner:{}", self.prefix, hex_of_hash(&name))
     }
 
     /// The stream by which revocations are told. What is in braces decides on the node of a cluster: one for both.
@@ -156,4 +155,14 @@ impl Keys {
     fn revoked(&self) -> String {
         format!("{{{}:revocations}}:kept", self.prefix)
     }
+
+    /// The buckets of a subject, or of an application, by a hash of their name.
+    pub(super) fn rates(&self, name: &str) -> String {
+        format!("{}:rate:{{{}}}", self.prefix, hex_of_hash(name))
+    }
+}
+
+fn hex_of_hash(name: &str) -> String {
+    let hash = digest(&SHA256, name.as_bytes());
+    hash.as_ref().iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
 }

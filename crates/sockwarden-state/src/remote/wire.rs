@@ -55,6 +55,14 @@ pub(crate) async fn dial(settings: &RedisSettings, patience: Duration) -> Result
 }
 
 impl Wire {
+    /// Tells whether keys may lie on several nodes.
+    pub(crate) const fn is_cluster(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Cluster(_) => true,
+        }
+    }
+
     /// Gives an order and waits for its answer.
     pub(crate) async fn order<T: FromRedisValue>(&self, order: &Cmd) -> Result<T, RedisError> {
         match self {

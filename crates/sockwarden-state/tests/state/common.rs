@@ -100,7 +100,7 @@ pub(crate) async fn of_ten_thousand_who_present_one_ticket_one_gets_it(states: &
 }
 
 /// Waits until something is so, at most some seconds.
-pub(crate) async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..1500 {
         if is_so() {
             return;

@@ -1,4 +1,4 @@
-//! Tickets and revocations by the public door: in memory, and on servers that are started for it.
+//! Tickets, revocations and rates by the public door: in memory, and on servers that are started for it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,5 +6,6 @@ mod common;
 mod differential;
 mod memory;
 mod outage;
+mod rates;
 mod redis;
 mod server;

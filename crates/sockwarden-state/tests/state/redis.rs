@@ -9,11 +9,11 @@ use sockwarden_state::{News, Presented, Refused, Revocation, Revoked, State, Sta
 
 use crate::{
     common::{self, new_ticket, presented, record, unix_ms, wait_until},
-    server::{Server, free_port},
+    server::{Server, cluster},
 };
 
 /// The rights that a user of the server needs; the crate's page names the same.
-const RIGHTS: &str = "~sockwarden:* ~{sockwarden:* +eval +get +set +pexpire +zadd +zcard +zrem +zremrangebyscore \
+pub(crate) const RIGHTS: &str = "~sockwarden:* ~{sockwarden:* +eval +get +set +time +pexpire +zadd +zcard +zrem +zremrangebyscore \
                       +zrevrangebyscore +zscore +xadd +xread +xrevrange";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,10 +183,7 @@ async fn a_server_with_tls_is_known_by_its_certificate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_found_by_one_of_its_nodes() {
-    let server =
-        Server::with(|port, _| format!("port {port}\ncluster-enabled yes\ncluster-port {}\n", free_port()));
-    assert_eq!(server.tell("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK\r\n");
-    wait_until("a cluster", || server.tell("CLUSTER INFO").contains("cluster_state:ok")).await;
+    let server = cluster().await;
     let config = StateConfig { cluster: true, ..server.config() };
     let (first, second) = (up(&config).await, up(&config).await);
     assert_eq!(first.health().kind, "redis-cluster");

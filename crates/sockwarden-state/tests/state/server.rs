@@ -5,6 +5,8 @@ use sockwarden_testkit::RedisServer;
 
 pub(crate) use sockwarden_testkit::free_port;
 
+use crate::common::wait_until;
+
 /// A server with the configuration of those who use it.
 pub(crate) struct Server(RedisServer);
 
@@ -27,6 +29,15 @@ impl Server {
     pub(crate) fn config_of(&self, url: &str) -> StateConfig {
         StateConfig { url: url.parse().unwrap(), ..StateConfig::default() }
     }
+}
+
+/// Starts a cluster of one node.
+pub(crate) async fn cluster() -> Server {
+    let server =
+        Server::with(|port, _| format!("port {port}\ncluster-enabled yes\ncluster-port {}\n", free_port()));
+    assert_eq!(server.tell("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK\r\n");
+    wait_until("a cluster", || server.tell("CLUSTER INFO").contains("cluster_state:ok")).await;
+    server
 }
 
 impl std::ops::Deref for Server {
