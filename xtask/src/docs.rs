@@ -17,6 +17,14 @@ type Pages = BTreeMap<String, String>;
 
 /// Where the page of each rule is; everything in it is generated.
 const RULES: &str = "docs/rules";
+/// What stands above the table of limits.
+const LIMITS: &str = "# Limits\n\n\
+    Every limit of the gateway, written from the code that keeps it: `sockwarden config --limits`. Keys of `routes` can stand in\n\
+    `[defaults]`, for all of them. Whatever is beyond a limit, and does not just wait, is counted in `sockwarden_limits_exceeded_total` under its name\n\
+    (`limit`) and its route (`route`, empty before there was one), and told in the log: by a `verdict` with `limit`, or by a\n\
+    `turning-away` notice at most every ten seconds, because a flood must not become one of events. What these limits mean for\n\
+    people behind one address, for proxies and for slow readers stands in [operations.md](operations.md#limits).";
+
 /// How long the program may take for one answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// More rules or commands than this is a misread answer.
@@ -109,6 +117,10 @@ fn generate(ask: &mut impl FnMut(&[&str]) -> anyhow::Result<String>) -> anyhow::
     pages.insert(
         "docs/configuration.md".into(),
         page(&format!("{intro}\n\n```toml\n{}\n```", example.trim_end())),
+    );
+    pages.insert(
+        "docs/limits.md".into(),
+        page(&format!("{LIMITS}\n\n{}", ask(&["config", "--limits"])?.trim_end())),
     );
     pages.insert("docs/cli.md".into(), page(&command_line(ask)?));
     Ok(pages)

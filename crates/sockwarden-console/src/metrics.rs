@@ -153,13 +153,15 @@ impl Collector for Snapshot {
                 ([("route", route), ("rule", rule.as_str())], ConstCounter::new(*count))
             }),
         )?;
+        let anywhere = counters.limits_without_route.iter().map(|exceeded| ("", exceeded));
+        let on_routes =
+            routes.iter().flat_map(|r| r.limits.iter().map(|exceeded| (r.route.as_str(), exceeded)));
         out.family(
-            "connections_turned_away",
-            "Connections that were let in no further, by what ran short",
-            counters
-                .turned_away
-                .iter()
-                .map(|(why, count)| ([("reason", why.label())], ConstCounter::new(*count))),
+            "limits_exceeded",
+            "How often a limit was exceeded and something was refused, closed or dropped for it; without route before there was one",
+            anywhere.chain(on_routes).map(|(route, (limit, count))| {
+                ([("route", route), ("limit", limit.label())], ConstCounter::new(*count))
+            }),
         )?;
         out.one(
             "panics",
@@ -268,8 +270,8 @@ fn seconds(ns: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use sockwarden_model::{
-        CloseClass, CloseCount, Direction, Initiator, MessageClass, MessageCount, RateCounters,
-        RouteCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
+        CloseClass, CloseCount, Direction, Initiator, Limit, MessageClass, MessageCount, RateCounters,
+        RouteCounters, StatusClass, Treatment, Uninspected, UpstreamCounters,
     };
 
     use super::*;
@@ -293,6 +295,7 @@ mod tests {
                 bytes_from_server: 13,
                 requests: vec![(StatusClass::Success, 30), (StatusClass::ServerError, 31)],
                 refused: vec![("origin-policy".to_owned(), 2)],
+                limits: vec![(Limit::MessageSize, 10)],
                 uninspected: vec![(Direction::Client, Uninspected::DefenceOff, 4)],
                 rates: RateCounters { waiting: 24, shut_out: 25 },
                 upstream: UpstreamCounters { healthy: 20, ejected: 21, failures: 22, ejections: 23 },
@@ -300,7 +303,7 @@ mod tests {
             refused_without_route: vec![("strict-handshake".to_owned(), 1)],
             closes: vec![CloseCount { code: CloseClass::of(1009), initiator: Initiator::Gateway, count: 6 }],
             inspection,
-            turned_away: vec![(TurnedAway::Descriptors, 8)],
+            limits_without_route: vec![(Limit::Descriptors, 8)],
             panics: 2,
             events_dropped: 9,
             state: StateCounters {
@@ -348,7 +351,8 @@ mod tests {
             format!("sockwarden_upstream_addresses{{{route},health=\"ejected\"}} 21"),
             format!("sockwarden_upstream_failures_total{{{route}}} 22"),
             format!("sockwarden_upstream_ejections_total{{{route}}} 23"),
-            "sockwarden_connections_turned_away_total{reason=\"descriptors\"} 8".to_owned(),
+            "sockwarden_limits_exceeded_total{route=\"\",limit=\"descriptors\"} 8".to_owned(),
+            format!("sockwarden_limits_exceeded_total{{{route},limit=\"message-size\"}} 10"),
             "sockwarden_panics_total 2".to_owned(),
             "sockwarden_events_dropped_total 9".to_owned(),
             "sockwarden_tickets_total{outcome=\"issued\"} 41".to_owned(),

@@ -1,6 +1,6 @@
 //! What a guard decides.
 
-use sockwarden_model::Identity;
+use sockwarden_model::{Identity, Limit};
 use sockwarden_proto::CloseCode;
 
 use crate::Way;
@@ -47,6 +47,8 @@ pub struct Closure {
     pub reason: String,
     /// What the peer is told.
     pub told: &'static str,
+    /// The limit that was exceeded, where it was one.
+    pub limit: Option<Limit>,
 }
 
 /// Something only the shell can find out.

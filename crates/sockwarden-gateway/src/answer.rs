@@ -1,5 +1,7 @@
 //! What the gateway itself answers a request with; the connection ends with that.
 
+use std::time::Duration;
+
 use sockwarden_net::Stream;
 use sockwarden_proto::handshake::http_response;
 use tokio::io::AsyncWriteExt as _;
@@ -31,6 +33,11 @@ impl Answer {
         self.headers.push(header.to_owned());
         self
     }
+}
+
+/// Gives the header line that says when to come back, in whole seconds (RFC 9110 §10.2.3).
+pub(crate) fn retry_after(wait: Duration) -> String {
+    format!("Retry-After: {}", wait.as_millis().div_ceil(1000).max(1))
 }
 
 /// Answers and ends the connection: nothing behind what was asked is read.

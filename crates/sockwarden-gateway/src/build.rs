@@ -18,6 +18,7 @@ use sockwarden_net::{DevCertificate, ServerTls};
 use sockwarden_state::{Settings, State};
 
 use crate::{
+    admission::Comings,
     auth::{self, Authenticator},
     certificates::{CertificateConfig, CertificateFiles, Clients, server_tls},
     client_address::ProxiesConfig,
@@ -56,6 +57,8 @@ pub struct Built {
     /// The places of the routes, the most specific first.
     order: Vec<usize>,
     pub(crate) limits: LimitsConfig,
+    /// How often addresses may come.
+    pub(crate) comings: Arc<Comings>,
     /// Where tickets, revocations and rates are kept; it counts when a gateway starts.
     pub(crate) state: Option<Settings>,
     /// The authority of the certificate made for `tls_dev`, in PEM, where one was made.
@@ -119,6 +122,9 @@ impl Built {
     /// Takes over from an older gateway the routes that are the same, and the counters of those that are not; gives the
     /// old routes that are gone or different now.
     pub(crate) fn adopt(&mut self, old: &Self) -> Vec<Arc<Route>> {
+        if self.limits.per_address == old.limits.per_address {
+            self.comings = Arc::clone(&old.comings);
+        }
         for route in &mut self.routes {
             let Some(before) = old.routes.iter().find(|before| before.name == route.name) else { continue };
             if before.made_of == route.made_of {
@@ -196,8 +202,10 @@ pub fn build(
         let mut order: Vec<usize> = (0..built_routes.len()).collect();
         // The sort is stable: of equals the first stays the first.
         order.sort_by(|left, right| built_routes[*left].matcher.compare(&built_routes[*right].matcher));
+        let comings = Arc::new(Comings::new(&limits.per_address));
         let limits = limits.clone();
         Ok(Built {
+            comings,
             listeners: built_listeners,
             routes: built_routes,
             order,
@@ -413,6 +421,7 @@ mod tests {
     use super::*;
     use crate::{
         auth::{Auth, ForwardAuthConfig},
+        config::{ConnectionLimitsConfig, HeadLimitsConfig, PerAddressConfig},
         pass_through::HttpLimitsConfig,
         routing::PathMatch,
     };
@@ -488,6 +497,13 @@ mod tests {
     fn limits_under_which_nothing_could_pass_are_refused() {
         let nothing = LimitsConfig {
             connections: 0,
+            per_address: PerAddressConfig {
+                connections: 0,
+                connections_per_second: 0,
+                handshakes_per_second: 0,
+            },
+            tls_handshakes: 0,
+            head: HeadLimitsConfig { bytes: ByteSize::default(), fields: 0, target: ByteSize::default() },
             workers: Some(0),
             handshake_timeout: HumanDuration::default(),
             upstream_timeout: HumanDuration::default(),
@@ -505,10 +521,15 @@ mod tests {
         route.frame_limits = FrameLimitsConfig {
             frame: ByteSize::default(),
             message: ByteSize::default(),
+            server_frame: ByteSize::default(),
+            server_message: ByteSize::default(),
             fragments: 0,
+            frames_per_second: 0,
+            server_frames_per_second: 0,
             control_frames_per_second: 0,
             ..FrameLimitsConfig::default()
         };
+        route.connection_limits = ConnectionLimitsConfig { connections: Some(0), per_user: 0 };
         route.graphql_limits = GraphqlLimitsConfig {
             depth: 0,
             breadth: 0,
@@ -528,6 +549,7 @@ mod tests {
             max_ratio: 0,
             overhead: ByteSize::default(),
             time: HumanDuration::from_millis(0),
+            time_per_second: HumanDuration::from_millis(0),
             ..crate::InflateConfig::default()
         };
         let BuildError(problems) = build(&[listener("127.0.0.1:0")], &[route], &nothing).unwrap_err();
@@ -536,6 +558,13 @@ mod tests {
             keys,
             [
                 "routes[0].forward_auth.timeout",
+                "limits.per_address.connections",
+                "limits.per_address.connections_per_second",
+                "limits.per_address.handshakes_per_second",
+                "limits.tls_handshakes",
+                "limits.head.bytes",
+                "limits.head.fields",
+                "limits.head.target",
                 "limits.certificate_poll",
                 "limits.connections",
                 "limits.workers",
@@ -544,9 +573,15 @@ mod tests {
                 "limits.memory",
                 "limits.message_memory",
                 "limits.write_buffer",
+                "routes[0].connection_limits.connections",
+                "routes[0].connection_limits.per_user",
                 "routes[0].frame_limits.frame",
                 "routes[0].frame_limits.message",
+                "routes[0].frame_limits.server_frame",
+                "routes[0].frame_limits.server_message",
                 "routes[0].frame_limits.fragments",
+                "routes[0].frame_limits.frames_per_second",
+                "routes[0].frame_limits.server_frames_per_second",
                 "routes[0].frame_limits.control_frames_per_second",
                 "routes[0].graphql_limits.depth",
                 "routes[0].graphql_limits.breadth",
@@ -559,6 +594,7 @@ mod tests {
                 "routes[0].http_limits.idle_timeout",
                 "routes[0].inflate.max_ratio",
                 "routes[0].inflate.overhead",
+                "routes[0].inflate.time_per_second",
                 "routes[0].inflate.time",
             ]
         );

@@ -19,6 +19,18 @@ pub struct ProxiesConfig {
     pub header: ForwardedHeader,
 }
 
+impl ProxiesConfig {
+    /// Tells whether an address brings other people's connections or requests, so that it says nothing about whose they are.
+    pub(crate) fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.proxy_protocol.iter().chain(&self.trusted).any(|network| network.contains(ip))
+    }
+
+    /// Tells whether nobody's word is taken.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.proxy_protocol.is_empty() && self.trusted.is_empty()
+    }
+}
+
 /// Which header names the addresses on the way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

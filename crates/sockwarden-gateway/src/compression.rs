@@ -1,7 +1,5 @@
 //! What becomes of permessage-deflate (RFC 7692) between a client and an application.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::{ByteSize, HumanDuration};
@@ -11,6 +9,8 @@ use sockwarden_proto::{
     deflate::{Agreement, InflateLimits, Offer, Wishes},
     handshake::UpgradeRequest,
 };
+
+use crate::inflate_time::InflateTimes;
 
 /// How many of a client's offers are passed on.
 const MOST_OFFERS: usize = 4;
@@ -56,6 +56,8 @@ pub struct InflateConfig {
     pub overhead: ByteSize,
     /// The longest time that inflating one message may take, by the clock: far more than any takes on a machine that is not starved.
     pub time: HumanDuration,
+    /// The longest time in a second that inflating the messages of one peer may take, by the clock, on an average of ten.
+    pub time_per_second: HumanDuration,
 }
 
 impl Default for InflateConfig {
@@ -65,6 +67,8 @@ impl Default for InflateConfig {
             ratio_floor: ByteSize::kib(64),
             overhead: ByteSize::kib(16),
             time: HumanDuration::from_millis(500),
+            // A quarter of one core; a hundred messages of 64 KiB take a tenth of that.
+            time_per_second: HumanDuration::from_millis(250),
         }
     }
 }
@@ -78,7 +82,8 @@ impl InflateConfig {
             ratio_floor: self.ratio_floor.as_u64(),
             overhead: self.overhead.as_u64(),
         };
-        MessageLimits { inflate, time: self.time.get() }
+        let times = InflateTimes { message: self.time.get(), per_second: self.time_per_second.get() };
+        MessageLimits { inflate, times }
     }
 }
 
@@ -86,7 +91,7 @@ impl InflateConfig {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MessageLimits {
     inflate: InflateLimits,
-    time: Duration,
+    times: InflateTimes,
 }
 
 impl CompressionKind {
@@ -152,8 +157,8 @@ pub(crate) struct Ends {
     pub(crate) server: Session<SystemMaskKeys>,
     /// What both have agreed on, where messages are forwarded as they were compressed.
     pub(crate) originals: Option<Agreement>,
-    /// How long inflating one message may take, where any is.
-    pub(crate) inflate_time: Option<Duration>,
+    /// How long inflating may take, where anything is inflated.
+    pub(crate) inflate_times: Option<InflateTimes>,
 }
 
 impl Compression {
@@ -184,7 +189,7 @@ impl Compression {
             client: end(Role::Server, &self.client),
             server: end(Role::Client, &self.server),
             originals: self.client.filter(|_| self.forwards_originals),
-            inflate_time: (self.client.is_some() || self.server.is_some()).then_some(messages.time),
+            inflate_times: (self.client.is_some() || self.server.is_some()).then_some(messages.times),
         }
     }
 }

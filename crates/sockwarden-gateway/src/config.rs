@@ -12,6 +12,7 @@ use sockwarden_defend::defences::{
     UpstreamTlsConfig,
 };
 use sockwarden_identity::{JwtConfig, MtlsConfig, SignerConfig};
+use sockwarden_proto::handshake::HeadLimits;
 
 use crate::{
     auth::{Auth, BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
@@ -143,6 +144,9 @@ pub struct RouteConfig {
     /// How much such a request may bring, and how long it may take.
     #[serde(default)]
     pub http_limits: HttpLimitsConfig,
+    /// How many sessions there may be at once.
+    #[serde(default)]
+    pub connection_limits: ConnectionLimitsConfig,
     /// Tickets: who gets one, how it comes with a handshake, and what it is bound to; used where `auth` names "ticket".
     #[serde(default)]
     pub ticket: Option<TicketConfig>,
@@ -245,6 +249,7 @@ impl RouteConfig {
             auth,
             http: HttpKind::default(),
             http_limits: HttpLimitsConfig::default(),
+            connection_limits: ConnectionLimitsConfig::default(),
             authentication: AuthenticationConfig::default(),
             ticket: None,
             jwt: None,
@@ -301,6 +306,13 @@ pub struct LimitsConfig {
     /// The most connections at once, those in their handshake included; further ones are dropped at once. Each takes two descriptors: where the process may not have so many, fewer are let in.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: u32,
+    /// What one address may have of them, and how often it may come.
+    pub per_address: PerAddressConfig,
+    /// The most TLS handshakes under way at once; further connections are dropped. Each costs a signature, and memory while a slow client takes its time.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub tls_handshakes: u32,
+    /// How large a request's head may be.
+    pub head: HeadLimitsConfig,
     /// How many threads relay; as many as there are cores where it is not said. It takes a restart to change.
     #[schemars(range(min = 1, max = 256))]
     pub workers: Option<u32>,
@@ -324,6 +336,10 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            per_address: PerAddressConfig::default(),
+            // More than one address may have connections, so that no single one can take them all.
+            tls_handshakes: 2_000,
+            head: HeadLimitsConfig::default(),
             workers: None,
             handshake_timeout: HumanDuration::from_secs(10),
             upstream_timeout: HumanDuration::from_secs(10),
@@ -337,8 +353,87 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// Gives what `--limits relaxed` stands for: messages of 64 MiB.
+    /// Gives what `--limits relaxed` stands for: messages of 64 MiB, and all connections from one address.
     pub fn relaxed() -> Self {
-        Self { message_memory: ByteSize::mib(64), ..Self::default() }
+        let per_address = PerAddressConfig {
+            connections: 1_000_000,
+            connections_per_second: 1_000_000,
+            handshakes_per_second: 1_000_000,
+        };
+        Self { message_memory: ByteSize::mib(64), per_address, ..Self::default() }
+    }
+}
+
+/// What one address may have of a gateway's connections: of IPv6 64 bits, which is what one customer has.
+///
+/// Who is named in a listener's `proxies` is not counted itself: those are for whom it speaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerAddressConfig {
+    /// The most connections at once; further ones are dropped, or answered 429 where a proxy brings them. An office of 250 people with two tabs each may be behind one address.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: u32,
+    /// The most new connections in a second, where clients connect to us; further ones are dropped. As many as may be there at once may also come at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections_per_second: u32,
+    /// The most WebSocket handshakes in a second; further ones are answered 429 with `Retry-After`. As many as may be there at once may also come at once.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub handshakes_per_second: u32,
+}
+
+impl Default for PerAddressConfig {
+    fn default() -> Self {
+        // Twenty such addresses fill a gateway of the default size; one cannot.
+        Self { connections: 500, connections_per_second: 100, handshakes_per_second: 50 }
+    }
+}
+
+/// How large a request's head may be: that of a handshake, and of an ordinary request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeadLimitsConfig {
+    /// The most bytes of the whole head; a larger one is answered 431.
+    pub bytes: ByteSize,
+    /// The most header fields; a head with more is answered 431.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub fields: u32,
+    /// The most bytes of path and query; longer ones are answered 414.
+    pub target: ByteSize,
+}
+
+impl Default for HeadLimitsConfig {
+    fn default() -> Self {
+        let HeadLimits { bytes, fields, target } = HeadLimits::default();
+        let size = |bytes: usize| ByteSize::bytes(bytes as u64);
+        Self { bytes: size(bytes), fields: u32::try_from(fields).unwrap_or(u32::MAX), target: size(target) }
+    }
+}
+
+impl HeadLimitsConfig {
+    /// Gives them as heads are read with them.
+    pub(crate) fn limits(&self) -> HeadLimits {
+        HeadLimits {
+            bytes: self.bytes.as_usize(),
+            fields: self.fields as usize,
+            target: self.target.as_usize(),
+        }
+    }
+}
+
+/// How many sessions a route may have at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionLimitsConfig {
+    /// The most sessions on the route; further handshakes are answered 503. As many as `limits.connections` where it is not said.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub connections: Option<u32>,
+    /// The most sessions of one user on the route; further handshakes are answered 429. It counts where callers are authenticated; ten tabs on each of five devices are 50.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub per_user: u32,
+}
+
+impl Default for ConnectionLimitsConfig {
+    fn default() -> Self {
+        Self { connections: None, per_user: 50 }
     }
 }

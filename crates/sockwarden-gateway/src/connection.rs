@@ -1,7 +1,6 @@
 //! One client's connection from its first byte to the relay.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc, Weak,
@@ -12,20 +11,18 @@ use std::{
 
 use arc_swap::ArcSwap;
 use sockwarden_defend::{
-    Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict, defences,
+    Chain, Decided, Effect, Fact, HandshakeFact, Outcome, Refusal, Report, UpstreamFact, Verdict,
 };
 use sockwarden_inspect::Opening;
-use sockwarden_model::{Decision, Direction, EventSender, Identity, Mode, Notice, TurnedAway, printable};
+use sockwarden_model::{Direction, EventSender, Identity, Limit, printable};
 use sockwarden_net::{DialError, ProxyProtocolError, Stream, read_proxy_header};
 use sockwarden_proto::{
     CloseCode, Limits,
-    handshake::{
-        HeadLimits, HeadViolation, RequestHead, RequestViolation, UpgradeRequest, switching_protocols,
-    },
+    handshake::{HeadViolation, RequestHead, RequestViolation, UpgradeRequest, switching_protocols},
 };
 use sockwarden_state::{State, TicketHash};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::TcpStream,
     runtime::Handle,
     time::{Instant, timeout},
@@ -33,27 +30,28 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    admission::{Admission, Admitted as Place, Budget},
-    answer::{Answer, answer},
+    admission::{Admission, Budget, SessionPlaces},
+    answer::{Answer, answer, retry_after},
+    arrival::Places,
     auth::{Asking, OWN_SUBPROTOCOL, Revalidation},
     build::{Built, Route},
     client_address::{ClientAddress, ProxiesConfig, identify},
     compression::Compression,
     counters::Tally,
     engine::{Engine, Established},
-    farewell::linger,
-    journal::{Journal, notice},
+    heads::{Unaccepted, Unread, accept, exceeded, next_request, read_head},
+    journal::Journal,
     lifecycle::{CONFIGURATION_CHANGED, dismissal},
     liveness::Liveness,
     modes::Modes,
     panics::PanicWatch,
-    pass_through::{Kept, Passing, Plain},
+    pass_through::{Passing, Plain},
     rates,
     registry::Registry,
     relay::Relay,
     routing::{Asked, Unrouted},
     stopping::Stopping,
-    upstream::{self, Caller, Lease, Refused, Seeker, Upstream},
+    upstream::{self, Caller, Lease, Refused, Seeker, Unreached, Upstream},
 };
 
 /// Tells browsers that have come over TLS once never to come without (RFC 6797).
@@ -92,15 +90,6 @@ impl Shared {
     pub(crate) fn is_idle(&self) -> bool {
         self.registry.is_empty() && self.passing.is_empty()
     }
-
-    /// Counts a connection that is let in no further, and says so now and then.
-    pub(crate) fn turned_away(&self, why: TurnedAway) {
-        self.tally.turned_away(why);
-        if let Some(count) = self.admission.note(why, self.begun.elapsed()) {
-            let detail = format!("{} run short: {count} turned away since this was last said", why.label());
-            notice(&self.events, Notice::TurningAway, detail);
-        }
-    }
 }
 
 /// How a listener lets connections in.
@@ -122,7 +111,7 @@ pub(crate) async fn serve(
     door: Door,
     mut tcp: TcpStream,
     peer: SocketAddr,
-    place: Place,
+    places: Places,
 ) {
     let mut client = Client {
         journal: Journal::new(&shared, peer),
@@ -133,7 +122,7 @@ pub(crate) async fn serve(
         certificate: None,
         reached: None,
         begun: Instant::now(),
-        place,
+        places,
     };
     let _watch = PanicWatch::over(&shared, client.journal.connection());
     // What is in force when a request comes stays in force for it, and for the session that it becomes.
@@ -142,15 +131,29 @@ pub(crate) async fn serve(
     let asked = async {
         if client.proxies.proxy_protocol.iter().any(|network| network.contains(peer.ip())) {
             match read_proxy_header(&mut tcp).await {
-                Ok(from) => client.handed_over(from),
+                Ok(from) => {
+                    client.handed_over(from);
+                    let ip = client.connected.ip();
+                    if !client.proxies.is_proxy(ip) {
+                        let stand = shared.stand(&built, ip).map_err(|limit| shared.turned_away(limit));
+                        client.places.address = Some(stand.ok()?);
+                    }
+                }
                 Err(ProxyProtocolError::Malformed) => {
                     return Some((Stream::Plain(tcp), Err(Unread::NotHandedOver)));
                 }
                 Err(ProxyProtocolError::Io(_)) => return None,
             }
         }
-        let mut stream = accept(tcp, door.acceptor).await.ok()?;
-        let head = read_head(&mut stream, Vec::with_capacity(1024)).await;
+        let mut stream = match accept(tcp, door.acceptor, &shared, &built).await {
+            Ok(stream) => stream,
+            Err(Unaccepted::Beyond(limit)) => {
+                shared.turned_away(limit);
+                return None;
+            }
+            Err(Unaccepted::Broken) => return None,
+        };
+        let head = read_head(&mut stream, Vec::with_capacity(1024), built.limits.head.limits()).await;
         Some((stream, head))
     };
     let mut stopping = shared.stopping.clone();
@@ -160,7 +163,11 @@ pub(crate) async fn serve(
         () = stopping.begins() => return,
         asked = timeout(deadline, asked) => asked,
     };
-    let Ok(Some((stream, head))) = asked else { return };
+    let (stream, head) = match asked {
+        Ok(Some(asked)) => asked,
+        Ok(None) => return,
+        Err(_) => return shared.turned_away(Limit::HandshakeTime),
+    };
     if let Some(established) = client.converse(&shared, built, stream, head).await {
         shared.engine.adopt(established);
     }
@@ -174,13 +181,13 @@ pub(crate) struct Client {
     connected: SocketAddr,
     /// Whose request it is: who connected, or whom a trusted proxy names.
     pub(crate) peer: SocketAddr,
-    proxies: Arc<ProxiesConfig>,
+    pub(crate) proxies: Arc<ProxiesConfig>,
     /// The certificate (DER) that was shown and verified.
     pub(crate) certificate: Option<Vec<u8>>,
     /// The address of ours that was connected to.
     reached: Option<SocketAddr>,
     begun: Instant,
-    place: Place,
+    pub(crate) places: Places,
 }
 
 /// A request that was let in by everybody.
@@ -196,6 +203,7 @@ struct Admitted<'a> {
     ticket: Option<TicketHash>,
     origin: Option<String>,
     tls: bool,
+    places: SessionPlaces,
 }
 
 impl Client {
@@ -232,6 +240,11 @@ impl Client {
             crate::panics::on_purpose(&asked.target);
             let request = UpgradeRequest::judge(asked, behind.len());
             let from = self.meet(&stream, &request.head);
+            if let Err(refusal) = self.stand(shared, &built) {
+                let tls = stream.tls_info().is_some();
+                answer(stream, &refusal, tls).await;
+                return None;
+            }
             if request.is_plain_http() && built.issues_tickets_at(&request.head.target) {
                 let plain = Plain { head: request.head, behind, from, may_follow: false };
                 self.ask_for_ticket(shared, &built, stream, plain).await;
@@ -243,7 +256,7 @@ impl Client {
             let plain = Plain { head: request.head, behind, from, may_follow: left > 0 };
             let kept = self.pass(shared, &built, stream, plain).await?;
             built = shared.built.load_full();
-            (stream, head) = next_request(shared, kept, built.limits.handshake_timeout.get()).await?;
+            (stream, head) = next_request(shared, kept, &built).await?;
         }
         None
     }
@@ -273,7 +286,8 @@ impl Client {
         early: Vec<u8>,
     ) -> Option<Established> {
         let tls = stream.tls_info().is_some();
-        let admitted = match self.find_room(shared, built) {
+        let room = self.come(shared, built).and_then(|()| self.find_room(shared, built));
+        let admitted = match room {
             Ok(()) => self.admit(shared, built, &mut request, from).await,
             Err(answer) => Err(answer),
         };
@@ -316,8 +330,18 @@ impl Client {
         (head, from): (&RequestHead, &ClientAddress),
         admitted: Admitted<'_>,
     ) -> Established {
-        let Admitted { route, mut upstream, compression, lease, chain, identity, ticket, origin, tls } =
-            admitted;
+        let Admitted {
+            route,
+            mut upstream,
+            compression,
+            lease,
+            chain,
+            identity,
+            ticket,
+            origin,
+            tls,
+            places,
+        } = admitted;
         let target = head.target.as_str();
         let opening = Opening { subprotocol: upstream.protocol.as_deref(), target };
         let inspector = route.inspection.begin(&opening);
@@ -351,18 +375,8 @@ impl Client {
         relay.receive(Direction::Server, &mut upstream.early, begun.elapsed());
         let write_buffer = built.limits.write_buffer.as_usize();
         let held = shared.admission.hold(compression.memory());
-        let kept = Box::new((lease, self.place, held));
+        let kept = Box::new((lease, self.places, places, held));
         Established { relay, client, server: upstream.stream, write_buffer, begun, kept }
-    }
-
-    /// Refuses while those who are there already hold as much memory as there may be.
-    pub(crate) fn find_room(&self, shared: &Shared, built: &Built) -> Result<(), Answer> {
-        let room = shared.admission.may_begin(&shared.budget(built));
-        room.map_err(|why| {
-            shared.turned_away(why);
-            let reason = "sessions hold as much memory as `limits.memory` allows";
-            self.refuse_ourselves(503, reason, "there is no room now; come back later")
-        })
     }
 
     /// Takes a request through route, defences and the application's own handshake.
@@ -397,11 +411,13 @@ impl Client {
         let asking =
             Asking::new(&shared.state, &request.head, from, &credentials, self.certificate.as_deref());
         self.judge(route, &mut chain, &mut report, Fact::Handshake(fact), &asking).await?;
-        self.judge_conduct(route, &report.caller())?;
+        let identity = report.caller();
+        self.judge_conduct(route, &identity)?;
+        // Before the application is asked: who has too many already costs it nothing.
+        let places = self.sit(shared, route, identity.user.as_deref())?;
         let patience = built.limits.upstream_timeout.get();
         let (stream, lease) = self.connect(route, patience, &mut chain, &mut report).await?;
         let extensions = route.compression.offers(request);
-        let identity = report.caller();
         let token = self.sign(route, &identity)?;
         let caller = Caller {
             request,
@@ -429,6 +445,7 @@ impl Client {
             ticket: asking.ticket.into_inner(),
             origin,
             tls: from.tls,
+            places,
         })
     }
 
@@ -497,6 +514,14 @@ impl Client {
             }
         }
         let why = search.give_up();
+        if let Unreached::Full { waited } = why {
+            let refusal = self.beyond(
+                Limit::UpstreamConnections,
+                why.to_string(),
+                "the application has no room now; come back later",
+            );
+            return Err(refusal.with(&retry_after(waited)));
+        }
         Err(self.refuse_ourselves(why.status(), &why.to_string(), "the application cannot be reached"))
     }
 
@@ -551,9 +576,7 @@ impl Client {
 
     async fn malformed<T>(&self, stream: Stream, violation: HeadViolation) -> Option<T> {
         let tls = stream.tls_info().is_some();
-        let rule = &defences::STRICT_HANDSHAKE;
-        let decision = Decision::Refuse(violation.status());
-        let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
+        let id = self.journal.malformed(violation.status(), violation.to_string(), exceeded(violation));
         let told = format!("The request is malformed: {violation}.\nEvent: {id}");
         answer(stream, &Answer::new(violation.status(), told), tls).await;
         None
@@ -585,9 +608,7 @@ impl Client {
     }
 
     fn unreadable(&self, violation: &RequestViolation) -> Answer {
-        let rule = &defences::STRICT_HANDSHAKE;
-        let decision = Decision::Refuse(violation.status());
-        let id = self.journal.verdict(rule, Mode::Block, decision, None, violation.to_string());
+        let id = self.journal.malformed(violation.status(), violation.to_string(), None);
         Answer::new(violation.status(), format!("The handshake is malformed: {violation}.\nEvent: {id}"))
     }
 
@@ -615,66 +636,5 @@ impl Client {
         for noted in report.noted.drain(..) {
             self.journal.decided(&noted, None);
         }
-    }
-}
-
-/// Accepts TLS where the first byte asks for it, else leaves the connection plain.
-async fn accept(tcp: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Stream> {
-    // Frames are written whole; waiting for more to send would only delay them.
-    let _ = tcp.set_nodelay(true);
-    let Some(acceptor) = acceptor else { return Ok(Stream::Plain(tcp)) };
-    let mut first = [0];
-    tcp.peek(&mut first).await?;
-    // A TLS record of the handshake begins with 22 (RFC 8446 §5.1); no request line does.
-    if first == [22] {
-        Ok(Stream::Server(Box::new(acceptor.accept(tcp).await?)))
-    } else {
-        Ok(Stream::Plain(tcp))
-    }
-}
-
-enum Unread {
-    Malformed(HeadViolation),
-    NotHandedOver,
-    Ended,
-}
-
-/// Reads a request's head and what followed it in the same reads.
-async fn read_head(stream: &mut Stream, mut buffer: Vec<u8>) -> Result<(RequestHead, Vec<u8>), Unread> {
-    loop {
-        match RequestHead::parse(&buffer, HeadLimits::default()) {
-            Ok(Some((head, length))) => return Ok((head, buffer.split_off(length))),
-            Ok(None) => {}
-            Err(violation) => return Err(Unread::Malformed(violation)),
-        }
-        match stream.read_buf(&mut buffer).await {
-            Ok(n) if n > 0 => {}
-            Ok(_) | Err(_) => return Err(Unread::Ended),
-        }
-    }
-}
-
-/// Waits for the next request on a connection that is kept, until the gateway stops.
-async fn next_request(
-    shared: &Shared,
-    kept: Kept,
-    patience: Duration,
-) -> Option<(Stream, Result<(RequestHead, Vec<u8>), Unread>)> {
-    let Kept { mut stream, mut behind, patience: idle } = kept;
-    let reading = async {
-        let has_begun = !behind.is_empty()
-            || timeout(idle, stream.read_buf(&mut behind)).await.is_ok_and(|read| read.is_ok_and(|n| n > 0));
-        if !has_begun {
-            linger(stream).await;
-            return None;
-        }
-        let head = timeout(patience, read_head(&mut stream, behind)).await.ok()?;
-        Some((stream, head))
-    };
-    let mut stopping = shared.stopping.clone();
-    tokio::select! {
-        biased;
-        () = stopping.begins() => None,
-        next = reading => next,
     }
 }

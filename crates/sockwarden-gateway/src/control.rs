@@ -112,7 +112,7 @@ impl Control for Shared {
             refused_without_route: self.tally.refused_without_route(),
             closes: self.tally.closes(),
             inspection: self.tally.inspection(),
-            turned_away: self.tally.count_turned_away(),
+            limits_without_route: self.tally.limits_without_route(),
             panics: self.tally.panics(),
             events_dropped: self.events.dropped(),
             state: self.state_counters(),

@@ -8,8 +8,8 @@ use std::{
 
 use sockwarden_defend::ORDER;
 use sockwarden_model::{
-    CloseClass, CloseCount, Direction, Histogram, Initiator, MessageClass, MessageCount, RateCounters,
-    RouteCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
+    CloseClass, CloseCount, Direction, Histogram, Initiator, Limit, MessageClass, MessageCount, RateCounters,
+    RouteCounters, StatusClass, Treatment, Uninspected, UpstreamCounters,
 };
 
 /// How many copies there are of each counter. Two workers that share one are slower, not wrong.
@@ -68,6 +68,24 @@ impl Refusals {
     }
 }
 
+/// How often each limit was exceeded.
+#[derive(Debug)]
+struct Exceeded([AtomicU64; Limit::ALL.len()]);
+
+impl Default for Exceeded {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Exceeded {
+    /// Names those that are not zero; `sum` adds one place up over all shards.
+    fn named(sum: impl Fn(usize) -> u64) -> Vec<(Limit, u64)> {
+        let all = Limit::ALL.into_iter().map(|limit| (limit, sum(limit.index())));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
 /// The counters of one route.
 #[derive(Debug, Default)]
 pub(crate) struct RouteTally(Sharded<OfRoute>);
@@ -81,6 +99,7 @@ struct OfRoute {
     bytes: [AtomicU64; 2],
     requests: [AtomicU64; StatusClass::ALL.len()],
     refused: Refusals,
+    limits: Exceeded,
     uninspected: [[AtomicU64; Uninspected::ALL.len()]; 2],
 }
 
@@ -119,6 +138,10 @@ impl RouteTally {
         add(&self.0.here().refused.0[Refusals::place(rule)], 1);
     }
 
+    fn exceeded(&self, limit: Limit) {
+        add(&self.0.here().limits.0[limit.index()], 1);
+    }
+
     /// Counts the sessions that are established.
     pub(crate) fn active(&self) -> u64 {
         // Read in this order the difference cannot be negative for long; a session may end in between.
@@ -153,6 +176,7 @@ impl RouteTally {
             bytes_from_server: self.0.sum(|of| &of.bytes[Direction::Server as usize]),
             requests: requests.into_iter().filter(|(_, count)| *count > 0).collect(),
             refused: Refusals::named(|place| self.0.sum(|of| &of.refused.0[place])),
+            limits: Exceeded::named(|place| self.0.sum(|of| &of.limits.0[place])),
             uninspected: uninspected.filter(|(_, _, count)| *count > 0).collect(),
             rates: RateCounters::default(),
             upstream: UpstreamCounters::default(),
@@ -170,7 +194,7 @@ struct OfGateway {
     inspection: [AtomicU64; Histogram::BOUNDS.len() + 1],
     inspection_ns: AtomicU64,
     refused: Refusals,
-    turned_away: [AtomicU64; TurnedAway::ALL.len()],
+    limits: Exceeded,
     panics: AtomicU64,
 }
 
@@ -194,8 +218,12 @@ impl Tally {
         add(&here.inspection_ns, ns);
     }
 
-    pub(crate) fn turned_away(&self, why: TurnedAway) {
-        add(&self.0.here().turned_away[why.index()], 1);
+    /// Counts that a limit was exceeded, on a route if it got that far.
+    pub(crate) fn exceeded(&self, route: Option<&RouteTally>, limit: Limit) {
+        match route {
+            Some(route) => route.exceeded(limit),
+            None => add(&self.0.here().limits.0[limit.index()], 1),
+        }
     }
 
     pub(crate) fn panicked(&self) {
@@ -224,9 +252,8 @@ impl Tally {
         }
     }
 
-    pub(crate) fn count_turned_away(&self) -> Vec<(TurnedAway, u64)> {
-        let all = TurnedAway::ALL.map(|why| (why, self.0.sum(|of| &of.turned_away[why.index()])));
-        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    pub(crate) fn limits_without_route(&self) -> Vec<(Limit, u64)> {
+        Exceeded::named(|place| self.0.sum(|of| &of.limits.0[place]))
     }
 
     pub(crate) fn panics(&self) -> u64 {
@@ -255,6 +282,8 @@ mod tests {
                     route.closed();
                     whole.refused(Some(route), "origin-policy");
                     whole.refused(None, "no such rule");
+                    whole.exceeded(Some(route), Limit::MessageSize);
+                    whole.exceeded(None, Limit::Connections);
                 });
             }
         });
@@ -269,6 +298,8 @@ mod tests {
         };
         assert_eq!(counters.messages, [blocked]);
         assert_eq!(counters.refused, [("origin-policy".to_owned(), 16)]);
+        assert_eq!(counters.limits, [(Limit::MessageSize, 16)]);
+        assert_eq!(whole.limits_without_route(), [(Limit::Connections, 16)]);
         assert_eq!(counters.uninspected, []);
         assert_eq!(whole.refused_without_route(), [("gateway".to_owned(), 16)]);
         let close = CloseCount { code: CloseClass::of(4000), initiator: Initiator::Operator, count: 1600 };

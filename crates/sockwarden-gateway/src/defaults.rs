@@ -13,6 +13,7 @@ use sockwarden_identity::{JwtConfig, MtlsConfig};
 use crate::{
     auth::{BearerConfig, ForwardAuthConfig, SessionConfig, TicketConfig},
     compression::{CompressionKind, InflateConfig},
+    config::ConnectionLimitsConfig,
     inspection::InspectConfig,
     liveness::TimeoutsConfig,
     pass_through::HttpLimitsConfig,
@@ -38,6 +39,8 @@ pub struct DefaultsConfig {
     pub forward_auth: Option<ForwardAuthConfig>,
     /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
     pub http_limits: Option<HttpLimitsConfig>,
+    /// How many sessions there may be at once.
+    pub connection_limits: Option<ConnectionLimitsConfig>,
     /// Refuses clients without TLS where the listener has a certificate.
     pub tls_required: Option<TlsRequiredConfig>,
     /// Refuses handshakes that break RFC 6455.

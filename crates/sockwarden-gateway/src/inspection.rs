@@ -245,7 +245,7 @@ fn settled(mut judged: Judged, holds_part: bool) -> Judged {
         let reason =
             format!("{reason}; a part of the message cannot be left out, a packet goes on beyond it");
         let told = "the message is not allowed";
-        let verdict = Verdict::Close(Closure { code: CloseCode::POLICY, reason, told });
+        let verdict = Verdict::Close(Closure { code: CloseCode::POLICY, reason, told, limit: None });
         judged.stopped = Some(Decided { rule, mode, verdict, tells: false });
         judged.dropped = None;
     }

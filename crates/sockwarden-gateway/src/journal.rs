@@ -9,11 +9,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use sockwarden_defend::{Closure, Decided, Refusal, Verdict};
+use sockwarden_defend::{Closure, Decided, Refusal, Verdict, defences};
 use sockwarden_inspect::{Chosen, Protocol};
 use sockwarden_model::{
-    CloseEvent, Decision, Direction, Event, EventId, EventSender, Identity, Initiator, Mode, Notice,
-    NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, Uninspected, VerdictEvent, printable,
+    Beyond, CloseEvent, Decision, Direction, Event, EventId, EventSender, Identity, Initiator, Limit, Mode,
+    Notice, NoticeEvent, OpenEvent, RequestEvent, Rule, Severity, Traffic, Uninspected, VerdictEvent,
+    printable,
 };
 use sockwarden_net::random_u64;
 use sockwarden_state::TicketHash;
@@ -154,7 +155,7 @@ impl Journal {
     fn say_once(&self, bit: usize, from: Option<Direction>, reason: impl FnOnce() -> String) {
         let bit = 1 << bit;
         if self.said.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-            self.send("gateway", Severity::Info, Mode::Observe, Decision::Note, from, reason());
+            self.send("gateway", Severity::Info, Mode::Observe, Decision::Note, from, reason(), None);
         }
     }
 
@@ -196,15 +197,20 @@ impl Journal {
 
     /// Reports a refusal, a close or a drop and gives the id to tell the peer.
     pub(crate) fn decided(&self, decided: &Decided, direction: Option<Direction>) -> EventId {
-        let (decision, reason) = match &decided.verdict {
-            Verdict::Refuse(Refusal { status, reason, .. }) => (Decision::Refuse(*status), reason.clone()),
-            Verdict::Close(Closure { code, reason, .. }) => (Decision::Close(code.0), reason.clone()),
-            Verdict::Drop { reason } => (Decision::Drop, reason.clone()),
+        let (decision, reason, limit) = match &decided.verdict {
+            Verdict::Refuse(Refusal { status, reason, .. }) => {
+                (Decision::Refuse(*status), reason.clone(), None)
+            }
+            Verdict::Close(Closure { code, reason, limit, .. }) => {
+                (Decision::Close(code.0), reason.clone(), *limit)
+            }
+            Verdict::Drop { reason } => (Decision::Drop, reason.clone(), None),
             Verdict::Pass | Verdict::Count(_) | Verdict::Identified(_) | Verdict::Ask(_) => {
-                (Decision::Note, String::new())
+                (Decision::Note, String::new(), None)
             }
         };
-        self.verdict(decided.rule, decided.mode, decision, direction, reason)
+        let rule = decided.rule;
+        self.send(rule.id, rule.severity, decided.mode, decision, direction, reason, limit)
     }
 
     /// Reports a verdict and gives its id.
@@ -216,19 +222,33 @@ impl Journal {
         direction: Option<Direction>,
         reason: String,
     ) -> EventId {
-        self.send(rule.id, rule.severity, mode, decision, direction, reason)
+        self.send(rule.id, rule.severity, mode, decision, direction, reason, None)
     }
 
     /// Reports a refusal that no defence decided: no route, or an application that cannot be reached.
     pub(crate) fn failure(&self, status: u16, reason: &str) -> EventId {
-        self.send("gateway", Severity::Info, Mode::Block, Decision::Refuse(status), None, reason.to_owned())
+        let decision = Decision::Refuse(status);
+        self.send("gateway", Severity::Info, Mode::Block, decision, None, reason.to_owned(), None)
     }
 
-    /// Reports a close that no defence decided: a connection that was slow.
-    pub(crate) fn closed(&self, direction: Direction, code: u16, reason: String) -> EventId {
-        self.send("gateway", Severity::Info, Mode::Block, Decision::Close(code), Some(direction), reason)
+    /// Reports that a limit is exceeded which no defence keeps, by `whom` where that is one side, and what becomes of it.
+    pub(crate) fn exceeded(&self, limit: Limit, whom: Option<Direction>, reason: String) -> EventId {
+        let decision = match limit.beyond() {
+            Beyond::Dropped | Beyond::GivenUp | Beyond::Waits => Decision::Note,
+            Beyond::DroppedOrRefused(status) | Beyond::Refused(status) => Decision::Refuse(status),
+            Beyond::Closed(code) | Beyond::BothClosed(code) => Decision::Close(code),
+        };
+        self.send(limit.rule(), Severity::Info, Mode::Block, decision, whom, reason, Some(limit))
     }
 
+    /// Reports that a request's head is beyond a limit, or cannot be read.
+    pub(crate) fn malformed(&self, status: u16, reason: String, limit: Option<Limit>) -> EventId {
+        let rule = &defences::STRICT_HANDSHAKE;
+        let decision = Decision::Refuse(status);
+        self.send(rule.id, rule.severity, Mode::Block, decision, None, reason, limit)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of one event")]
     fn send(
         &self,
         rule: &str,
@@ -237,8 +257,12 @@ impl Journal {
         decision: Decision,
         direction: Option<Direction>,
         reason: String,
+        limit: Option<Limit>,
     ) -> EventId {
         let id = EventId::from_random(random_u64());
+        if let Some(limit) = limit.filter(|_| mode == Mode::Block) {
+            self.tally.exceeded(self.route.as_ref().map(|(_, tally)| &**tally), limit);
+        }
         if mode == Mode::Block && matches!(decision, Decision::Refuse(_)) {
             self.tally.refused(self.route.as_ref().map(|(_, tally)| &**tally), rule);
         }
@@ -253,6 +277,7 @@ impl Journal {
             decision,
             severity,
             direction,
+            limit,
             reason,
         }));
         id

@@ -11,6 +11,7 @@
 mod access;
 mod admission;
 mod answer;
+mod arrival;
 mod auth;
 mod build;
 mod certificates;
@@ -23,6 +24,7 @@ mod counters;
 mod defaults;
 mod engine;
 mod farewell;
+mod heads;
 mod hold;
 mod inflate_time;
 mod inspection;
@@ -31,6 +33,7 @@ mod lifecycle;
 mod liveness;
 mod mailbox;
 mod modes;
+mod occupancy;
 mod outgoing;
 mod panics;
 mod pass_through;
@@ -43,6 +46,7 @@ mod sockets;
 mod spare;
 mod stopping;
 mod talk;
+mod throttle;
 mod upstream;
 mod verdicts;
 
@@ -51,7 +55,9 @@ pub use build::{BuildError, Built, Problem, build, warnings};
 pub use certificates::CertificateConfig;
 pub use client_address::{ForwardedHeader, ProxiesConfig};
 pub use compression::{CompressionKind, InflateConfig};
-pub use config::{LimitsConfig, ListenerConfig, RouteConfig};
+pub use config::{
+    ConnectionLimitsConfig, HeadLimitsConfig, LimitsConfig, ListenerConfig, PerAddressConfig, RouteConfig,
+};
 pub use defaults::DefaultsConfig;
 pub use inspection::InspectConfig;
 pub use lifecycle::{ChangedRoutes, DrainCode, DrainConfig, ReloadConfig};

@@ -18,6 +18,8 @@ pub struct TimeoutsConfig {
     pub pong: HumanDuration,
     /// How long a message may take from its first byte to its last.
     pub message: Option<HumanDuration>,
+    /// How long a peer may take nothing of what waits to be written to it before it is closed with 1008; nothing is read for it meanwhile.
+    pub stalled_write: Option<HumanDuration>,
     /// How long neither side may send a message before both are closed with 1001; pings do not count.
     pub idle: Option<HumanDuration>,
     /// How long a connection may last before both sides are closed with 1001.
@@ -30,6 +32,8 @@ impl Default for TimeoutsConfig {
             ping_interval: Some(HumanDuration::from_secs(25)),
             pong: HumanDuration::from_secs(8),
             message: Some(HumanDuration::from_secs(30)),
+            // As long as a train is in a tunnel; who comes back later connects anew.
+            stalled_write: Some(HumanDuration::from_secs(30)),
             idle: None,
             lifetime: None,
         }
@@ -45,6 +49,8 @@ pub(crate) enum Due {
     Silent(Direction),
     /// This peer's message takes too long.
     SlowMessage(Direction, Duration),
+    /// This peer has taken nothing of what waits for it for so long.
+    Stalled(Direction, Duration),
     /// Nobody has said anything for so long.
     Idle(Duration),
     /// The connection has lasted so long.
@@ -59,6 +65,7 @@ pub(crate) struct Liveness {
     ping_interval: Option<Duration>,
     pong: Duration,
     message: Option<Duration>,
+    stalled_write: Option<Duration>,
     idle: Option<Duration>,
     lifetime: Option<Duration>,
     /// When the session behind the connection ends.
@@ -73,6 +80,8 @@ struct Pulse {
     heard: Duration,
     pinged: Option<Duration>,
     message_since: Option<Duration>,
+    /// Since when it takes nothing of what waits for it.
+    stalled_since: Option<Duration>,
     /// Nothing is read from it for the other peer's sake.
     unheard: bool,
 }
@@ -84,6 +93,7 @@ impl Liveness {
             ping_interval: get(config.ping_interval),
             pong: config.pong.get(),
             message: get(config.message),
+            stalled_write: get(config.stalled_write),
             idle: get(config.idle),
             lifetime: get(config.lifetime),
             session: None,
@@ -111,6 +121,12 @@ impl Liveness {
         let pulse = self.pulse(to);
         pulse.heard = now;
         pulse.pinged = None;
+        pulse.stalled_since = None;
+    }
+
+    /// Takes note that a peer takes nothing more for now of what it is sent, until [`Liveness::takes`] says that it does.
+    pub(crate) fn stalls(&mut self, to: Direction, now: Duration) {
+        self.pulse(to).stalled_since.get_or_insert(now);
     }
 
     /// Takes note of whether a peer is listened to: while the other one takes too little, nothing is read from it, so that it
@@ -137,6 +153,8 @@ impl Liveness {
             self.silence_ends(Direction::Server),
             self.message_ends(Direction::Client),
             self.message_ends(Direction::Server),
+            self.stall_ends(Direction::Client),
+            self.stall_ends(Direction::Server),
             self.idle.map(|idle| self.last_message + idle),
             self.lifetime,
             self.session.map(|(at, _)| at),
@@ -158,6 +176,9 @@ impl Liveness {
         for peer in [Direction::Client, Direction::Server] {
             if self.message_ends(peer).is_some_and(|end| end <= now) {
                 return Some(Due::SlowMessage(peer, self.message.unwrap_or_default()));
+            }
+            if self.stall_ends(peer).is_some_and(|end| end <= now) {
+                return Some(Due::Stalled(peer, self.stalled_write.unwrap_or_default()));
             }
             if self.silence_ends(peer).is_some_and(|end| end <= now) {
                 let pulse = self.pulse(peer);
@@ -184,6 +205,10 @@ impl Liveness {
         if pulse.unheard { None } else { Some(pulse.message_since? + self.message?) }
     }
 
+    fn stall_ends(&self, peer: Direction) -> Option<Duration> {
+        Some(self.of(peer).stalled_since? + self.stalled_write?)
+    }
+
     const fn of(&self, peer: Direction) -> &Pulse {
         match peer {
             Direction::Client => &self.client,
@@ -208,7 +233,12 @@ mod tests {
     }
 
     fn with(change: impl FnOnce(&mut TimeoutsConfig)) -> Liveness {
-        let mut config = TimeoutsConfig { ping_interval: None, message: None, ..TimeoutsConfig::default() };
+        let mut config = TimeoutsConfig {
+            ping_interval: None,
+            message: None,
+            stalled_write: None,
+            ..TimeoutsConfig::default()
+        };
         change(&mut config);
         Liveness::new(&config)
     }
@@ -253,6 +283,20 @@ mod tests {
         liveness.heard(Direction::Client, false, s(1046));
         liveness.heard(Direction::Server, true, s(1046));
         assert_eq!(liveness.due(s(1051)), Some(Due::SlowMessage(Direction::Server, s(30))));
+    }
+
+    #[test]
+    fn who_takes_nothing_for_long_is_not_waited_for_and_who_takes_a_little_is() {
+        let mut liveness = with(|c| c.stalled_write = Some(HumanDuration::from_secs(30)));
+        liveness.stalls(Direction::Client, s(5));
+        liveness.stalls(Direction::Client, s(20));
+        // What it says is no sign that it reads.
+        liveness.heard(Direction::Client, false, s(34));
+        assert_eq!((liveness.due(s(34)), liveness.deadline()), (None, Some(s(35))));
+        liveness.takes(Direction::Client, s(34));
+        assert_eq!((liveness.due(s(36)), liveness.deadline()), (None, None));
+        liveness.stalls(Direction::Client, s(36));
+        assert_eq!(liveness.due(s(66)), Some(Due::Stalled(Direction::Client, s(30))));
     }
 
     #[test]

@@ -272,7 +272,10 @@ mod tests {
         };
         let acts = async {
             let after = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
-            assert_eq!(modes.set(&routes, &change(None, 100), &operator(), &sender), Ok(switches(1, Observe)));
+            assert_eq!(
+                modes.set(&routes, &change(None, 100), &operator(), &sender),
+                Ok(switches(1, Observe))
+            );
             after(1).await;
             // A second change of the same defence replaces the first, sooner or later.
             assert_eq!(modes.set(&routes, &change(Some("frame-limits"), 9), &operator(), &sender), Ok(1));

@@ -14,7 +14,7 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
 use sockwarden_inspect::Message;
-use sockwarden_model::{Direction, Identity, Initiator, MessageClass, Treatment, Uninspected};
+use sockwarden_model::{Direction, Identity, Initiator, Limit, MessageClass, Treatment, Uninspected};
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
 pub(crate) use gate::Gate;
@@ -98,7 +98,7 @@ impl Relay {
         let side = |session| Side {
             target: Target::new(session, ends.originals),
             message: UnderWay::new(),
-            inflating: ends.inflate_time.map(|most| Box::new(InflateTime::new(most))),
+            inflating: ends.inflate_times.map(|most| Box::new(InflateTime::new(most))),
             gate: None,
             deaf: false,
         };
@@ -347,9 +347,8 @@ impl Relay {
             self.stop(from, &decided, now);
             return None;
         }
-        if let Some(limit) = too_slow {
-            let reason = format!("inflating a message took longer than {limit:?}");
-            self.cut_off(from, CloseCode::TOO_BIG, reason, "the message is too big", now);
+        if let Some(slow) = too_slow {
+            self.cut_off(from, slow.limit, slow.reason(), "what it holds is too big", now);
             return None;
         }
         complete
@@ -605,13 +604,20 @@ impl Relay {
     fn fall_due(&mut self, due: Due, now: Duration) {
         match due {
             Due::Ping(peer) => self.side(peer).target.session.ping(b""),
-            Due::Silent(peer) => self.vanished(peer, now),
+            Due::Silent(peer) => {
+                self.journal.exceeded(Limit::Silence, Some(peer), "it did not answer a ping".to_owned());
+                self.vanished(peer, now);
+            }
             Due::SlowMessage(peer, limit) => {
                 let reason = format!("a message took longer than {limit:?}");
-                self.cut_off(peer, CloseCode::POLICY, reason, "the message took too long", now);
+                self.cut_off(peer, Limit::MessageTime, reason, "the message took too long", now);
             }
-            Due::Idle(limit) => self.go_away_because(&format!("idle for {limit:?}"), now),
-            Due::TooOld(limit) => self.go_away_because(&format!("open for {limit:?}"), now),
+            Due::Stalled(peer, limit) => {
+                let reason = format!("it took nothing of what waits for it for {limit:?}");
+                self.cut_off(peer, Limit::StalledWrite, reason, "too little was read", now);
+            }
+            Due::Idle(limit) => self.outlasts(Limit::Idle, format!("idle for {limit:?}"), now),
+            Due::TooOld(limit) => self.outlasts(Limit::Lifetime, format!("open for {limit:?}"), now),
             Due::SessionOver(code) => {
                 let order = dismissal(code, SESSION_ENDED);
                 self.dismiss(&order, now);
@@ -619,9 +625,16 @@ impl Relay {
         }
     }
 
-    /// Closes both sides because of a peer whose message is slow; no defence decided it.
-    fn cut_off(&mut self, peer: Direction, code: CloseCode, reason: String, told: &str, now: Duration) {
-        let id = self.journal.closed(peer, code.0, reason);
+    /// Closes both sides because the connection has lasted long enough; no peer is to blame.
+    fn outlasts(&mut self, limit: Limit, reason: String, now: Duration) {
+        self.go_away_because(&reason, now);
+        self.journal.exceeded(limit, None, reason);
+    }
+
+    /// Closes both sides because of a peer that is slow, or too much work; no defence decided it.
+    fn cut_off(&mut self, peer: Direction, limit: Limit, reason: String, told: &str, now: Duration) {
+        let code = CloseCode(limit.beyond().close_code());
+        let id = self.journal.exceeded(limit, Some(peer), reason);
         self.end(code, Initiator::Gateway, now);
         self.side(peer).deaf = true;
         self.side(peer).target.session.close(Some(code), &format!("{told} (event {id})"));

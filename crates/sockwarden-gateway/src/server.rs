@@ -393,14 +393,13 @@ async fn accept(socket: TcpListener, door: Arc<ArcSwap<Door>>, mut retired: Stop
             }
         };
         while connections.try_join_next().is_some() {}
-        let admitted = match shared.admission.enter(&shared.budget(&shared.built.load())) {
-            Ok(admitted) => admitted,
-            Err(why) => {
-                shared.turned_away(why);
-                continue;
+        let door = Door::clone(&door.load());
+        match shared.let_in(&door.proxies, address.ip()) {
+            Ok(places) => {
+                connections.spawn(serve(Arc::clone(&shared), door, tcp, address, places));
             }
-        };
-        connections.spawn(serve(Arc::clone(&shared), Door::clone(&door.load()), tcp, address, admitted));
+            Err(limit) => shared.turned_away(limit),
+        }
     }
     drop(socket);
     while connections.join_next().await.is_some() {}

@@ -8,6 +8,7 @@ mod headers;
 mod health;
 mod identity;
 mod pool;
+mod queue;
 mod resolve;
 mod search;
 
@@ -41,7 +42,7 @@ pub use health::HealthConfig;
 pub(crate) use build::{build, warnings};
 pub(crate) use headers::{AddedHeader, build as build_headers};
 pub(crate) use pool::Lease;
-pub(crate) use search::Seeker;
+pub(crate) use search::{Seeker, Unreached};
 
 use pool::Pool;
 use search::Search;
@@ -58,6 +59,14 @@ pub struct UpstreamsConfig {
     pub addresses: Vec<String>,
     /// How connections are spread over the addresses.
     pub balance: Balance,
+    /// The most connections to one address at once, those of ordinary requests included; further ones wait for one to end. Without it there is no limit but those on clients.
+    #[schemars(range(min = 1, max = 1_000_000), example = 1000)]
+    pub connections: Option<u32>,
+    /// How many may wait for that at once; further ones are answered 503. They wait in the order in which they came.
+    #[schemars(range(max = 1_000_000))]
+    pub queue: u32,
+    /// How long one may wait; then it is answered 503.
+    pub queue_timeout: HumanDuration,
     /// How long connecting to one address may take, TLS included; then the next is tried.
     pub connect_timeout: HumanDuration,
     /// How many addresses are tried for one connection.
@@ -76,6 +85,10 @@ impl Default for UpstreamsConfig {
         Self {
             addresses: Vec::new(),
             balance: Balance::default(),
+            connections: None,
+            queue: 100,
+            // A person waits that long for a page; a browser much longer.
+            queue_timeout: HumanDuration::from_secs(5),
             connect_timeout: HumanDuration::from_secs(3),
             attempts: 3,
             resolve: HumanDuration::from_secs(30),

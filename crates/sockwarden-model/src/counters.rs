@@ -2,7 +2,7 @@
 //!
 //! Labels are few and ours: routes, rules and the variants below. What a peer says never becomes one.
 
-use crate::{Direction, Initiator};
+use crate::{Direction, Initiator, Limit};
 
 /// Everything that was counted since the gateway started.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,8 +15,8 @@ pub struct Counters {
     pub closes: Vec<CloseCount>,
     /// How long what one read brought took to be parsed and judged.
     pub inspection: Histogram,
-    /// Connections that were let in no further, by what ran short; only those that are not zero.
-    pub turned_away: Vec<(TurnedAway, u64)>,
+    /// How often a limit was exceeded by who had not reached a route; only those that are not zero.
+    pub limits_without_route: Vec<(Limit, u64)>,
     /// Connections that a fault of the gateway itself ended.
     pub panics: u64,
     /// Events that were dropped because the queue was full.
@@ -73,6 +73,8 @@ pub struct RouteCounters {
     pub requests: Vec<(StatusClass, u64)>,
     /// Handshakes and requests that were refused, by the rule that refused them; `gateway` for none. Only those that are not zero.
     pub refused: Vec<(String, u64)>,
+    /// How often a limit was exceeded, where that had consequences; only those that are not zero.
+    pub limits: Vec<(Limit, u64)>,
     /// Messages and bodies that were forwarded without every inspection, by who sent them; only those that are not zero.
     pub uninspected: Vec<(Direction, Uninspected, u64)>,
     /// What its rates hold back now.
@@ -212,18 +214,6 @@ impl StatusClass {
             500..=599 => Self::ServerError,
             _ => Self::Other,
         }
-    }
-}
-
-labels! {
-    /// What ran short when a connection was turned away.
-    TurnedAway {
-        /// Places for connections.
-        Connections = "connections",
-        /// Descriptors of the process.
-        Descriptors = "descriptors",
-        /// Memory for what sessions hold.
-        Memory = "memory",
     }
 }
 

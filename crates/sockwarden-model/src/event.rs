@@ -12,7 +12,7 @@ use std::sync::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AuditEvent, Direction, Mode, Severity};
+use crate::{AuditEvent, Direction, Limit, Mode, Severity};
 
 /// A short name for an event that a refused person can quote to an operator.
 ///
@@ -154,7 +154,7 @@ pub enum Notice {
     RatesAlone,
     /// Replicas share rates again.
     RatesShared,
-    /// Connections are turned away because something runs short; said at most every ten seconds.
+    /// Connections are turned away because they exceed a limit; said at most every ten seconds.
     TurningAway,
     /// A fault of the gateway ended a connection.
     Panicked,
@@ -319,6 +319,9 @@ pub struct VerdictEvent {
     pub severity: Severity,
     /// Whose message it was; absent before the upgrade.
     pub direction: Option<Direction>,
+    /// The limit that was exceeded, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     /// One sentence for the operator: what was wrong and by which measure.
     pub reason: String,
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod finding;
 mod fingerprint;
 mod identity;
+mod limit;
 mod listen;
 mod mode;
 mod operations;
@@ -27,7 +28,7 @@ pub use control::{
 };
 pub use counters::{
     CloseClass, CloseCount, Counters, Histogram, MessageClass, MessageCount, RateCounters, RouteCounters,
-    StateCounters, StatusClass, Treatment, TurnedAway, Uninspected, UpstreamCounters,
+    StateCounters, StatusClass, Treatment, Uninspected, UpstreamCounters,
 };
 pub use event::{
     CloseEvent, Decision, Event, EventId, EventReceiver, EventSender, Initiator, Notice, NoticeEvent,
@@ -37,6 +38,7 @@ pub use evidence::{Evidence, EvidenceBytes, Step, StepKind};
 pub use finding::Finding;
 pub use fingerprint::fingerprint;
 pub use identity::Identity;
+pub use limit::{Beyond, Limit};
 pub use listen::{ListenAddress, NoListenAddress};
 pub use mode::{Direction, Mode};
 pub use operations::{Answer, Draining, Operations, OrderError, Reloaded};

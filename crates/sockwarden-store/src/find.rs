@@ -99,6 +99,7 @@ mod tests {
             decision: Decision::Close(1009),
             severity: Severity::Medium,
             direction: Some(Direction::Client),
+            limit: None,
             reason: "too big".into(),
         };
         let close = |connection| CloseEvent {

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod inspect;
 pub(crate) mod lab;
+pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod mode;
 pub(crate) mod reload;

@@ -78,7 +78,7 @@ impl CdpRefused {
     fn judge(&self, does: impl FnOnce() -> String, domain: Option<&str>) -> Verdict {
         if self.domains.is_empty() {
             let told = "remote debugging is not allowed";
-            return Verdict::Close(Closure { code: CloseCode::POLICY, reason: does(), told });
+            return Verdict::Close(Closure { code: CloseCode::POLICY, reason: does(), told, limit: None });
         }
         if domain.is_some_and(|domain| self.domains.iter().any(|allowed| allowed == domain)) {
             return Verdict::Pass;

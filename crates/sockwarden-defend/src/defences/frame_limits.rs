@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::ByteSize;
-use sockwarden_model::{Direction, Mode, Rule, rule};
+use sockwarden_model::{Direction, Limit, Mode, Rule, rule};
 use sockwarden_proto::{CloseCode, FrameHeader, Opcode};
 
 use crate::{Closure, Defence, Fact, Guard, Hears, Verdict};
@@ -13,7 +13,8 @@ use crate::{Closure, Defence, Fact, Guard, Hears, Verdict};
 rule! {
     /// # What it does
     /// Judges each frame by its header, before its payload is held: the size of the frame, of the message that it belongs
-    /// to, the number of fragments, and control frames per second, in each direction. A compressed message is measured twice:
+    /// to, the number of fragments, fragments without payload, frames and control frames per second, in each direction. The
+    /// application may send more than a client (1 MiB in one message instead of 64 KiB). A compressed message is measured twice:
     /// on the wire, and by what it holds while it is inflated. The peer that exceeds a size is told 1009, other limits 1008;
     /// the other peer 1001.
     ///
@@ -22,6 +23,7 @@ rule! {
     /// # Why is this bad
     /// The protocol allows messages of 2^63 bytes in any number of fragments, and many libraries accept 100 MiB or have no
     /// limit. A single client then fills the memory, and what is parsed, stored and sent on is multiplied by every client.
+    /// Fragments without payload cost their sender two bytes each and end no message, however many come; pings are each to be answered.
     ///
     /// # How to fix
     /// Set the library's limit to what the application's largest real message needs:
@@ -61,18 +63,29 @@ rule! {
     }
 }
 
-/// `frame-limits`, for each direction alike.
+/// `frame-limits`; keys that begin with `server_` are for what the application sends, the other sizes and frames per second for clients, and
+/// the rest for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FrameLimitsConfig {
     /// off, observe or block.
     pub mode: Mode,
-    /// The longest frame.
+    /// The longest frame of a client.
     pub frame: ByteSize,
-    /// The longest message, all its fragments together.
+    /// The longest message of a client, all its fragments together; compressed ones count by what they hold, too.
     pub message: ByteSize,
+    /// The longest frame of the application.
+    pub server_frame: ByteSize,
+    /// The longest message of the application.
+    pub server_message: ByteSize,
     /// The most fragments of one message.
     pub fragments: u32,
+    /// The most fragments without payload that may follow one another.
+    pub empty_fragments: u32,
+    /// The most frames of any kind that a client may send in a second, on an average of ten: what has piled up while nothing was read from it comes at once.
+    pub frames_per_second: u32,
+    /// The most frames of any kind that the application may send in a second, counted alike.
+    pub server_frames_per_second: u32,
     /// The most control frames (ping, pong, close) in one second.
     pub control_frames_per_second: u32,
 }
@@ -81,22 +94,37 @@ impl Default for FrameLimitsConfig {
     fn default() -> Self {
         Self {
             mode: Mode::Block,
+            // The floor of OWASP's cheat sheet; chats, games and dashboards send less.
             frame: ByteSize::kib(64),
             message: ByteSize::kib(64),
+            // Histories and snapshots come from the application, which is trusted with more.
+            server_frame: ByteSize::mib(1),
+            server_message: ByteSize::mib(1),
+            // Libraries that fragment do so by 4 KiB and more: sixteen pieces of what a client may send.
             fragments: 64,
+            // Some libraries end a stream by one of them; none sends several.
+            empty_fragments: 8,
+            // The busiest games send some 60 messages a second.
+            frames_per_second: 1_000,
+            server_frames_per_second: 10_000,
             control_frames_per_second: 20,
         }
     }
 }
 
 impl FrameLimitsConfig {
-    /// Gives the sizes that `--limits relaxed` stands for: 64 MiB, a million fragments, ten thousand control frames.
+    /// Gives the sizes that `--limits relaxed` stands for: 64 MiB, a million fragments and frames, ten thousand control frames.
     pub fn relaxed() -> Self {
         Self {
             mode: Mode::Block,
             frame: ByteSize::mib(64),
             message: ByteSize::mib(64),
+            server_frame: ByteSize::mib(64),
+            server_message: ByteSize::mib(64),
             fragments: 1_000_000,
+            empty_fragments: 1_000_000,
+            frames_per_second: 1_000_000,
+            server_frames_per_second: 1_000_000,
             control_frames_per_second: 10_000,
         }
     }
@@ -105,12 +133,20 @@ impl FrameLimitsConfig {
 /// Closes on frames and messages beyond the limits.
 #[derive(Clone, Debug)]
 pub struct FrameLimits {
+    fragments: u32,
+    empty_fragments: u32,
+    control_frames: u32,
+    client: Sender,
+    server: Sender,
+}
+
+/// What one peer may send, and has sent.
+#[derive(Clone, Copy, Debug)]
+struct Sender {
     frame: u64,
     message: u64,
-    fragments: u32,
-    control_frames: u32,
-    from_client: Count,
-    from_server: Count,
+    frames: FrameRate,
+    count: Count,
 }
 
 /// What one peer has sent.
@@ -120,81 +156,127 @@ struct Count {
     /// What a compressed message has held so far.
     inflated: u64,
     fragments: u32,
+    /// The last fragments that had no payload.
+    empty_fragments: u32,
     second: u64,
     control_frames: u32,
+}
+
+/// How many frames a peer has sent lately.
+#[derive(Clone, Copy, Debug)]
+struct FrameRate {
+    per_second: u32,
+    /// Those in the present span of ten seconds, and which one that is.
+    frames: u64,
+    since: u64,
+}
+
+impl FrameRate {
+    /// Over how many seconds the average is taken.
+    const SECONDS: u64 = 10;
+
+    const fn new(per_second: u32) -> Self {
+        Self { per_second, frames: 0, since: 0 }
+    }
+
+    /// Counts one; tells whether there are too many.
+    fn exceeds(&mut self, now: Duration) -> bool {
+        let since = now.as_secs() / Self::SECONDS;
+        if std::mem::replace(&mut self.since, since) != since {
+            self.frames = 0;
+        }
+        self.frames = self.frames.saturating_add(1);
+        self.frames > u64::from(self.per_second) * Self::SECONDS
+    }
 }
 
 impl FrameLimits {
     /// Makes the defence of one route.
     pub fn new(config: &FrameLimitsConfig) -> Self {
+        let sender = |frame: ByteSize, message: ByteSize, per_second| Sender {
+            frame: frame.as_u64(),
+            message: message.as_u64(),
+            frames: FrameRate::new(per_second),
+            count: Count::default(),
+        };
         Self {
-            frame: config.frame.as_u64(),
-            message: config.message.as_u64(),
             fragments: config.fragments,
+            empty_fragments: config.empty_fragments,
             control_frames: config.control_frames_per_second,
-            from_client: Count::default(),
-            from_server: Count::default(),
+            client: sender(config.frame, config.message, config.frames_per_second),
+            server: sender(config.server_frame, config.server_message, config.server_frames_per_second),
         }
     }
 
-    const fn count(&mut self, direction: Direction) -> &mut Count {
+    const fn sender(&mut self, direction: Direction) -> &mut Sender {
         match direction {
-            Direction::Client => &mut self.from_client,
-            Direction::Server => &mut self.from_server,
+            Direction::Client => &mut self.client,
+            Direction::Server => &mut self.server,
         }
     }
 
     /// Says once of a message that it holds too much.
     fn judge_inflated(&mut self, direction: Direction, length: u64) -> Verdict {
-        let limit = self.message;
-        let inflated = &mut self.count(direction).inflated;
+        let Sender { message, count: Count { inflated, .. }, .. } = self.sender(direction);
         let before = *inflated;
         *inflated = inflated.saturating_add(length);
-        if before > limit {
+        if before > *message {
             Verdict::Pass
         } else {
-            exceeds(*inflated, limit, "bytes in one message, inflated")
+            exceeds(Limit::MessageSize, *inflated, *message, "bytes in one message, inflated")
         }
     }
 
     fn judge(&mut self, direction: Direction, header: &FrameHeader, now: Duration) -> Verdict {
-        let count = self.count(direction);
+        let Self { fragments, empty_fragments, control_frames, .. } = *self;
+        let Sender { frame, message, frames, count } = self.sender(direction);
+        if frames.exceeds(now) {
+            let most = u64::from(frames.per_second) * FrameRate::SECONDS;
+            return exceeds(Limit::FrameRate, most + 1, most, "frames in ten seconds");
+        }
         if header.opcode.is_control() {
             if std::mem::replace(&mut count.second, now.as_secs()) != now.as_secs() {
                 count.control_frames = 0;
             }
             count.control_frames = count.control_frames.saturating_add(1);
-            return exceeds(
-                u64::from(count.control_frames),
-                u64::from(self.control_frames),
-                "control frames in one second",
-            );
+            let (sent, most) = (u64::from(count.control_frames), u64::from(control_frames));
+            return exceeds(Limit::ControlFrameRate, sent, most, "control frames in one second");
         }
         if header.opcode != Opcode::Continuation {
             (count.message, count.inflated, count.fragments) = (0, 0, 0);
         }
         count.message = count.message.saturating_add(header.length.value);
         count.fragments = count.fragments.saturating_add(1);
-        let (message, fragments) = (count.message, u64::from(count.fragments));
-        if header.length.value > self.frame {
-            exceeds(header.length.value, self.frame, "bytes in one frame")
-        } else if message > self.message {
-            exceeds(message, self.message, "bytes in one message")
+        // A whole message without payload is one that some applications mean: as a heartbeat.
+        let is_fragment = !header.fin || header.opcode == Opcode::Continuation;
+        count.empty_fragments = match (is_fragment, header.length.value) {
+            (true, 0) => count.empty_fragments.saturating_add(1),
+            _ => 0,
+        };
+        if header.length.value > *frame {
+            exceeds(Limit::FrameSize, header.length.value, *frame, "bytes in one frame")
+        } else if count.message > *message {
+            exceeds(Limit::MessageSize, count.message, *message, "bytes in one message")
+        } else if count.empty_fragments > empty_fragments {
+            let (sent, most) = (u64::from(count.empty_fragments), u64::from(empty_fragments));
+            exceeds(Limit::EmptyFragments, sent, most, "fragments without payload in a row")
         } else {
-            exceeds(fragments, u64::from(self.fragments), "fragments in one message")
+            let (sent, most) = (u64::from(count.fragments), u64::from(fragments));
+            exceeds(Limit::Fragments, sent, most, "fragments in one message")
         }
     }
 }
 
-fn exceeds(value: u64, limit: u64, what: &'static str) -> Verdict {
-    if value <= limit {
+fn exceeds(limit: Limit, value: u64, most: u64, what: &'static str) -> Verdict {
+    if value <= most {
         return Verdict::Pass;
     }
-    let is_size = what.starts_with("bytes");
+    let code = CloseCode(limit.beyond().close_code());
     Verdict::Close(Closure {
-        code: if is_size { CloseCode::TOO_BIG } else { CloseCode::POLICY },
-        reason: format!("{value} {what}, of at most {limit}"),
-        told: if is_size { "the message is too big" } else { "a limit was exceeded" },
+        code,
+        reason: format!("{value} {what}, of at most {most}"),
+        told: if code == CloseCode::TOO_BIG { "the message is too big" } else { "a limit was exceeded" },
+        limit: Some(limit),
     })
 }
 
@@ -237,7 +319,12 @@ mod tests {
             mode: Mode::Block,
             frame: ByteSize::bytes(100),
             message: ByteSize::bytes(150),
+            server_frame: ByteSize::bytes(1000),
+            server_message: ByteSize::bytes(1500),
             fragments: 3,
+            empty_fragments: 2,
+            frames_per_second: 3,
+            server_frames_per_second: 30,
             control_frames_per_second: 2,
         })
     }
@@ -269,13 +356,13 @@ mod tests {
         check(&[(Binary, true, u64::MAX >> 1, 0)], Some((0, 1009)));
         check(&[(Text, false, 100, 0), (Continuation, true, 50, 0), (Text, true, 100, 0)], None);
         check(&[(Text, false, 100, 0), (Continuation, true, 51, 0)], Some((1, 1009)));
-        check(&[(Text, false, 0, 0), (Continuation, false, 0, 0), (Continuation, true, 0, 0)], None);
+        check(&[(Text, false, 1, 0), (Continuation, false, 0, 0), (Continuation, true, 0, 0)], None);
         check(
             &[
-                (Text, false, 0, 0),
-                (Continuation, false, 0, 0),
-                (Continuation, false, 0, 0),
-                (Continuation, true, 0, 0),
+                (Text, false, 1, 0),
+                (Continuation, false, 1, 0),
+                (Continuation, false, 1, 0),
+                (Continuation, true, 1, 0),
             ],
             Some((3, 1008)),
         );
@@ -287,14 +374,67 @@ mod tests {
     }
 
     #[test]
+    fn fragments_without_payload_are_counted_in_a_row_and_empty_messages_are_not() {
+        use Opcode::{Continuation, Text};
+        let check = |frames: &[_], expected| assert_eq!(closes(frames), expected, "{frames:?}");
+        check(
+            &[(Text, false, 0, 0), (Continuation, false, 0, 0), (Continuation, true, 0, 0)],
+            Some((2, 1008)),
+        );
+        check(
+            &[
+                (Text, false, 0, 0),
+                (Continuation, false, 0, 0),
+                (Continuation, true, 1, 0),
+                (Text, false, 0, 0),
+                (Continuation, true, 0, 0),
+            ],
+            None,
+        );
+        // Over messages, too: each of them may be short.
+        check(
+            &[
+                (Text, false, 0, 0),
+                (Continuation, true, 0, 0),
+                (Text, false, 0, 0),
+                (Continuation, true, 0, 0),
+            ],
+            Some((2, 1008)),
+        );
+        check(&[(Text, true, 0, 0); 20], None);
+    }
+
+    #[test]
+    fn frames_are_counted_over_ten_seconds_so_that_what_piled_up_may_come_at_once() {
+        use Opcode::Text;
+        let check = |frames: &[_], expected| assert_eq!(closes(frames), expected);
+        check(&[(Text, true, 1, 0); 30], None);
+        check(&[(Text, true, 1, 0); 31], Some((30, 1008)));
+        let steady: Vec<_> = (0..600).map(|n| (Text, true, 1, n * 334)).collect();
+        check(&steady, None);
+        let faster: Vec<_> = (0..600).map(|n| (Text, true, 1, n * 300)).collect();
+        check(&faster, Some((30, 1008)));
+    }
+
+    #[test]
+    fn the_application_may_send_more_than_a_client() {
+        let header = FrameHeader { fin: true, ..FrameHeader::new(Opcode::Text, 1000) };
+        let mut guard = limits();
+        let mut passes = |direction| {
+            guard.observe(&Fact::Frame { direction, header: &header }, Duration::ZERO) == Verdict::Pass
+        };
+        assert_eq!((passes(Direction::Server), passes(Direction::Client)), (true, false));
+    }
+
+    #[test]
     fn what_a_compressed_message_holds_is_limited_and_told_once() {
         let mut guard = limits();
         let mut closes = |pieces: &[u64]| -> Vec<bool> {
             let header = FrameHeader { rsv: 4, ..FrameHeader::new(Opcode::Text, 10) };
-            let frame = Fact::Frame { direction: Direction::Server, header: &header };
+            let frame = Fact::Frame { direction: Direction::Client, header: &header };
             assert_eq!(guard.observe(&frame, Duration::ZERO), Verdict::Pass);
             let judge = |&length: &u64| {
-                let piece = Fact::Inflated { direction: Direction::Server, length };
+                let piece = Fact::Inflated { direction: Direction::Client, length };
                 match guard.observe(&piece, Duration::ZERO) {
                     Verdict::Close(closure) => closure.code == CloseCode::TOO_BIG,
                     Verdict::Pass

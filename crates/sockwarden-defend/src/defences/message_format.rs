@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_inspect::{Anomaly, Bound, Place, Step};
-use sockwarden_model::{Direction, Mode, Rule, printable, rule};
+use sockwarden_model::{Direction, Limit, Mode, Rule, printable, rule};
 use sockwarden_proto::CloseCode;
 
 use crate::{Closure, Content, Defence, Fact, Guard, Hears, Verdict};
@@ -101,7 +101,7 @@ impl AnswerKind {
     /// Makes the verdict on a message that is not forwarded.
     pub(crate) const fn verdict(self, code: CloseCode, reason: String, told: &'static str) -> Verdict {
         match self {
-            Self::Close => Verdict::Close(Closure { code, reason, told }),
+            Self::Close => Verdict::Close(Closure { code, reason, told, limit: None }),
             Self::Drop | Self::Error => Verdict::Drop { reason },
         }
     }
@@ -139,7 +139,11 @@ impl MessageFormat {
         let code = if is_bound { CloseCode::TOO_BIG } else { CloseCode::INVALID_DATA };
         let place = printable(place.to_string().as_bytes(), 100);
         let reason = if place.is_empty() { anomaly.to_string() } else { format!("{anomaly}, at {place}") };
-        self.answer.verdict(code, reason, "the message cannot be read")
+        let mut verdict = self.answer.verdict(code, reason, "the message cannot be read");
+        if let (Verdict::Close(closure), Anomaly::Bound(bound)) = (&mut verdict, anomaly) {
+            closure.limit = Some(limit(bound));
+        }
+        verdict
     }
 
     fn objects_to(self, direction: Direction, anomaly: Anomaly, place: Place<'_>) -> bool {
@@ -163,6 +167,17 @@ impl MessageFormat {
             // Readers agree on what it is; whether they can hold it is theirs to say.
             Anomaly::BigNumber | Anomaly::NulCharacter => false,
         }
+    }
+}
+
+/// Names a bound as one of the gateway's limits.
+const fn limit(bound: Bound) -> Limit {
+    match bound {
+        Bound::Depth => Limit::Depth,
+        Bound::Values => Limit::Values,
+        Bound::Layers => Limit::Layers,
+        Bound::Decoded => Limit::Decoded,
+        Bound::Pending => Limit::Pending,
     }
 }
 

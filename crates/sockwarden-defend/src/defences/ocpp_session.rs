@@ -233,7 +233,7 @@ impl Watch {
 }
 
 fn closed(reason: String, told: &'static str) -> Verdict {
-    Verdict::Close(Closure { code: CloseCode::POLICY, reason, told })
+    Verdict::Close(Closure { code: CloseCode::POLICY, reason, told, limit: None })
 }
 
 impl Guard for Watch {

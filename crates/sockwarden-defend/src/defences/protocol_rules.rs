@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sockwarden_model::{Rule, rule};
-use sockwarden_proto::CloseCode;
+use sockwarden_model::{Limit, Rule, rule};
+use sockwarden_proto::{CloseCode, Violation};
 
 use crate::{Closure, Defence, Fact, Guard, Hears, Verdict};
 
@@ -73,6 +73,7 @@ impl Guard for ProtocolRules {
                 } else {
                     "the protocol was broken"
                 },
+                limit: limit(*violation),
             }),
             Fact::Handshake(_)
             | Fact::Answer(_)
@@ -83,6 +84,33 @@ impl Guard for ProtocolRules {
             | Fact::Open(_)
             | Fact::Content { .. } => Verdict::Pass,
         }
+    }
+}
+
+/// Names the limit that a violation exceeds, where it is about one.
+const fn limit(violation: Violation) -> Option<Limit> {
+    match violation {
+        Violation::FrameTooBig { .. }
+        | Violation::MessageTooBig { .. }
+        | Violation::InflatedTooBig { .. } => Some(Limit::MessageMemory),
+        Violation::RatioExceeded { .. } => Some(Limit::InflateRatio),
+        Violation::OverheadExceeded { .. } => Some(Limit::InflateOverhead),
+        Violation::ReservedBits { .. }
+        | Violation::ReservedOpcode(_)
+        | Violation::UnmaskedClientFrame
+        | Violation::MaskedServerFrame
+        | Violation::LengthTopBit
+        | Violation::NonMinimalLength
+        | Violation::FragmentedControl
+        | Violation::OversizeControl
+        | Violation::UnexpectedContinuation
+        | Violation::InterleavedMessage
+        | Violation::InvalidUtf8
+        | Violation::ClosePayloadTooShort
+        | Violation::InvalidCloseCode(_)
+        | Violation::CloseReasonNotUtf8
+        | Violation::CorruptDeflate
+        | Violation::AfterFinalBlock => None,
     }
 }
 

@@ -28,7 +28,8 @@ use super::{
     ticket::{NO_ORIGIN, Tickets},
 };
 use crate::{
-    answer::{self, Answer},
+    admission::party,
+    answer::{self, Answer, retry_after},
     build::{Built, Route},
     client_address::ClientAddress,
     config::RouteConfig,
@@ -152,7 +153,7 @@ impl Client {
         };
         self.journal.set_route(route);
         let now_ms = unix_ms();
-        if let Err(wait) = tickets.by_address.admit(&from.ip.to_canonical(), now_ms) {
+        if let Err(wait) = tickets.by_address.admit(&party(from.ip), Duration::from_millis(now_ms)) {
             return Err(self.too_often("the address", wait));
         }
         let identity = self.authenticate(shared, route, defences, &head, &from).await;
@@ -160,7 +161,7 @@ impl Client {
         let identity = identity.map_err(|no| if no.status == 403 { no } else { allowed(no) })?;
         let answer = async {
             if let Some(user) = &identity.user
-                && let Err(wait) = tickets.by_user.admit(user, now_ms)
+                && let Err(wait) = tickets.by_user.admit(user, Duration::from_millis(now_ms))
             {
                 return Err(self.too_often("the user", wait));
             }
@@ -283,11 +284,9 @@ impl Client {
         Ok(report.caller())
     }
 
-    fn too_often(&self, who: &str, wait_ms: u64) -> Answer {
+    fn too_often(&self, who: &str, wait: Duration) -> Answer {
         let why = format!("{who} asks for tickets too often");
-        let seconds = wait_ms.div_ceil(1000);
-        self.refuse_ourselves(429, &why, "too many tickets are asked for")
-            .with(&format!("Retry-After: {seconds}"))
+        self.refuse_ourselves(429, &why, "too many tickets are asked for").with(&retry_after(wait))
     }
 
     fn not_issued(&self, error: &IssueError) -> Answer {

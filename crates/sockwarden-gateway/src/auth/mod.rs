@@ -8,7 +8,6 @@ mod forward;
 mod mtls;
 mod session;
 mod statement;
-mod throttle;
 mod ticket;
 mod ways;
 

@@ -1,5 +1,7 @@
 //! Tickets: who may ask for them, how they come, and what they are bound to.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sockwarden_config::HumanDuration;
@@ -9,11 +11,8 @@ use sockwarden_net::random_array;
 use sockwarden_proto::handshake::RequestHead;
 use sockwarden_state::{AddressBinding, IssueError, Presented, State, Ticket, TicketHash, TicketRecord};
 
-use super::{
-    credentials::{Credentials, TICKET_SUBPROTOCOL, take_cookies, take_parameters, take_subprotocols},
-    throttle::Throttle,
-};
-use crate::{client_address::ClientAddress, journal::unix_ms};
+use super::credentials::{Credentials, TICKET_SUBPROTOCOL, take_cookies, take_parameters, take_subprotocols};
+use crate::{client_address::ClientAddress, journal::unix_ms, throttle::Throttle};
 
 /// Where tickets are asked for unless a route says otherwise.
 pub(crate) const PATH: &str = "/.well-known/sockwarden/ticket";
@@ -87,10 +86,11 @@ pub(crate) struct Tickets {
 
 /// The most that may be asked for at once.
 const BURST: u32 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
 
 impl Tickets {
     pub(crate) fn new(config: &TicketConfig, route: &str) -> Self {
-        let throttle = || Throttle::new(config.per_minute, BURST.min(config.per_minute));
+        let throttle = || Throttle::new(config.per_minute, MINUTE, BURST.min(config.per_minute));
         Self { config: config.clone(), route: route.to_owned(), by_address: throttle(), by_user: throttle() }
     }
 

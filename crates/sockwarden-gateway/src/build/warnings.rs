@@ -22,6 +22,14 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
                 Some("name the networks of your own proxies"),
             );
         }
+        let has_tls = listener.certificate.is_some() || listener.tls_dev;
+        if !has_tls && listener.proxies.is_empty() {
+            problems.add(
+                &format!("listeners[{index}].proxies"),
+                "where a proxy in front ends TLS, all its clients count as one address (`limits.per_address`)",
+                Some("name it in `trusted` or `proxy_protocol`"),
+            );
+        }
         if listener.insecure_plaintext {
             let key = format!("listeners[{index}].insecure_plaintext");
             problems.add(
@@ -55,12 +63,13 @@ pub fn warnings(listeners: &[ListenerConfig], routes: &[RouteConfig], limits: &L
             );
             warn("rate_limit.queue_timeout", &message, Some("a longer timeout, or a shorter queue"));
         }
-        if route.frame_limits.message > limits.message_memory {
-            warn(
-                "frame_limits.message",
-                "larger than `limits.message_memory`, which closes the connection first",
-                None,
-            );
+        let of_frames = &route.frame_limits;
+        let messages = [
+            ("frame_limits.message", of_frames.message),
+            ("frame_limits.server_message", of_frames.server_message),
+        ];
+        for (name, _) in messages.into_iter().filter(|(_, most)| *most > limits.message_memory) {
+            warn(name, "larger than `limits.message_memory`, which closes the connection first", None);
         }
         if route.upstream_tls.mode != Mode::Block {
             warn(

@@ -4,7 +4,7 @@ use sockwarden_defend::defences::{FrameLimitsConfig, GraphqlLimitsConfig};
 
 use super::Problems;
 use crate::{
-    config::{LimitsConfig, RouteConfig},
+    config::{ConnectionLimitsConfig, HeadLimitsConfig, LimitsConfig, PerAddressConfig, RouteConfig},
     inspection::InspectConfig,
     pass_through::HttpLimitsConfig,
 };
@@ -26,7 +26,19 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
         message_memory,
         write_buffer,
         workers,
+        per_address:
+            PerAddressConfig { connections: of_address, connections_per_second, handshakes_per_second },
+        tls_handshakes,
+        head: HeadLimitsConfig { bytes, fields, target },
     } = limits;
+    let nobody = "with 0 nobody could connect";
+    refuse("limits.per_address.connections", *of_address == 0, nobody);
+    refuse("limits.per_address.connections_per_second", *connections_per_second == 0, nobody);
+    refuse("limits.per_address.handshakes_per_second", *handshakes_per_second == 0, nobody);
+    refuse("limits.tls_handshakes", *tls_handshakes == 0, "with 0 nobody could connect over TLS");
+    refuse("limits.head.bytes", bytes.as_u64() == 0, nobody);
+    refuse("limits.head.fields", *fields == 0, nobody);
+    refuse("limits.head.target", target.as_u64() == 0, nobody);
     refuse("limits.certificate_poll", certificate_poll.is_zero(), "the files would be read without pause");
     refuse("limits.connections", *connections == 0, "with 0 nobody could connect");
     refuse("limits.workers", *workers == Some(0), "with 0 nothing would be relayed");
@@ -38,11 +50,29 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
     refuse("limits.write_buffer", write_buffer.as_u64() == 0, "with 0 nothing would ever be read");
     for (index, route) in routes.iter().enumerate() {
         let key = |name: &str| format!("routes[{index}].{name}");
-        let FrameLimitsConfig { mode: _, frame, message, fragments, control_frames_per_second } =
-            &route.frame_limits;
-        refuse(&key("frame_limits.frame"), frame.as_u64() == 0, "with 0 no message could pass");
-        refuse(&key("frame_limits.message"), message.as_u64() == 0, "with 0 no message could pass");
-        refuse(&key("frame_limits.fragments"), *fragments == 0, "with 0 no message could pass");
+        let ConnectionLimitsConfig { connections, per_user } = &route.connection_limits;
+        refuse(&key("connection_limits.connections"), *connections == Some(0), nobody);
+        refuse(&key("connection_limits.per_user"), *per_user == 0, nobody);
+        let FrameLimitsConfig {
+            mode: _,
+            frame,
+            message,
+            server_frame,
+            server_message,
+            fragments,
+            empty_fragments: _,
+            frames_per_second,
+            server_frames_per_second,
+            control_frames_per_second,
+        } = &route.frame_limits;
+        let no_message = "with 0 no message could pass";
+        refuse(&key("frame_limits.frame"), frame.as_u64() == 0, no_message);
+        refuse(&key("frame_limits.message"), message.as_u64() == 0, no_message);
+        refuse(&key("frame_limits.server_frame"), server_frame.as_u64() == 0, no_message);
+        refuse(&key("frame_limits.server_message"), server_message.as_u64() == 0, no_message);
+        refuse(&key("frame_limits.fragments"), *fragments == 0, no_message);
+        refuse(&key("frame_limits.frames_per_second"), *frames_per_second == 0, no_message);
+        refuse(&key("frame_limits.server_frames_per_second"), *server_frames_per_second == 0, no_message);
         refuse(
             &key("frame_limits.control_frames_per_second"),
             *control_frames_per_second == 0,
@@ -88,6 +118,8 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
             route.inflate.overhead.as_u64() == 0,
             "with 0 no short message could pass",
         );
+        let is_zero = route.inflate.time_per_second.is_zero();
+        refuse(&key("inflate.time_per_second"), is_zero, "in no time no message could be inflated");
         refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
         let InspectConfig { protocol: _, depth, values, layers: _, decoded: _, pending: _ } = &route.inspect;
         refuse(&key("inspect.depth"), *depth == 0, "with 0 no object could pass");

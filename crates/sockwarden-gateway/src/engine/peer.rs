@@ -77,7 +77,7 @@ impl Peer {
                 }
                 if !self.writable {
                     self.stalled = true;
-                    relay.stalled(self.whose);
+                    relay.stalled(self.whose, now);
                 }
                 moved
             }

@@ -28,7 +28,7 @@ pub enum FailKind {
 
 /// How much an ordinary request may bring, and how long it may take; for routes with `http = "pass"`.
 ///
-/// A request's head has at most 8 KiB, 64 fields and a target of 2 KiB, as that of a handshake. An answer that no defence reads may be
+/// A request's head is limited by `limits.head`, as that of a handshake. An answer that no defence reads may be
 /// as long as it likes: it is passed on as it comes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -387,7 +387,9 @@ impl<'a> Reading<'a> {
     fn refused(&self, decided: &Decided, from: Direction) -> Answer {
         let not_allowed = "what it says is not allowed";
         let (status, reason, told) = match &decided.verdict {
-            Verdict::Close(Closure { code, reason, told }) => (status_of(*code), reason.as_str(), *told),
+            Verdict::Close(Closure { code, reason, told, limit: _ }) => {
+                (status_of(*code), reason.as_str(), *told)
+            }
             Verdict::Refuse(Refusal { status, reason, told }) => (*status, reason.as_str(), *told),
             Verdict::Drop { reason } => (403, reason.as_str(), not_allowed),
             Verdict::Pass | Verdict::Count(_) | Verdict::Identified(_) | Verdict::Ask(_) => {

@@ -6,7 +6,7 @@ use sockwarden_defend::{
     Closure, Decided, Verdict,
     defences::{OverdueKind, RATE_LIMIT},
 };
-use sockwarden_model::{Direction, Mode};
+use sockwarden_model::{Direction, Limit, Mode};
 use sockwarden_proto::{CloseCode, MessageKind};
 use sockwarden_rate::{Cost, Lane, Offer};
 
@@ -231,7 +231,9 @@ impl Gate {
 /// What is decided about who is shut out.
 pub(super) fn shut_out(left: Duration) -> Decided {
     let reason = format!("the user is shut out for {} s still", left.as_secs() + 1);
-    let closure = Closure { code: CloseCode::POLICY, reason, told: "too many messages, come back later" };
+    let limit = Some(Limit::ShutOut);
+    let closure =
+        Closure { code: CloseCode::POLICY, reason, told: "too many messages, come back later", limit };
     Decided { rule: &RATE_LIMIT, mode: Mode::Block, verdict: Verdict::Close(closure), tells: false }
 }
 
@@ -248,7 +250,7 @@ pub(super) fn overdue(
         reason.push_str(&format!("; the user is shut out for {banned:?}"));
     }
     let verdict = if closes {
-        Verdict::Close(Closure { code, reason, told: "too many messages" })
+        Verdict::Close(Closure { code, reason, told: "too many messages", limit: Some(Limit::QueueTime) })
     } else {
         Verdict::Drop { reason }
     };

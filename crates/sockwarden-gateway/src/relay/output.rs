@@ -1,6 +1,6 @@
 //! What waits to be written to a peer, for whoever writes it.
 
-use std::io::IoSlice;
+use std::{io::IoSlice, time::Duration};
 
 use sockwarden_model::Direction;
 
@@ -43,7 +43,8 @@ impl Relay {
     }
 
     /// Takes note that a peer takes no more for now.
-    pub(crate) fn stalled(&mut self, to: Direction) {
+    pub(crate) fn stalled(&mut self, to: Direction, now: Duration) {
+        self.liveness.stalls(to, now);
         let Target { session, outgoing, .. } = &mut self.side(to).target;
         outgoing.settle(session.output());
     }

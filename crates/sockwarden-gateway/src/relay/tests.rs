@@ -15,6 +15,7 @@ use sockwarden_proto::{
 use super::*;
 use crate::{
     counters::RouteTally,
+    inflate_time::InflateTimes,
     inspection::InspectConfig,
     liveness::TimeoutsConfig,
     registry::{About, Registry},
@@ -130,7 +131,10 @@ impl Agreed {
             client: end(Direction::Client, Role::Server),
             server: end(Direction::Server, Role::Client),
             originals,
-            inflate_time: Some(Duration::from_secs(600)),
+            inflate_times: Some(InflateTimes {
+                message: Duration::from_secs(600),
+                per_second: Duration::from_secs(600),
+            }),
         }
     }
 }

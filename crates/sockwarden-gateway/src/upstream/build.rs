@@ -171,9 +171,20 @@ fn refuse_zeros(config: &UpstreamsConfig, key: &dyn Fn(&str) -> String, problems
             problems.add(&key(&format!("upstreams.{name}")), message, None);
         }
     };
-    let UpstreamsConfig { addresses: _, balance: _, connect_timeout, attempts, resolve, health, check } =
-        config;
+    let UpstreamsConfig {
+        addresses: _,
+        balance: _,
+        connections,
+        queue: _,
+        queue_timeout: _,
+        connect_timeout,
+        attempts,
+        resolve,
+        health,
+        check,
+    } = config;
     let HealthConfig { failures, eject, eject_at_most } = health;
+    refuse("connections", *connections == Some(0), "with 0 nothing would be connected to");
     refuse("connect_timeout", connect_timeout.is_zero(), "in no time nothing could be connected to");
     refuse("attempts", *attempts == 0, "with 0 nothing would be connected to");
     refuse("resolve", resolve.is_zero(), "names cannot be asked for all the time");
@@ -237,6 +248,7 @@ mod tests {
         check(route(good, |r| r.upstream_key = Some("x".into())), &["r.upstream_key"]);
         let zero = HumanDuration::default();
         let nothing = UpstreamsConfig {
+            connections: Some(0),
             connect_timeout: zero,
             attempts: 0,
             resolve: zero,
@@ -247,6 +259,7 @@ mod tests {
         check(
             route(good, |r| r.upstreams = nothing),
             &[
+                "r.upstreams.connections",
                 "r.upstreams.connect_timeout",
                 "r.upstreams.attempts",
                 "r.upstreams.resolve",

@@ -18,7 +18,8 @@ use super::{
     UpstreamsConfig,
     address::Address,
     balance::{Balance, Candidate, pick, weight},
-    health::Health,
+    health::{Health, Standing},
+    queue::Queue,
 };
 use crate::journal::{notice, unix_ms};
 
@@ -50,6 +51,8 @@ pub(crate) struct Pool {
     pub(crate) rounds: watch::Sender<u64>,
     /// Wakes whoever asks for names before it is time.
     pub(crate) hurry: tokio::sync::Notify,
+    /// Who waits for a connection to end.
+    pub(crate) queue: Arc<Queue>,
     failures: AtomicU64,
     ejections: AtomicU64,
 }
@@ -80,6 +83,15 @@ pub(crate) struct Lease {
     pub(crate) member: Arc<Member>,
 }
 
+/// Why no place can be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// There is none that was not tried.
+    Nowhere,
+    /// Each has as many connections as it may.
+    Full,
+}
+
 /// Whom an address is chosen for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whom<'a> {
@@ -107,6 +119,7 @@ impl Pool {
             table: Mutex::new(Table { places, members: Vec::new() }),
             rounds: watch::Sender::new(0),
             hurry: tokio::sync::Notify::new(),
+            queue: Arc::default(),
             failures: AtomicU64::new(0),
             ejections: AtomicU64::new(0),
         };
@@ -128,6 +141,7 @@ impl Pool {
         if let Some(known) = table.places.get_mut(source) {
             *known = places;
             self.renew(&mut table);
+            self.queue.grow();
         }
     }
 
@@ -158,8 +172,13 @@ impl Pool {
         self.lock().members.clone()
     }
 
-    /// Chooses a place that is not among `tried`; the choice counts as a connection at once.
-    pub(crate) fn choose(self: &Arc<Self>, whom: Whom<'_>, tried: &[Place]) -> Option<Lease> {
+    /// Chooses a place that is not among `tried`; the choice counts as a connection at once. Nobody comes before those who wait.
+    pub(crate) fn choose(self: &Arc<Self>, whom: Whom<'_>, tried: &[Place]) -> Result<Lease, NoPlace> {
+        if self.queue.is_empty() { self.choose_first(whom, tried) } else { Err(NoPlace::Full) }
+    }
+
+    /// Chooses as [`Self::choose`] does, for one whose turn it is.
+    pub(crate) fn choose_first(self: &Arc<Self>, whom: Whom<'_>, tried: &[Place]) -> Result<Lease, NoPlace> {
         let key = match (self.config.balance, whom.user) {
             (Balance::HashUser, Some(user)) => user.as_bytes().to_vec(),
             (Balance::HashUser, None) | (Balance::HashAddress, _) => {
@@ -171,16 +190,24 @@ impl Pool {
         let now = self.now();
         // Under one lock, so that two who choose at once see each other.
         let table = self.lock();
-        let free: Vec<_> = table.members.iter().filter(|m| !tried.contains(&m.place)).collect();
+        let most = self.config.connections.unwrap_or(u32::MAX);
+        let (free, full): (Vec<_>, Vec<_>) = (table.members.iter())
+            .filter(|member| !tried.contains(&member.place))
+            .partition(|member| member.live.load(Ordering::Relaxed) < most);
         let candidates = free.iter().map(|member| Candidate {
             standing: member.health().standing(now),
             live: member.live.load(Ordering::Relaxed),
             weight: weight(&key, member.name.as_bytes()),
         });
-        let member = free.get(pick(self.config.balance, candidates)?)?;
+        let picked = pick(self.config.balance, candidates).and_then(|place| free.get(place));
+        // A healthy address that is full is worth waiting for, rather than to try one that is ejected.
+        let is_good = |member: &&Arc<Member>| member.health().standing(now) == Standing::Good;
+        let Some(member) = picked.filter(|picked| is_good(picked) || !full.iter().any(is_good)) else {
+            return Err(if full.is_empty() { NoPlace::Nowhere } else { NoPlace::Full });
+        };
         member.health().tried(now);
         member.live.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { pool: Arc::clone(self), member: Arc::clone(member) })
+        Ok(Lease { pool: Arc::clone(self), member: Arc::clone(member) })
     }
 
     /// Tells whether every place is ejected.
@@ -268,7 +295,7 @@ impl Member {
     }
 
     fn is_ejected(&self, now: Duration) -> bool {
-        matches!(self.health().standing(now), super::health::Standing::Ejected(_))
+        matches!(self.health().standing(now), Standing::Ejected(_))
     }
 }
 
@@ -296,6 +323,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.member.live.fetch_sub(1, Ordering::Relaxed);
+        if self.pool.config.connections.is_some() {
+            self.pool.queue.free();
+        }
     }
 }
 
@@ -306,13 +336,16 @@ mod tests {
     const ANYONE: Whom<'_> = Whom { user: None, ip: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST) };
 
     fn pool(balance: Balance, addresses: &[&str]) -> Arc<Pool> {
+        pool_of(UpstreamsConfig { balance, ..UpstreamsConfig::default() }, addresses)
+    }
+
+    fn pool_of(config: UpstreamsConfig, addresses: &[&str]) -> Arc<Pool> {
         let way = Way {
             url: "ws://app.example".parse().unwrap(),
             tls: ClientTls::insecure().unwrap(),
             verified: true,
             proxy_protocol: false,
         };
-        let config = UpstreamsConfig { balance, ..UpstreamsConfig::default() };
         Arc::new(Pool::new("app", way, config, addresses.iter().map(|a| a.parse().unwrap()).collect()))
     }
 
@@ -337,12 +370,33 @@ mod tests {
     }
 
     #[test]
+    fn an_address_has_no_more_connections_than_it_may_and_one_that_is_ejected_is_no_way_out() {
+        let config = UpstreamsConfig { connections: Some(2), ..UpstreamsConfig::default() };
+        let pool = pool_of(config, &["10.0.0.1:1", "10.0.0.2:1"]);
+        let choose = || pool.choose(ANYONE, &[]);
+        let mut leases: Vec<_> = (0..4).map(|_| choose().unwrap()).collect();
+        assert_eq!(choose().unwrap_err(), NoPlace::Full);
+        let (first, second) = (leases[0].member.place.clone(), leases[1].member.place.clone());
+        assert_ne!(first, second);
+        assert_eq!(pool.choose(ANYONE, &[first.clone(), second]).unwrap_err(), NoPlace::Nowhere);
+        (0..3).for_each(|_| leases[0].failed());
+        leases.remove(0);
+        assert_eq!(choose().unwrap_err(), NoPlace::Full, "it would be the one that is ejected");
+        leases.retain(|lease| lease.member.place == first);
+        assert_ne!(choose().unwrap().member.place, first);
+        // Whoever waits comes first.
+        let _waiting = pool.queue.join(1).unwrap();
+        assert_eq!(choose().unwrap_err(), NoPlace::Full);
+        assert!(pool.choose_first(ANYONE, &[]).is_ok());
+    }
+
+    #[test]
     fn what_was_tried_is_not_chosen_again() {
         let pool = pool(Balance::HashAddress, &["10.0.0.1:1", "10.0.0.2:1"]);
         let first = pool.choose(ANYONE, &[]).unwrap().member.place.clone();
         let second = pool.choose(ANYONE, std::slice::from_ref(&first)).unwrap().member.place.clone();
         assert_ne!(first, second);
-        assert!(pool.choose(ANYONE, &[first, second]).is_none());
+        assert_eq!(pool.choose(ANYONE, &[first, second]).unwrap_err(), NoPlace::Nowhere);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use sockwarden_net::{DialError, Place, PlaceOptions, Stream, dial_place, proxy_header};
 use tokio::time::{Instant, timeout_at};
 
-use super::pool::{Lease, Pool, Whom};
+use super::pool::{Lease, NoPlace, Pool, Whom};
 
 /// For whom an application is searched.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +32,19 @@ pub(crate) struct Search<'a> {
     failures: Vec<DialError>,
     /// Every place was ejected before any was tried.
     was_out: bool,
+    /// For how long a place was waited for in vain.
+    waited: Option<Duration>,
 }
 
 /// Why a search was in vain.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unreached {
+    /// Each place has as many connections as it may, or those who wait for one come first.
+    #[error("every address has as many connections as `upstreams.connections` allows; waited {waited:?}")]
+    Full {
+        /// For how long one was waited for; none where as many waited as may.
+        waited: Duration,
+    },
     /// The names stand for nothing.
     #[error("{} not resolve", plural(.0))]
     Unresolved(Vec<String>),
@@ -55,7 +63,7 @@ impl Unreached {
     /// Gives the status that tells a client.
     pub(crate) const fn status(&self) -> u16 {
         match self {
-            Self::Ejected(_) => 503,
+            Self::Full { .. } | Self::Ejected(_) => 503,
             Self::Slow(_) => 504,
             Self::Unresolved(_) | Self::Failed(_) => 502,
         }
@@ -67,7 +75,7 @@ impl<'a> Search<'a> {
         let was_out = pool.is_out();
         let deadline = Instant::now() + longest;
         let full = pool.config.connect_timeout.get().min(longest);
-        Self { pool, seeker, deadline, full, tried: Vec::new(), failures: Vec::new(), was_out }
+        Self { pool, seeker, deadline, full, tried: Vec::new(), failures: Vec::new(), was_out, waited: None }
     }
 
     /// Gives the next place to try; `None` where all were, the attempts are used up or the time is.
@@ -77,13 +85,15 @@ impl<'a> Search<'a> {
             return None;
         }
         let whom = Whom { user: self.seeker.user, ip: self.seeker.client.ip() };
-        let lease = match self.pool.choose(whom, &self.tried) {
-            Some(lease) => lease,
-            None if self.tried.is_empty() => {
-                self.wait_for_an_answer().await;
-                self.pool.choose(whom, &[])?
-            }
-            None => return None,
+        let mut chosen = self.pool.choose(whom, &self.tried);
+        if self.tried.is_empty() && matches!(chosen, Err(NoPlace::Nowhere)) {
+            self.wait_for_an_answer().await;
+            chosen = self.pool.choose(whom, &[]);
+        }
+        let lease = match chosen {
+            Ok(lease) => lease,
+            Err(NoPlace::Full) => self.wait_for_a_place().await?,
+            Err(NoPlace::Nowhere) => return None,
         };
         self.tried.push(lease.member.place.clone());
         Some(lease)
@@ -120,7 +130,9 @@ impl<'a> Search<'a> {
 
     /// Tells why the search was in vain.
     pub(crate) fn give_up(self) -> Unreached {
-        if self.failures.is_empty() {
+        if let Some(waited) = self.waited {
+            Unreached::Full { waited }
+        } else if self.failures.is_empty() {
             Unreached::Unresolved(self.pool.names().map(|(_, host, _)| host.to_owned()).collect())
         } else if self.was_out {
             Unreached::Ejected(self.failures)
@@ -129,6 +141,37 @@ impl<'a> Search<'a> {
         } else {
             Unreached::Failed(self.failures)
         }
+    }
+
+    /// Waits until a connection to one of the places has ended, behind those who came before.
+    async fn wait_for_a_place(&mut self) -> Option<Lease> {
+        let pool = Arc::clone(&self.pool);
+        let begun = Instant::now();
+        let until = begun + pool.config.queue_timeout.get();
+        self.waited = Some(Duration::ZERO);
+        let waiting = pool.queue.join(pool.config.queue)?;
+        let lease = loop {
+            if timeout_at(until, waiting.turn()).await.is_err() {
+                break None;
+            }
+            let whom = Whom { user: self.seeker.user, ip: self.seeker.client.ip() };
+            match pool.choose_first(whom, &self.tried) {
+                Ok(lease) => break Some(lease),
+                Err(NoPlace::Full) => {}
+                Err(NoPlace::Nowhere) => break None,
+            }
+        };
+        let waited = begun.elapsed();
+        if lease.is_some() {
+            // To wait here takes nothing from the time to connect.
+            self.deadline += waited;
+            self.waited = None;
+        } else {
+            // What was this one's turn is the next one's.
+            pool.queue.free();
+            self.waited = Some(waited);
+        }
+        lease
     }
 
     /// Waits until a name is answered, or all were asked for in vain; never longer than a connection may take.

@@ -3,11 +3,12 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use sockwarden_config::{ByteSize, HumanDuration};
 use sockwarden_gateway::{CompressionKind, LimitsConfig, RouteConfig};
-use sockwarden_model::Mode;
+use sockwarden_model::{Decision, Limit, Mode};
 use sockwarden_proto::{
     Fact, Flow, FrameHeader, Limits, MessageKind, Opcode, RawFrame, Role, Session,
     deflate::{Agreement, InflateLimits},
@@ -398,11 +399,47 @@ async fn a_limit_that_is_only_observed_is_noted_once_and_the_message_passes() {
 async fn what_the_application_compresses_is_judged_as_well() {
     let app = Echo::answering(Some(BARE)).await;
     let mut config = route(&app, CompressionKind::Inspect);
-    config.frame_limits.message = ByteSize::bytes(4);
+    config.frame_limits.server_message = ByteSize::bytes(4);
     let stage = Stage::plain(config).await;
     let mut client = stage.connect("/", |h| h.extensions.push(BARE.into())).await.unwrap();
     // Its greeting has five bytes.
     let (code, _) = closed(&mut client).await;
     assert_eq!(code, 1001);
     assert_eq!(stage.verdict().await.rule, "frame-limits");
+}
+
+#[tokio::test]
+async fn inflating_many_messages_that_each_may_be_inflated_takes_no_more_of_a_second_than_it_may() {
+    const MESSAGES: usize = 50;
+    let empty = [[0, 0, 0, 0xff, 0xff].repeat(200_000), vec![0]].concat();
+    let message = compressed(Opcode::Binary, true, &empty);
+    for (per_second, stopped) in
+        [(HumanDuration::from_secs(600), false), (HumanDuration::from_millis(1), true)]
+    {
+        let app = Echo::answering(Some(BARE)).await;
+        let mut config = route(&app, CompressionKind::Inspect);
+        config.inflate.overhead = ByteSize::mib(2);
+        (config.inflate.time, config.inflate.time_per_second) = (HumanDuration::from_secs(600), per_second);
+        (config.frame_limits.frame, config.frame_limits.message) = (ByteSize::mib(1), ByteSize::mib(1));
+        let stage = Stage::plain(config).await;
+        let (mut tcp, _) = upgraded(&stage, BARE).await;
+        for _ in 0..MESSAGES {
+            if tcp.write_all(&message).await.is_err() {
+                break;
+            }
+        }
+        if stopped {
+            let verdict = stage.verdict().await;
+            assert_eq!(verdict.limit, Some(Limit::InflateRate), "{}", verdict.reason);
+            assert_eq!(verdict.decision, Decision::Close(1008));
+            assert!(app.counts().0 < MESSAGES);
+        } else {
+            soon(async {
+                while app.counts().0 < MESSAGES {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sockwarden_model::{
-    Action, CloseOrder, Control, ControlError, Direction, Event, EventId, Initiator, MessageClass, Mode,
-    ModeChange, ModeScope, Notice, Requester, Role, RouteCounters, Session, SessionQuery, SessionState,
-    Treatment, TurnedAway,
+    Action, CloseOrder, Control, ControlError, Direction, Event, EventId, Initiator, Limit, MessageClass,
+    Mode, ModeChange, ModeScope, Notice, Requester, Role, RouteCounters, Session, SessionQuery, SessionState,
+    Treatment,
 };
 
 use sockwarden_net::ClientError;
@@ -247,7 +247,7 @@ async fn who_is_turned_away_at_the_limit_is_counted() {
     let stage = Stage::start(route_to(app.address), false, limits).await;
     let _only = stage.greeted().await;
     assert!(stage.connect("/", |_| ()).await.is_err());
-    assert_eq!(stage.control().counters().turned_away, [(TurnedAway::Connections, 1)]);
+    assert_eq!(stage.control().counters().limits_without_route, [(Limit::Connections, 1)]);
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn while_memory_is_short_who_is_new_is_refused_and_who_is_there_goes_on() 
     let Err(ClientError::Refused { status, .. }) = stage.connect("/", |_| ()).await else { panic!() };
     assert_eq!(status, 503);
     let counters = stage.control().counters();
-    assert_eq!(counters.turned_away, [(TurnedAway::Memory, 1)]);
+    assert_eq!(counters.limits_without_route, [(Limit::Memory, 1)]);
     let notices = stage
         .events()
         .into_iter()

@@ -12,6 +12,7 @@ mod control;
 mod defences;
 mod handshake;
 mod http;
+mod limits;
 mod liveness;
 mod messages;
 mod operations;

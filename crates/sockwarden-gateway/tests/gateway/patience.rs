@@ -93,7 +93,8 @@ async fn an_application_is_not_given_up_because_a_slow_client_keeps_it_unheard()
     let mut route = route_to(listener.local_addr().unwrap());
     route.timeouts.ping_interval = Some(HumanDuration::from_millis(600));
     route.timeouts.pong = HumanDuration::from_millis(600);
-    (route.frame_limits.frame, route.frame_limits.message) = (ByteSize::mib(16), ByteSize::mib(16));
+    let limits = &mut route.frame_limits;
+    (limits.server_frame, limits.server_message) = (ByteSize::mib(16), ByteSize::mib(16));
     let stage = Stage::plain(route).await;
     let (mut client, mut app) = joined(&stage, &listener).await;
     let talking = tokio::spawn(async move {

@@ -119,6 +119,8 @@ async fn an_oversize_message_is_refused_by_its_header_and_let_through_where_the_
         let app = App::start().await;
         let mut route = route_to(app.address);
         route.frame_limits.mode = mode;
+        let limits = &mut route.frame_limits;
+        (limits.server_frame, limits.server_message) = (limits.frame, limits.message);
         let stage = Stage::plain(route).await;
         let mut client = stage.greeted().await;
         client.send_text(&big).await.unwrap();

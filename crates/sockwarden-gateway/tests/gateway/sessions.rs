@@ -23,18 +23,18 @@ use crate::stage::{App, Seen, Stage, closed, route_to, text};
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn token(claims: &serde_json::Value) -> String {
+pub(crate) fn token(claims: &serde_json::Value) -> String {
     let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
     let signed = format!("{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(&claims.to_string()));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), signed.as_bytes());
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
 }
 
-fn by_token(app: &App) -> RouteConfig {
+pub(crate) fn by_token(app: &App) -> RouteConfig {
     RouteConfig {
         auth: Auth::by(Way::Jwt),
         jwt: Some(JwtConfig {

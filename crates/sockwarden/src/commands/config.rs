@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::{
-    commands::{check, effective},
+    commands::{check, effective, limits},
     config::Config,
     exit::Exit,
     style::GOOD,
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE", default_value = "sockwarden.toml")]
     config: PathBuf,
     /// With `--effective`: print one route only, and where each of its values comes from
-    #[arg(long, value_name = "ROUTE", requires = "effective", conflicts_with_all = ["schema", "example", "openapi", "new_token"])]
+    #[arg(long, value_name = "ROUTE", requires = "effective", conflicts_with_all = ["schema", "example", "limits", "openapi", "new_token"])]
     explain: Option<String>,
 }
 
@@ -37,6 +37,9 @@ struct What {
     /// Print the configuration in force: what the file says, its defaults and what is built in
     #[arg(long)]
     effective: bool,
+    /// Print every limit with its default, what becomes of whoever is beyond it and what tells of it, as Markdown
+    #[arg(long)]
+    limits: bool,
     /// Print the OpenAPI document of the admin listener
     #[arg(long)]
     openapi: bool,
@@ -46,7 +49,7 @@ struct What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let What { schema, example: _, effective, openapi, new_token } = &arguments.what;
+    let What { schema, example: _, effective, limits, openapi, new_token } = &arguments.what;
     if let Some(path) = new_token {
         let random = sockwarden_net::random_array();
         let written = sockwarden_console::write_new_token(path, random);
@@ -60,6 +63,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             None => effective::whole(&config)?,
         };
         anstream::print!("{printed}");
+    } else if *limits {
+        anstream::print!("{}", limits::table()?);
     } else if *openapi {
         anstream::println!("{}", serde_json::to_string_pretty(&sockwarden_console::openapi())?);
     } else if *schema {

@@ -52,6 +52,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if let Some(direction) = verdict.direction {
         anstream::println!("  sent by     the {direction}");
     }
+    if let Some(limit) = verdict.limit {
+        anstream::println!("  limit       {}: {}", limit.label(), limit.keys().join(", "));
+    }
     anstream::println!("  severity    {}", verdict.severity);
     anstream::println!("  connection  {}", verdict.connection);
     if let Some(open) = &found.open {

@@ -71,7 +71,7 @@ fn an_admin_listener_that_is_unsafe_does_not_start_and_check_says_why() {
         "warning: a.toml:11:1: `admin.token_file`: whoever reads the metrics",
     );
     new_token(folder.path(), "viewer");
-    check("token_file = \"operator\"\nviewer_token_file = \"viewer\"", 0, "1 warning");
+    check("token_file = \"operator\"\nviewer_token_file = \"viewer\"", 0, "2 warnings");
     check(
         "token_file = \"operator\"\nviewer_token_file = \"operator\"",
         1,

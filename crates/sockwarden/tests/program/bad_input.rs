@@ -87,7 +87,7 @@ fn a_command_line_that_makes_no_sense_is_2() {
     );
     check(
         "config",
-        "error: the following required arguments were not provided: <--schema|--example|--effective|--openapi|--new-token <FILE>>",
+        "error: the following required arguments were not provided: <--schema|--example|--effective|--limits|--openapi|--new-token <FILE>>",
     );
     check(
         "config --schema --explain app",

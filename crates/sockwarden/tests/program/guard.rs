@@ -230,6 +230,10 @@ frame_limits = { message = "32 MiB", frame = "32 MiB" }
     let output = finished(program(folder.path()).args(["check", "-c", "a.toml"]).spawn().unwrap());
     assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @r#"
+    warning: a.toml:2:1: `listeners[0].proxies`: where a proxy in front ends TLS, all its clients count as one address (`limits.per_address`)
+      2 | [[listeners]]
+        | ^
+      help: name it in `trusted` or `proxy_protocol`
     warning: a.toml:4:1: `listeners[0].insecure_plaintext`: everything can be read and changed on the path (T4)
       4 | insecure_plaintext = true
         | ^
@@ -254,7 +258,7 @@ frame_limits = { message = "32 MiB", frame = "32 MiB" }
     warning: a.toml:12:18: `routes[0].frame_limits.message`: larger than `limits.message_memory`, which closes the connection first
       12 | frame_limits = { message = "32 MiB", frame = "32 MiB" }
          |                  ^
-    ok: a.toml: 1 listener(s), 1 route(s), 7 warnings
+    ok: a.toml: 1 listener(s), 1 route(s), 8 warnings
     "#);
 }
 
