@@ -97,7 +97,7 @@ impl Scan {
 
     /// Looks into a value that may hold something.
     fn look(&mut self, detection: &Detection, value: &Value<'_>) {
-        if value.role == Role::Key {
+        if value.role == Role::Key && self.direction == Direction::Client {
             self.desk.findings.clear();
             keys::look(value, &mut self.desk.findings);
             self.weigh(detection, value, value.bytes);
@@ -115,7 +115,7 @@ impl Scan {
 
     /// Lets the detectors that it starts read a text.
     fn text(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8], marks: Marks, decoded: bool) {
-        let mut started = detection.starts.of(bytes, marks);
+        let mut started = detection.starts(self.direction).of(bytes, marks);
         if started == 0 {
             return;
         }
@@ -125,7 +125,6 @@ impl Scan {
             marks,
             value,
             decoded,
-            direction: self.direction,
             field: Field::of(value.place),
             sentence: setting::is_sentence(bytes),
         };

@@ -3,7 +3,7 @@
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{starts::Start, words};
 
 declare! {
@@ -23,6 +23,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::ANGLE],

@@ -2,7 +2,7 @@
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{starts::Start, words};
 
 declare! {
@@ -16,6 +16,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start { marks: &[Marks::BRACE, Marks::DOLLAR], literals: &["${"] },
         Start { marks: &[Marks::COLON], literals: &["jndi:"] },

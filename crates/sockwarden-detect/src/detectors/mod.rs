@@ -2,11 +2,21 @@
 
 mod code;
 mod command;
+mod deserialisation;
+mod disclosure;
+mod graphql;
 pub(crate) mod keys;
+mod ldap;
+mod lines;
 mod lookup;
+mod nosql;
 mod path;
+mod prototype;
 mod sql;
+mod ssrf;
 mod template;
+mod unicode;
+mod xml;
 mod xss;
 
 use sockwarden_inspect::{Marks, Value};
@@ -17,12 +27,22 @@ use crate::{Category, findings::Findings, setting::Field, starts::Start};
 /// All of them. A number in a set of detectors is one in this list.
 pub(crate) static ALL: &[&Detector] = &[
     &sql::DETECTOR,
-    &xss::DETECTOR,
-    &path::DETECTOR,
+    &nosql::DETECTOR,
     &command::DETECTOR,
-    &code::DETECTOR,
+    &path::DETECTOR,
+    &xss::DETECTOR,
     &template::DETECTOR,
+    &code::DETECTOR,
+    &ldap::DETECTOR,
+    &xml::DETECTOR,
+    &ssrf::DETECTOR,
+    &prototype::DETECTOR,
+    &deserialisation::DETECTOR,
+    &graphql::DETECTOR,
+    &lines::DETECTOR,
     &lookup::DETECTOR,
+    &unicode::DETECTOR,
+    &disclosure::DETECTOR,
 ];
 
 /// Something that is looked for.
@@ -43,9 +63,28 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) struct Detector {
     pub(crate) rules: &'static [&'static Rule],
+    pub(crate) side: Side,
     /// Any of these starts it.
     pub(crate) starts: &'static [Start],
     pub(crate) run: fn(&Text<'_>, &mut Desk),
+}
+
+/// Whose messages a detector reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+    Both,
+}
+
+impl Side {
+    /// Tells whether it reads what this side sends.
+    pub(crate) const fn reads(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Client => matches!(self, Self::Client | Self::Both),
+            Direction::Server => matches!(self, Self::Server | Self::Both),
+        }
+    }
 }
 
 /// A text that a detector reads: a value as it stands, or with its escapes resolved.
@@ -57,7 +96,6 @@ pub(crate) struct Text<'a> {
     pub(crate) value: &'a Value<'a>,
     /// Whether escapes were resolved.
     pub(crate) decoded: bool,
-    pub(crate) direction: Direction,
     pub(crate) field: Field,
     /// Whether it is made of sentences.
     pub(crate) sentence: bool,

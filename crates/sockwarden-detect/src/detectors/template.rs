@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{starts::Start, words};
 
 declare! {
@@ -19,6 +19,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::BRACE],

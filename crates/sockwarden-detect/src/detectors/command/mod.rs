@@ -4,7 +4,7 @@ mod words;
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{
     findings::Findings,
     starts::Start,
@@ -32,6 +32,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::SEMICOLON
@@ -171,9 +172,9 @@ fn separated(text: &Text<'_>, around: &Around, start: usize, end: usize, finding
         || matches!(bytes.trim_ascii_start().first(), Some(b'"' | b'\'' | b'\\' | b')' | b'`' | b'%' | b'@'))
             && start < 8;
     let behind_value = start <= around.first_blank + 1 && !around.is_help || around.first_blank >= start;
-    // A line of its own is no separator where there are many.
+    // A line of its own is no separator where there are many, or where it is indented.
     let is_line = matches!(separator, b'\n' | b'\r');
-    if is_line && (around.lines > 1 || !behind_nothing && !behind_value) {
+    if is_line && (at > end && !behind_nothing || around.lines > 1 || !behind_nothing && !behind_value) {
         return;
     }
     let entity = separator == b';' && ends_entity(bytes, start);

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{findings::Findings, setting::Field, starts::Start, words};
 use units::Unit;
 
@@ -28,6 +28,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::SLASH.and(Marks::BACKSLASH).and(Marks::PERCENT)],

@@ -5,7 +5,7 @@ mod script;
 
 use sockwarden_inspect::{Kind, Marks, Role};
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{findings::Findings, setting::Field, starts::Start, words};
 use attributes::{Attribute, Attributes};
 
@@ -35,6 +35,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Both,
     starts: &[
         Start { marks: &[Marks::ANGLE], literals: &[] },
         Start {
