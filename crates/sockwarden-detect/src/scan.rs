@@ -7,7 +7,7 @@ use crate::{
     Category, Detection, Judgement, Observation, decode,
     detectors::{self, Desk, Text, keys},
     findings::Finding,
-    setting::{self, Field},
+    setting,
 };
 
 /// How many characters of a value an excerpt shows.
@@ -100,7 +100,7 @@ impl Scan {
         if value.role == Role::Key && self.direction == Direction::Client {
             self.desk.findings.clear();
             keys::look(value, &mut self.desk.findings);
-            self.weigh(detection, value, value.bytes);
+            self.weigh(detection, value, value.bytes, false);
         }
         for bytes in windows(value.bytes) {
             let marks = if bytes.len() == value.bytes.len() { value.marks } else { Marks::of(bytes) };
@@ -120,14 +120,7 @@ impl Scan {
             return;
         }
         self.desk.findings.clear();
-        let text = Text {
-            bytes,
-            marks,
-            value,
-            decoded,
-            field: Field::of(value.place),
-            sentence: setting::is_sentence(bytes),
-        };
+        let text = Text::new(bytes, marks, value, decoded);
         while started != 0 {
             let number = started.trailing_zeros();
             started &= started - 1;
@@ -135,16 +128,17 @@ impl Scan {
                 (detector.run)(&text, &mut self.desk);
             }
         }
-        self.weigh(detection, value, bytes);
+        if !self.desk.findings.list().is_empty() {
+            self.weigh(detection, value, bytes, text.sentence());
+        }
     }
 
     /// Weighs what the detectors wrote down.
-    fn weigh(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8]) {
+    fn weigh(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8], sentence: bool) {
         if self.desk.findings.list().is_empty() {
             return;
         }
         let place = value.place.to_string();
-        let sentence = setting::is_sentence(bytes);
         self.at(value.place);
         let findings = std::mem::take(&mut self.desk.findings);
         for finding in findings.list() {

@@ -3,7 +3,7 @@
 use sockwarden_inspect::Marks;
 
 use super::{Desk, Detector, Side, Text, declare};
-use crate::{starts::Start, words};
+use crate::{starts::Start, table::tables, words};
 
 declare! {
     OBJECT = "serialised-object", Deserialisation, 1,
@@ -79,33 +79,9 @@ pub(super) static DETECTOR: Detector = Detector {
     run,
 };
 
-fn run(text: &Text<'_>, desk: &mut Desk) {
-    let bytes = text.bytes;
-    let begin = bytes.trim_ascii();
-    let whole = 0..bytes.len();
-    let begins = |prefix: &[u8]| begin.starts_with(prefix);
-    if begins(b"rO0AB")
-        || begins(b"aced0005")
-        || begins(b"ACED0005")
-        || begins(b"AAEAAAD/")
-        || begins(b"KztAA")
-        || begins(b"Cs7QAF")
-    {
-        desk.findings.add(&OBJECT, 7, whole.clone());
-    } else if begins(b"gASV") && begin.len() > 12 {
-        desk.findings.add(&OBJECT, 5, whole.clone());
-    }
-    if let Some(at) = memchr::memmem::find(bytes, b"\xac\xed\x00\x05") {
-        desk.findings.add(&OBJECT, 7, at..at + 4);
-    }
-    if words::holds(bytes, b"_$$nd_func$$_") {
-        desk.findings.add(&OBJECT, 8, whole.clone());
-    }
-    if words::holds_any(bytes, &["cos\nsystem", "cposix\nsystem", "c__builtin__\n", "csubprocess\n"]) {
-        desk.findings.add(&OBJECT, 7, whole);
-    }
-    php(text, desk);
-    for (word, weight) in [
+tables! {
+    /// Classes and tags by which reading an object runs code.
+    GADGETS = [
         ("!!python/object", 8),
         ("!!python/name", 7),
         ("!!python/module", 7),
@@ -133,15 +109,44 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         ("forclosure", 5),
         ("system.data.services.internal", 6),
         ("badattributevalueexp", 6),
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
+    ];
+}
+
+fn run(text: &Text<'_>, desk: &mut Desk) {
+    let bytes = text.bytes;
+    let begin = bytes.trim_ascii();
+    let whole = 0..bytes.len();
+    let begins = |prefix: &[u8]| begin.starts_with(prefix);
+    if begins(b"rO0AB")
+        || begins(b"aced0005")
+        || begins(b"ACED0005")
+        || begins(b"AAEAAAD/")
+        || begins(b"KztAA")
+        || begins(b"Cs7QAF")
+    {
+        desk.findings.add(&OBJECT, 7, whole.clone());
+    } else if begins(b"gASV") && begin.len() > 12 {
+        desk.findings.add(&OBJECT, 5, whole.clone());
+    }
+    if let Some(at) = memchr::memmem::find(bytes, b"\xac\xed\x00\x05") {
+        desk.findings.add(&OBJECT, 7, at..at + 4);
+    }
+    if words::holds(bytes, b"_$$nd_func$$_") {
+        desk.findings.add(&OBJECT, 8, whole.clone());
+    }
+    if words::holds_any(bytes, &["cos\nsystem", "cposix\nsystem", "c__builtin__\n", "csubprocess\n"]) {
+        desk.findings.add(&OBJECT, 7, whole);
+    }
+    php(text, desk);
+    GADGETS.first(bytes, |number, at| {
+        if let Some(&(word, weight)) = GADGETS.words.get(number) {
             desk.findings.add(
                 &GADGET,
-                if text.sentence { weight.min(4) } else { weight },
+                if text.sentence() { weight.min(4) } else { weight },
                 at..at + word.len(),
             );
         }
-    }
+    });
 }
 
 /// `O:4:"Name":1:{`, alone or inside an array.

@@ -3,7 +3,7 @@
 use sockwarden_inspect::Marks;
 
 use super::{Desk, Detector, Side, Text, declare};
-use crate::{starts::Start, words};
+use crate::{starts::Start, table::tables};
 
 declare! {
     SQL_ERROR = "disclosure-sql-error", Disclosure, 1,
@@ -69,48 +69,12 @@ pub(super) static DETECTOR: Detector = Detector {
     run,
 };
 
-/// Errors of databases.
-const ERRORS: &[&str] = &[
-    "you have an error in your sql syntax",
-    "check the manual that corresponds to your mysql",
-    "check the manual that corresponds to your mariadb",
-    "warning: mysql",
-    "mysql_fetch",
-    "mysqli_",
-    "unclosed quotation mark after the character string",
-    "quoted string not properly terminated",
-    "syntax error at or near",
-    "unterminated quoted string",
-    "sqlstate[",
-    "pg::syntaxerror",
-    "pg_query()",
-    "org.postgresql.util.psqlexception",
-    "sqlite3::sqlexception",
-    "sqlite3.operationalerror",
-    "sqlite_error",
-    "unrecognized token: \"",
-    "ora-00933",
-    "ora-01756",
-    "ora-00936",
-    "ora-009",
-    "odbc sql server driver",
-    "odbc driver",
-    "microsoft ole db provider for",
-    "com.mysql.jdbc",
-    "java.sql.sqlexception",
-    "sqlserverexception",
-    "sequelizedatabaseerror",
-    "mongoerror:",
-    "mongoservererror",
-    "near \"select\": syntax error",
-    ": syntax error (",
-    "unknown column '",
-    "no such column: ",
-    "no such table: ",
-];
+tables! {
+    /// Errors of databases.
+    ERRORS = [("you have an error in your sql syntax", 7), ("check the manual that corresponds to your mysql", 7), ("check the manual that corresponds to your mariadb", 7), ("warning: mysql", 7), ("mysql_fetch", 7), ("mysqli_", 7), ("unclosed quotation mark after the character string", 7), ("quoted string not properly terminated", 7), ("syntax error at or near", 7), ("unterminated quoted string", 7), ("sqlstate[", 7), ("pg::syntaxerror", 7), ("pg_query()", 7), ("org.postgresql.util.psqlexception", 7), ("sqlite3::sqlexception", 7), ("sqlite3.operationalerror", 7), ("sqlite_error", 7), ("unrecognized token: \"", 7), ("ora-00933", 7), ("ora-01756", 7), ("ora-00936", 7), ("ora-009", 7), ("odbc sql server driver", 7), ("odbc driver", 7), ("microsoft ole db provider for", 7), ("com.mysql.jdbc", 7), ("java.sql.sqlexception", 7), ("sqlserverexception", 7), ("sequelizedatabaseerror", 7), ("mongoerror:", 7), ("mongoservererror", 7), ("near \"select\": syntax error", 7), (": syntax error (", 7), ("unknown column '", 7), ("no such column: ", 7), ("no such table: ", 7)];
 
-/// What stands in stack traces, and how much it says.
-const TRACES: &[(&str, u8)] = &[
+    /// What stands in stack traces, and how much it says.
+    TRACES = [
     ("traceback (most recent call last)", 6),
     ("exception in thread \"", 6),
     ("\tat java.", 6),
@@ -137,23 +101,20 @@ const TRACES: &[(&str, u8)] = &[
     ("caused by: java.", 6),
     (":in `", 4),
 ];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     if text.decoded {
         return;
     }
     let bytes = text.bytes;
-    for error in ERRORS {
-        if let Some(at) = words::find(bytes, 0, error.as_bytes()) {
-            // A sentence of a person has less of it than the sentence that the database says.
-            desk.findings.add(&SQL_ERROR, 7, at..at + error.len());
-            break;
-        }
-    }
-    for (trace, weight) in TRACES {
-        if let Some(at) = words::find(bytes, 0, trace.as_bytes()) {
-            desk.findings.add(&STACK_TRACE, *weight, at..at + trace.len());
-        }
+    // A sentence of a person has less of it than the sentence that the database says.
+    for (rule, table) in [(&SQL_ERROR, &ERRORS), (&STACK_TRACE, &TRACES)] {
+        table.first(bytes, |number, at| {
+            if let Some((word, weight)) = table.words.get(number) {
+                desk.findings.add(rule, *weight, at..at + word.len());
+            }
+        });
     }
 }
 

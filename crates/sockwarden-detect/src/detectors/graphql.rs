@@ -41,7 +41,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
             head.trim_ascii_end().last().is_some_and(|byte| matches!(byte, b'{' | b'}' | b':' | b','));
         let asked = next == Some(b'{') || word == "__type" && next == Some(b'(');
         if opened && asked {
-            desk.findings.add(&INTROSPECTION, if text.sentence { 3 } else { 5 }, at..at + word.len());
+            desk.findings.add(&INTROSPECTION, if text.sentence() { 3 } else { 5 }, at..at + word.len());
             break;
         }
     }

@@ -3,7 +3,7 @@
 use sockwarden_inspect::Marks;
 
 use super::{Desk, Detector, Side, Text, declare};
-use crate::{starts::Start, words};
+use crate::{starts::Start, table::tables};
 
 declare! {
     FILTER = "ldap-filter", Ldap, 1,
@@ -21,8 +21,9 @@ pub(super) static DETECTOR: Detector = Detector {
     run,
 };
 
-/// What only attackers write, and how much it says.
-const SHAPES: &[(&str, u8)] = &[
+tables! {
+    /// What only attackers write, and how much it says.
+    SHAPES = [
     ("*)(|(", 7),
     ("*)(&", 7),
     ("*)(!", 7),
@@ -48,21 +49,22 @@ const SHAPES: &[(&str, u8)] = &[
     ("*))", 2),
     ("|(mail=*))", 5),
 ];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
-    for (shape, weight) in SHAPES {
-        let Some(at) = words::find(bytes, 0, shape.as_bytes()) else { continue };
+    let program = text.marks.any(Marks::LINE | Marks::SEMICOLON);
+    SHAPES.first(bytes, |number, at| {
+        let Some((shape, weight)) = SHAPES.words.get(number) else { return };
         let head = bytes.get(..at).unwrap_or_default();
         // A filter that is whole opens what it ends.
         let opens = head.iter().filter(|byte| **byte == b'(').count();
         let closes = head.iter().filter(|byte| **byte == b')').count();
-        let program = text.marks.any(Marks::LINE | Marks::SEMICOLON);
         let weight = if opens > closes || program { weight.saturating_sub(3) } else { *weight };
         if weight > 0 {
             desk.findings.add(&FILTER, weight, at..at + shape.len());
         }
-    }
+    });
 }
 
 #[cfg(test)]

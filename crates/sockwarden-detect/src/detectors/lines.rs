@@ -88,7 +88,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
                 continue;
             }
             // People paste requests, with all of their lines.
-            let weight = match (escaped, lines > 3 || text.sentence) {
+            let weight = match (escaped, lines > 3 || text.sentence()) {
                 (true, _) => *weight,
                 (false, false) => weight.saturating_sub(1),
                 (false, true) => weight.saturating_sub(4),

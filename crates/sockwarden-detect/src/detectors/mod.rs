@@ -19,10 +19,17 @@ mod unicode;
 mod xml;
 mod xss;
 
+use std::cell::OnceCell;
+
 use sockwarden_inspect::{Marks, Value};
 use sockwarden_model::Direction;
 
-use crate::{Category, findings::Findings, setting::Field, starts::Start};
+use crate::{
+    Category,
+    findings::Findings,
+    setting::{self, Field},
+    starts::Start,
+};
 
 /// All of them. A number in a set of detectors is one in this list.
 pub(crate) static ALL: &[&Detector] = &[
@@ -96,9 +103,24 @@ pub(crate) struct Text<'a> {
     pub(crate) value: &'a Value<'a>,
     /// Whether escapes were resolved.
     pub(crate) decoded: bool,
-    pub(crate) field: Field,
-    /// Whether it is made of sentences.
-    pub(crate) sentence: bool,
+    field: OnceCell<Field>,
+    sentence: OnceCell<bool>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(bytes: &'a [u8], marks: Marks, value: &'a Value<'a>, decoded: bool) -> Self {
+        Self { bytes, marks, value, decoded, field: OnceCell::new(), sentence: OnceCell::new() }
+    }
+
+    /// Tells what the value is for. Found out when it is asked for.
+    pub(crate) fn field(&self) -> Field {
+        *self.field.get_or_init(|| Field::of(self.value.place))
+    }
+
+    /// Tells whether it is made of sentences. Found out when it is asked for.
+    pub(crate) fn sentence(&self) -> bool {
+        *self.sentence.get_or_init(|| setting::is_sentence(self.bytes))
+    }
 }
 
 /// Where detectors write to, and their buffers.
@@ -162,6 +184,11 @@ mod tests {
         let mut ids: Vec<_> = rules().map(|rule| rule.id).collect();
         assert!(ALL.len() <= 32, "a set of detectors has 32 bits");
         assert!(ALL.iter().flat_map(|detector| detector.starts).count() <= 64, "a set of starts has 64 bits");
+        let starts = || ALL.iter().flat_map(|detector| detector.starts);
+        assert!(
+            starts().all(|start| (1..=2).contains(&start.marks.len())),
+            "a start has one or two sets of marks"
+        );
         for rule in rules() {
             assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.id);
             assert!(rule.summary.ends_with('.') && !rule.references.is_empty(), "{}", rule.id);

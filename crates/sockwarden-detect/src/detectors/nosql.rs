@@ -90,7 +90,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
 fn script(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
     let first_quote = bytes.iter().position(|byte| matches!(byte, b'\'' | b'"'));
-    let breaks = first_quote.is_some_and(|at| at < 24) && !text.sentence && !text.marks.any(Marks::LINE);
+    let breaks = first_quote.is_some_and(|at| at < 24) && !text.sentence() && !text.marks.any(Marks::LINE);
     let own = words::holds(bytes, b"this.")
         && words::holds_any(bytes, &["&&", "||", ";", "==", ".match(", ".length"]);
     let returns = words::holds_any(
@@ -121,7 +121,7 @@ fn script(text: &Text<'_>, desk: &mut Desk) {
     ];
     if words::find(bytes, 0, b"db.").is_some_and(|at| at < 8)
         && words::holds_any(bytes, &calls)
-        && !text.sentence
+        && !text.sentence()
         && !text.marks.any(Marks::LINE)
     {
         desk.findings.add(&SCRIPT, 4, whole);

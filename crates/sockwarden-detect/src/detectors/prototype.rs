@@ -58,7 +58,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         let weight = match (lone, reaches) {
             (true, true) => 6,
             (true, false) => 4,
-            (false, true) if !text.sentence && !text.marks.any(Marks::LINE) => 5,
+            (false, true) if !text.sentence() && !text.marks.any(Marks::LINE) => 5,
             (false, _) => 2,
         };
         desk.findings.add(&PATH, weight, at..at + word.len());

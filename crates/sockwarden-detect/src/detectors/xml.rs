@@ -3,7 +3,7 @@
 use sockwarden_inspect::Marks;
 
 use super::{Desk, Detector, Side, Text, declare};
-use crate::{starts::Start, words};
+use crate::{starts::Start, table::tables, words};
 
 declare! {
     ENTITY = "xml-entity", Xml, 1,
@@ -40,6 +40,25 @@ pub(super) static DETECTOR: Detector = Detector {
     }],
     run,
 };
+
+tables! {
+    /// What includes other documents, or reads them.
+    INCLUDING = [
+        ("http://www.w3.org/2001/xinclude", 7),
+        ("<xi:include", 7),
+        ("document('", 5),
+        ("<xsl:include", 5),
+        ("<xsl:import", 5),
+        ("<?xml-stylesheet", 4),
+        ("php:function", 7),
+        ("<?import", 5),
+        ("datasrc=", 3),
+        ("<![cdata[<]]", 6),
+        ("]]>script", 3),
+        ("<xsl:value-of select=\"system", 6),
+        ("xsi:schemalocation=\"http", 3),
+    ];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
@@ -82,25 +101,11 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
             desk.findings.add(&DOCTYPE, if outside { 6 } else { 5 }, found..found + end);
         }
     }
-    for (word, weight) in [
-        ("http://www.w3.org/2001/xinclude", 7),
-        ("<xi:include", 7),
-        ("document('", 5),
-        ("<xsl:include", 5),
-        ("<xsl:import", 5),
-        ("<?xml-stylesheet", 4),
-        ("php:function", 7),
-        ("<?import", 5),
-        ("datasrc=", 3),
-        ("<![cdata[<]]", 6),
-        ("]]>script", 3),
-        ("<xsl:value-of select=\"system", 6),
-        ("xsi:schemalocation=\"http", 3),
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
+    INCLUDING.first(bytes, |number, at| {
+        if let Some(&(word, weight)) = INCLUDING.words.get(number) {
             desk.findings.add(&INCLUSION, weight, at..at + word.len());
         }
-    }
+    });
     if words::holds(bytes, b"<xml")
         && words::holds_any(bytes, &["<xml src", "<xml id"])
         && words::holds(bytes, b"datasrc")

@@ -58,14 +58,14 @@ const SCHEMES: &[(&[u8], u8)] = &[
 ];
 
 /// How many addresses of one text are looked at.
-const ADDRESSES: usize = 64;
+const ADDRESSES: usize = 256;
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
     let lone = !text.marks.any(Marks::SPACE | Marks::LINE);
     let mut at = 0;
-    for _ in 0..ADDRESSES {
-        let Some(found) = memchr::memchr(b':', bytes.get(at..).unwrap_or_default()) else { break };
+    let mut left = ADDRESSES;
+    while let Some(found) = memchr::memchr(b':', bytes.get(at..).unwrap_or_default()) {
         let colon = at + found;
         at = colon + 1;
         let head = bytes.get(..colon).unwrap_or_default();
@@ -83,9 +83,14 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         if slashes < 2 && !(is_web && lone) {
             continue;
         }
+        left -= 1;
+        if left == 0 {
+            break;
+        }
         let begins = start <= 1;
         if let Some((_, weight)) = SCHEMES.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name)) {
-            let weight = if begins || text.field == Field::Url { *weight } else { weight.saturating_sub(3) };
+            let weight =
+                if begins || text.field() == Field::Url { *weight } else { weight.saturating_sub(3) };
             desk.findings.add(&SCHEME, weight, start..at);
         }
         judge(text, at + slashes, lone && begins, desk);
@@ -94,7 +99,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
     let begin = bytes.iter().position(|byte| *byte != b'/').unwrap_or(0);
     if lone
         && !words::holds(bytes.get(..bytes.len().min(64)).unwrap_or_default(), b":/")
-        && (begin == 2 || text.field == Field::Url || bytes.ends_with(b"/") || bytes.contains(&b'/'))
+        && (begin == 2 || text.field() == Field::Url || bytes.ends_with(b"/") || bytes.contains(&b'/'))
     {
         judge(text, begin, true, desk);
     }
@@ -135,7 +140,7 @@ fn judge(text: &Text<'_>, at: usize, whole: bool, desk: &mut Desk) {
     };
     let (kind, disguised) = address::read(host);
     let range = at..at + authority.len();
-    let asked = text.field == Field::Url;
+    let asked = text.field() == Field::Url;
     if kind == Host::Metadata {
         desk.findings.add(&METADATA, if whole || asked || disguised { 8 } else { 5 }, range.clone());
     }
