@@ -1,6 +1,6 @@
 //! One message after the other, value by value.
 
-use sockwarden_inspect::{Anomaly, Marks, Operation, Place, Role, Sink, Step, Value};
+use sockwarden_inspect::{Anomaly, Kind, Marks, Operation, Place, Role, Sink, Step, Value};
 use sockwarden_model::{Direction, printable, printable_text};
 
 use crate::{
@@ -101,6 +101,9 @@ impl Scan {
             self.desk.findings.clear();
             keys::look(value, &mut self.desk.findings);
             self.weigh(detection, value, value.bytes, false);
+        }
+        if is_followed(value) {
+            return;
         }
         for bytes in windows(value.bytes) {
             let marks = if bytes.len() == value.bytes.len() { value.marks } else { Marks::of(bytes) };
@@ -228,6 +231,16 @@ fn is_harmless(value: &Value<'_>) -> bool {
         && !value.marks.holds(Marks::SPACE | Marks::DIGIT)
         && !(value.marks.any(Marks::DOT) && !value.marks.any(Marks::SPACE) && value.marks.any(Marks::LETTER))
         && !keys::may_matter(value)
+}
+
+/// Tells whether all that a value holds is told by itself, as the values of the JSON that it is: escaped twice as it stands, it says
+/// something else than whoever reads it will see.
+fn is_followed(value: &Value<'_>) -> bool {
+    /// Less than `InspectLimits` has of them: deeper inside nothing is followed any more.
+    const LAYERS: usize = 3;
+    matches!(value.bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+        && value.kind() == Kind::Json
+        && value.place.steps().filter(|step| matches!(step, Step::Inside(_))).count() < LAYERS
 }
 
 /// Lowers a weight by what the policy says of sentences and of code in them.
