@@ -1,6 +1,7 @@
 //! The detectors of a route, made ready.
 
 use sockwarden_inspect::{Conversation, InspectLimits, Message, Reader};
+use sockwarden_model::Direction;
 
 use crate::{
     Judgement, Policy, Scan,
@@ -12,7 +13,8 @@ use crate::{
 /// What a policy comes to: built once per route, and shared by all that scan.
 #[derive(Debug)]
 pub struct Detection {
-    pub(crate) starts: Starts,
+    client: Starts,
+    server: Starts,
     pub(crate) policy: Policy,
     pub(crate) leniency: Leniency,
     threshold: u32,
@@ -25,11 +27,16 @@ impl Detection {
     pub fn new(policy: &Policy) -> Self {
         let off = policy.off.iter().fold(0, |set, category| set | category.bit());
         let runs = |rule: &&Rule| rule.category.bit() & off == 0 && rule.paranoia <= policy.paranoia.max(1);
-        let on = detectors::ALL.iter().enumerate().fold(0, |on: Set, (number, detector)| {
-            on | (Set::from(detector.rules.iter().any(runs)) << number)
-        });
+        let starts = |direction: Direction| {
+            let on = detectors::ALL.iter().enumerate().fold(0, |on: Set, (number, detector)| {
+                let reads = detector.side.reads(direction) && detector.rules.iter().any(runs);
+                on | (Set::from(reads) << number)
+            });
+            Starts::new(detectors::ALL, on)
+        };
         Self {
-            starts: Starts::new(detectors::ALL, on),
+            client: starts(Direction::Client),
+            server: starts(Direction::Server),
             leniency: policy.preset.leniency(),
             threshold: policy.threshold.unwrap_or(policy.preset.threshold()),
             policy: policy.clone(),
@@ -40,6 +47,14 @@ impl Detection {
     /// Gives the score that is stopped.
     pub fn threshold(&self) -> u32 {
         self.threshold
+    }
+
+    /// Gives what starts the detectors that read what a side sends.
+    pub(crate) fn starts(&self, direction: Direction) -> &Starts {
+        match direction {
+            Direction::Client => &self.client,
+            Direction::Server => &self.server,
+        }
     }
 
     /// Tells whether a rule is on.

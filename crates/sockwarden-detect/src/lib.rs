@@ -22,6 +22,7 @@ mod policy;
 mod scan;
 mod setting;
 mod starts;
+mod table;
 #[cfg(test)]
 mod testing;
 mod words;

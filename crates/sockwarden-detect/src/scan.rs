@@ -1,13 +1,13 @@
 //! One message after the other, value by value.
 
-use sockwarden_inspect::{Anomaly, Marks, Operation, Place, Role, Sink, Step, Value};
+use sockwarden_inspect::{Anomaly, Kind, Marks, Operation, Place, Role, Sink, Step, Value};
 use sockwarden_model::{Direction, printable, printable_text};
 
 use crate::{
     Category, Detection, Judgement, Observation, decode,
     detectors::{self, Desk, Text, keys},
     findings::Finding,
-    setting::{self, Field},
+    setting,
 };
 
 /// How many characters of a value an excerpt shows.
@@ -97,10 +97,13 @@ impl Scan {
 
     /// Looks into a value that may hold something.
     fn look(&mut self, detection: &Detection, value: &Value<'_>) {
-        if value.role == Role::Key {
+        if value.role == Role::Key && self.direction == Direction::Client {
             self.desk.findings.clear();
             keys::look(value, &mut self.desk.findings);
-            self.weigh(detection, value, value.bytes);
+            self.weigh(detection, value, value.bytes, false);
+        }
+        if is_followed(value) {
+            return;
         }
         for bytes in windows(value.bytes) {
             let marks = if bytes.len() == value.bytes.len() { value.marks } else { Marks::of(bytes) };
@@ -115,20 +118,12 @@ impl Scan {
 
     /// Lets the detectors that it starts read a text.
     fn text(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8], marks: Marks, decoded: bool) {
-        let mut started = detection.starts.of(bytes, marks);
+        let mut started = detection.starts(self.direction).of(bytes, marks);
         if started == 0 {
             return;
         }
         self.desk.findings.clear();
-        let text = Text {
-            bytes,
-            marks,
-            value,
-            decoded,
-            direction: self.direction,
-            field: Field::of(value.place),
-            sentence: setting::is_sentence(bytes),
-        };
+        let text = Text::new(bytes, marks, value, decoded);
         while started != 0 {
             let number = started.trailing_zeros();
             started &= started - 1;
@@ -136,16 +131,17 @@ impl Scan {
                 (detector.run)(&text, &mut self.desk);
             }
         }
-        self.weigh(detection, value, bytes);
+        if !self.desk.findings.list().is_empty() {
+            self.weigh(detection, value, bytes, text.sentence());
+        }
     }
 
     /// Weighs what the detectors wrote down.
-    fn weigh(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8]) {
+    fn weigh(&mut self, detection: &Detection, value: &Value<'_>, bytes: &[u8], sentence: bool) {
         if self.desk.findings.list().is_empty() {
             return;
         }
         let place = value.place.to_string();
-        let sentence = setting::is_sentence(bytes);
         self.at(value.place);
         let findings = std::mem::take(&mut self.desk.findings);
         for finding in findings.list() {
@@ -235,6 +231,16 @@ fn is_harmless(value: &Value<'_>) -> bool {
         && !value.marks.holds(Marks::SPACE | Marks::DIGIT)
         && !(value.marks.any(Marks::DOT) && !value.marks.any(Marks::SPACE) && value.marks.any(Marks::LETTER))
         && !keys::may_matter(value)
+}
+
+/// Tells whether all that a value holds is told by itself, as the values of the JSON that it is: escaped twice as it stands, it says
+/// something else than whoever reads it will see.
+fn is_followed(value: &Value<'_>) -> bool {
+    /// Less than `InspectLimits` has of them: deeper inside nothing is followed any more.
+    const LAYERS: usize = 3;
+    matches!(value.bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+        && value.kind() == Kind::Json
+        && value.place.steps().filter(|step| matches!(step, Step::Inside(_))).count() < LAYERS
 }
 
 /// Lowers a weight by what the policy says of sentences and of code in them.

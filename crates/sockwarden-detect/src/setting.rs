@@ -238,18 +238,21 @@ const FUNCTION_WORDS: &[&str] = &[
     "your",
 ];
 
-/// How much of a text is read to find out whether it is one of sentences.
-const ENOUGH: usize = 1024;
+/// How many words of a text are read to find out whether it is one of sentences.
+const ENOUGH: usize = 64;
 
 /// Tells whether a text is made of sentences: several words hold it together, and not very few of all.
 pub(crate) fn is_sentence(text: &[u8]) -> bool {
-    let begin = text.get(..text.len().min(ENOUGH)).unwrap_or_default();
+    let begin = text.get(..text.len().min(16 * ENOUGH)).unwrap_or_default();
     let (mut all, mut holding) = (0_usize, 0_usize);
     for word in begin.split(|byte| !byte.is_ascii_alphanumeric()) {
         if word.is_empty() {
             continue;
         }
         all += 1;
+        if all > ENOUGH {
+            break;
+        }
         if word.len() < 10 {
             holding += usize::from(words::is_one_of(FUNCTION_WORDS, word));
         }

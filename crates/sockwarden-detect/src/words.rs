@@ -69,12 +69,8 @@ pub(crate) fn is_one_of(sorted: &[&str], word: &[u8]) -> bool {
     for (to, from) in small.iter_mut().zip(word) {
         *to = from.to_ascii_lowercase();
     }
-    sorted.binary_search_by(|entry| entry.as_bytes().cmp(&*small)).is_ok()
-}
-
-/// Tells whether a list of small words, in any order, has this one, in small letters.
-pub(crate) fn is_one_of_unsorted(list: &[&str], word: &[u8]) -> bool {
-    !word.is_empty() && list.iter().any(|entry| entry.as_bytes() == word)
+    // Words differ in their first bytes; comparing them one by one is faster than a call that compares many.
+    sorted.binary_search_by(|entry| entry.bytes().cmp(small.iter().copied())).is_ok()
 }
 
 #[cfg(test)]

@@ -134,6 +134,12 @@ impl Marks {
         Self::ALL.iter().filter(move |(mark, _, _)| self.holds(*mark)).map(|(_, name, _)| *name)
     }
 
+    /// Gives them as bits, so that a table can be looked up by each of them.
+    #[inline]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Tells whether it holds every one of `others`.
     #[inline]
     pub const fn holds(self, others: Self) -> bool {

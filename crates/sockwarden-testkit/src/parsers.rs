@@ -12,9 +12,11 @@ use sockwarden_proto::{
 
 use crate::{Cuts, Random, Transcript, listen};
 
+mod detection;
 mod formats;
 mod protocols;
 
+pub use detection::detection;
 pub use formats::{binary_message, cbor, form, json, message_pack, text_message, xml};
 pub use protocols::{graphql, protocols};
 
@@ -22,11 +24,12 @@ pub use protocols::{graphql, protocols};
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 22] = [
+pub const ALL: [Parser; 23] = [
     ("binary_message", binary_message),
     ("cbor", cbor),
     ("chunked_body", chunked_body),
     ("close_payload", close),
+    ("detection", detection),
     ("extensions", extension_header),
     ("form", form),
     ("frame_header", frame_header),

@@ -3,8 +3,8 @@
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
-use crate::{starts::Start, words};
+use super::{Desk, Detector, Side, Text, declare};
+use crate::{starts::Start, table::tables, words};
 
 declare! {
     PHP = "code-php", Code, 1,
@@ -23,6 +23,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::ANGLE],
@@ -138,60 +139,60 @@ pub(super) static DETECTOR: Detector = Detector {
 
 /// Functions of PHP that run what they are given.
 const PHP_RUNS: &[&str] = &[
-    "system",
-    "exec",
-    "shell_exec",
-    "passthru",
-    "popen",
-    "proc_open",
-    "pcntl_exec",
-    "eval",
+    "array_map",
     "assert",
-    "create_function",
+    "base64_decode",
     "call_user_func",
     "call_user_func_array",
-    "phpinfo",
-    "phpversion",
+    "chmod",
+    "create_function",
+    "curl_exec",
+    "dl",
+    "error_log",
+    "eval",
+    "exec",
     "file_get_contents",
     "file_put_contents",
-    "base64_decode",
-    "unserialize",
-    "readfile",
-    "include",
-    "require",
-    "include_once",
-    "require_once",
-    "preg_replace",
     "fopen",
-    "var_dump",
-    "move_uploaded_file",
-    "scandir",
-    "gzinflate",
-    "str_rot13",
-    "getenv",
-    "putenv",
-    "ini_set",
-    "highlight_file",
-    "show_source",
-    "php_uname",
-    "posix_getpwuid",
-    "dl",
     "fsockopen",
-    "curl_exec",
-    "ob_start",
-    "array_map",
-    "usort",
-    "register_shutdown_function",
-    "error_log",
-    "symlink",
-    "chmod",
-    "unlink",
-    "opendir",
+    "getenv",
     "glob",
+    "gzinflate",
+    "highlight_file",
+    "include",
+    "include_once",
+    "ini_set",
+    "move_uploaded_file",
+    "ob_start",
+    "opendir",
+    "passthru",
+    "pcntl_exec",
+    "php_uname",
+    "phpinfo",
+    "phpversion",
+    "popen",
+    "posix_getpwuid",
+    "preg_replace",
+    "proc_open",
+    "putenv",
+    "readfile",
+    "require",
+    "require_once",
+    "scandir",
+    "shell_exec",
+    "show_source",
+    "str_rot13",
+    "symlink",
+    "system",
+    "unlink",
+    "unserialize",
+    "usort",
+    "var_dump",
 ];
 
-/// Parts of Java by which code is run.
-const JAVA_PARTS: &[(&str, u8)] = &[
+tables! {
+    /// Parts of Java by which code is run.
+    JAVA_PARTS = [
     ("java.lang.runtime", 6),
     ("java.lang.processbuilder", 6),
     ("getruntime().exec", 6),
@@ -226,8 +227,8 @@ const JAVA_PARTS: &[(&str, u8)] = &[
     ("java.beans", 4),
 ];
 
-/// Parts of script by which a server is reached.
-const SCRIPT_PARTS: &[(&str, u8)] = &[
+    /// Parts of script by which a server is reached.
+    SCRIPT_PARTS = [
     ("require('child_process')", 8),
     ("require(\"child_process\")", 8),
     ("child_process", 5),
@@ -264,6 +265,25 @@ const SCRIPT_PARTS: &[(&str, u8)] = &[
     ("import os", 3),
 ];
 
+    /// How source text of PHP begins.
+    PHP_BEGINS = [
+        ("<?php", 7),
+        ("<?=", 6),
+        ("<? ", 4),
+        ("<?\n", 5),
+        ("[php]", 5),
+        ("<?system", 7),
+        ("<?exec", 7),
+        ("<?include", 7),
+    ];
+
+    /// Directives in pages.
+    DIRECTIVES = [("<!--#exec", 7), ("<!--#include", 7), ("<!--#echo", 7), ("<!--#printenv", 7), ("<!--#config", 7), ("<!--#set", 7), ("<!--#flastmod", 7), ("<!--#fsize", 7), ("<esi:include", 7), ("<!--esi", 7)];
+
+    /// Variables of PHP that hold what a request says.
+    PHP_VARIABLES = [("$_get[", 5), ("$_post[", 5), ("$_request[", 5), ("$_cookie[", 5), ("$_server[", 5), ("$_files[", 5), ("$globals[", 5), ("${@print", 4), ("{${", 4), ("$_get", 4), ("$_post", 4), ("$_request", 4), ("$_session", 4)];
+}
+
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
     let findings = &mut desk.findings;
@@ -291,41 +311,17 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         )
     );
     let lower = |weight: u8| if program { weight.saturating_sub(3) } else { weight };
-    for (word, weight) in [
-        ("<?php", 7),
-        ("<?=", 6),
-        ("<? ", 4),
-        ("<?\n", 5),
-        ("[php]", 5),
-        ("<?system", 7),
-        ("<?exec", 7),
-        ("<?include", 7),
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
-            findings.add(&PHP, if program && at == 0 { 4 } else { weight }, at..at + word.len());
+    PHP_BEGINS.first(bytes, |number, at| {
+        if let Some((word, weight)) = PHP_BEGINS.words.get(number) {
+            findings.add(&PHP, if program && at == 0 { 4 } else { *weight }, at..at + word.len());
         }
-    }
-    for word in [
-        "<!--#exec",
-        "<!--#include",
-        "<!--#echo",
-        "<!--#printenv",
-        "<!--#config",
-        "<!--#set",
-        "<!--#flastmod",
-        "<!--#fsize",
-        "<esi:include",
-        "<!--esi",
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
-            findings.add(&DIRECTIVE, 7, at..at + word.len());
-        }
-    }
+    });
+    DIRECTIVES.first(bytes, |_, at| findings.add(&DIRECTIVE, 7, at..at + 8));
     php(text, breaks, program, desk);
     let findings = &mut desk.findings;
-    for (rule, parts) in [(&JAVA, JAVA_PARTS), (&SCRIPT, SCRIPT_PARTS)] {
-        for (word, weight) in parts {
-            if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
+    for (rule, parts) in [(&JAVA, &JAVA_PARTS), (&SCRIPT, &SCRIPT_PARTS)] {
+        parts.first(bytes, |number, at| {
+            if let Some((word, weight)) = parts.words.get(number) {
                 let weight = lower(*weight);
                 findings.add(
                     rule,
@@ -333,7 +329,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
                     at..at + word.len(),
                 );
             }
-        }
+        });
     }
 }
 
@@ -358,9 +354,7 @@ fn php(text: &Text<'_>, breaks: bool, program: bool, desk: &mut Desk) {
         }
         let before = start.checked_sub(1).and_then(|before| bytes.get(before)).copied();
         // `db.exec(…)` and `fn exec(…)` are of other languages.
-        if matches!(before, Some(b'.' | b'>' | b':' | b'!' | b'#'))
-            || !PHP_RUNS.iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
-        {
+        if matches!(before, Some(b'.' | b'>' | b':' | b'!' | b'#')) || !words::is_one_of(PHP_RUNS, name) {
             continue;
         }
         let argument = bytes.get(words::skip_blanks(bytes, next + 1)).copied();
@@ -372,7 +366,7 @@ fn php(text: &Text<'_>, breaks: bool, program: bool, desk: &mut Desk) {
             quoted || name.eq_ignore_ascii_case(b"phpinfo") || name.eq_ignore_ascii_case(b"phpversion"),
             breaks,
         ) {
-            _ if program || text.sentence => 2,
+            _ if program || text.sentence() => 2,
             (_, true, true) => 6,
             (true, true, _) if !bare || quoted => 5,
             (_, true, false) => 3,
@@ -381,33 +375,19 @@ fn php(text: &Text<'_>, breaks: bool, program: bool, desk: &mut Desk) {
         };
         desk.findings.add(&PHP, weight, start..end);
     }
-    for word in [
-        "$_get[",
-        "$_post[",
-        "$_request[",
-        "$_cookie[",
-        "$_server[",
-        "$_files[",
-        "$globals[",
-        "${@print",
-        "{${",
-        "$_get",
-        "$_post",
-        "$_request",
-        "$_session",
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
-            let called = words::holds(bytes, b"(");
-            let weight = if program || text.sentence {
+    let called = bytes.contains(&b'(');
+    PHP_VARIABLES.first(bytes, |number, at| {
+        if let Some((word, weight)) = PHP_VARIABLES.words.get(number) {
+            let weight = if program || text.sentence() {
                 2
-            } else if called || word.ends_with('[') {
+            } else if called {
                 5
             } else {
-                4
+                *weight
             };
             desk.findings.add(&PHP, weight, at..at + word.len());
         }
-    }
+    });
 }
 
 #[cfg(test)]
@@ -416,6 +396,11 @@ mod tests {
         Category,
         testing::{finds, passes},
     };
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(crate::words::is_sorted(super::PHP_RUNS));
+    }
 
     #[test]
     fn source_text_of_servers_is_found() {

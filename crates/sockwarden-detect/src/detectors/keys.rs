@@ -59,11 +59,23 @@ pub(crate) fn may_matter(value: &Value<'_>) -> bool {
         Some(b'r') => value.bytes.starts_with(b"rO0AB"),
         Some(b'A') => value.bytes.starts_with(b"AAEAAAD") || value.bytes.starts_with(b"ACED0005"),
         Some(b'a') => value.bytes.starts_with(b"aced0005"),
+        // An address whose slashes are left out.
+        Some(b'h') => value.bytes.starts_with(b"http:"),
         // Dots and slashes as some readers of paths resolve them.
         Some(b'0') => value.bytes.starts_with(b"0x2e0x2e"),
         Some(b'g') => value.bytes.starts_with(b"gASV"),
         Some(_) | None => false,
     }
+}
+
+/// Tells whether a name is that of an operator which compares.
+pub(super) fn compares(name: &[u8]) -> bool {
+    crate::words::is_one_of(COMPARING, name)
+}
+
+/// Tells whether a name is that of an operator which runs script.
+pub(super) fn runs(name: &[u8]) -> bool {
+    crate::words::is_one_of(RUNNING, name)
 }
 
 /// Looks at the name of a member.
@@ -72,10 +84,8 @@ pub(crate) fn look(key: &Value<'_>, findings: &mut Findings) {
     match key.bytes {
         b"__proto__" => findings.add(&PROTO_KEY, 7, whole),
         b"prototype" if is_inside_constructor(key) => findings.add(&PROTO_KEY, 7, whole),
-        [b'$', ..] if crate::words::is_one_of(RUNNING, key.bytes) => {
-            findings.add(&NOSQL_SCRIPT_KEY, 8, whole)
-        }
-        [b'$', ..] if crate::words::is_one_of(COMPARING, key.bytes) => findings.add(&NOSQL_KEY, 5, whole),
+        [b'$', ..] if runs(key.bytes) => findings.add(&NOSQL_SCRIPT_KEY, 8, whole),
+        [b'$', ..] if compares(key.bytes) => findings.add(&NOSQL_KEY, 5, whole),
         [.., b']'] => look_in_brackets(key.bytes, findings),
         b"@type" => findings.add(&TYPE_KEY, 2, whole),
         _ => {}
@@ -85,9 +95,9 @@ pub(crate) fn look(key: &Value<'_>, findings: &mut Findings) {
 /// `user[$ne]` and `a[__proto__][b]`, as forms write members of members.
 fn look_in_brackets(name: &[u8], findings: &mut Findings) {
     for part in name.split(|byte| *byte == b'[').skip(1).filter_map(|part| part.strip_suffix(b"]")) {
-        if crate::words::is_one_of(RUNNING, part) {
+        if runs(part) {
             findings.add(&NOSQL_SCRIPT_KEY, 8, 0..name.len());
-        } else if part.first() == Some(&b'$') && crate::words::is_one_of(COMPARING, part) {
+        } else if part.first() == Some(&b'$') && compares(part) {
             findings.add(&NOSQL_KEY, 6, 0..name.len());
         } else if part == b"__proto__" || part == b"prototype" && crate::words::holds(name, b"constructor") {
             findings.add(&PROTO_KEY, 7, 0..name.len());

@@ -2,8 +2,8 @@
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
-use crate::{starts::Start, words};
+use super::{Desk, Detector, Side, Text, declare};
+use crate::{starts::Start, table::tables, words};
 
 declare! {
     JNDI = "lookup-jndi", Lookup, 1,
@@ -16,6 +16,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start { marks: &[Marks::BRACE, Marks::DOLLAR], literals: &["${"] },
         Start { marks: &[Marks::COLON], literals: &["jndi:"] },
@@ -25,6 +26,14 @@ pub(super) static DETECTOR: Detector = Detector {
 
 /// Protocols that such look-ups go to.
 const PROTOCOLS: &[&str] = &["ldap", "ldaps", "rmi", "dns", "iiop", "nis", "nds", "corba", "http", "https"];
+
+tables! {
+    /// What look-ups are called.
+    NAMES = [("lower:", 1), ("upper:", 1), ("env:", 1), ("sys:", 1), ("ctx:", 1), ("date:", 1), ("java:", 1), ("main:", 1), ("docker:", 1), ("k8s:", 1), ("base64:", 1), ("::-", 1), (":-", 1)];
+
+    /// How those begin that give something away.
+    BEGINS = [("${env:", 1), ("${sys:", 1), ("${ctx:", 1), ("${lower:", 1), ("${upper:", 1), ("${java:", 1), ("${::-", 1)];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let plain = &mut desk.plain;
@@ -42,21 +51,10 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         };
         desk.findings.add(&JNDI, weight, whole.clone());
     }
-    let looks_up = [
-        "lower:", "upper:", "env:", "sys:", "ctx:", "date:", "java:", "main:", "docker:", "k8s:", "base64:",
-        "::-", ":-",
-    ]
-    .iter()
-    .filter(|word| words::holds(text.bytes, word.as_bytes()))
-    .count();
+    let looks_up = NAMES.set(text.bytes).count_ones();
     if depth > 1 && looks_up > 0 {
         desk.findings.add(&NESTED, if looks_up > 1 || depth > 3 { 6 } else { 3 }, whole);
-    } else if opens
-        && words::holds_any(
-            text.bytes,
-            &["${env:", "${sys:", "${ctx:", "${lower:", "${upper:", "${java:", "${::-"],
-        )
-    {
+    } else if opens && BEGINS.is_in(text.bytes) {
         desk.findings.add(&NESTED, 4, whole);
     }
 }

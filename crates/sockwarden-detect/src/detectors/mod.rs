@@ -2,27 +2,54 @@
 
 mod code;
 mod command;
+mod deserialisation;
+mod disclosure;
+mod graphql;
 pub(crate) mod keys;
+mod ldap;
+mod lines;
 mod lookup;
+mod nosql;
 mod path;
+mod prototype;
 mod sql;
+mod ssrf;
 mod template;
+mod unicode;
+mod xml;
 mod xss;
+
+use std::cell::OnceCell;
 
 use sockwarden_inspect::{Marks, Value};
 use sockwarden_model::Direction;
 
-use crate::{Category, findings::Findings, setting::Field, starts::Start};
+use crate::{
+    Category,
+    findings::Findings,
+    setting::{self, Field},
+    starts::Start,
+};
 
 /// All of them. A number in a set of detectors is one in this list.
 pub(crate) static ALL: &[&Detector] = &[
     &sql::DETECTOR,
-    &xss::DETECTOR,
-    &path::DETECTOR,
+    &nosql::DETECTOR,
     &command::DETECTOR,
-    &code::DETECTOR,
+    &path::DETECTOR,
+    &xss::DETECTOR,
     &template::DETECTOR,
+    &code::DETECTOR,
+    &ldap::DETECTOR,
+    &xml::DETECTOR,
+    &ssrf::DETECTOR,
+    &prototype::DETECTOR,
+    &deserialisation::DETECTOR,
+    &graphql::DETECTOR,
+    &lines::DETECTOR,
     &lookup::DETECTOR,
+    &unicode::DETECTOR,
+    &disclosure::DETECTOR,
 ];
 
 /// Something that is looked for.
@@ -43,9 +70,28 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) struct Detector {
     pub(crate) rules: &'static [&'static Rule],
+    pub(crate) side: Side,
     /// Any of these starts it.
     pub(crate) starts: &'static [Start],
     pub(crate) run: fn(&Text<'_>, &mut Desk),
+}
+
+/// Whose messages a detector reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+    Both,
+}
+
+impl Side {
+    /// Tells whether it reads what this side sends.
+    pub(crate) const fn reads(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Client => matches!(self, Self::Client | Self::Both),
+            Direction::Server => matches!(self, Self::Server | Self::Both),
+        }
+    }
 }
 
 /// A text that a detector reads: a value as it stands, or with its escapes resolved.
@@ -57,10 +103,24 @@ pub(crate) struct Text<'a> {
     pub(crate) value: &'a Value<'a>,
     /// Whether escapes were resolved.
     pub(crate) decoded: bool,
-    pub(crate) direction: Direction,
-    pub(crate) field: Field,
-    /// Whether it is made of sentences.
-    pub(crate) sentence: bool,
+    field: OnceCell<Field>,
+    sentence: OnceCell<bool>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(bytes: &'a [u8], marks: Marks, value: &'a Value<'a>, decoded: bool) -> Self {
+        Self { bytes, marks, value, decoded, field: OnceCell::new(), sentence: OnceCell::new() }
+    }
+
+    /// Tells what the value is for. Found out when it is asked for.
+    pub(crate) fn field(&self) -> Field {
+        *self.field.get_or_init(|| Field::of(self.value.place))
+    }
+
+    /// Tells whether it is made of sentences. Found out when it is asked for.
+    pub(crate) fn sentence(&self) -> bool {
+        *self.sentence.get_or_init(|| setting::is_sentence(self.bytes))
+    }
 }
 
 /// Where detectors write to, and their buffers.
@@ -124,6 +184,11 @@ mod tests {
         let mut ids: Vec<_> = rules().map(|rule| rule.id).collect();
         assert!(ALL.len() <= 32, "a set of detectors has 32 bits");
         assert!(ALL.iter().flat_map(|detector| detector.starts).count() <= 64, "a set of starts has 64 bits");
+        let starts = || ALL.iter().flat_map(|detector| detector.starts);
+        assert!(
+            starts().all(|start| (1..=2).contains(&start.marks.len())),
+            "a start has one or two sets of marks"
+        );
         for rule in rules() {
             assert!(rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.id);
             assert!(rule.summary.ends_with('.') && !rule.references.is_empty(), "{}", rule.id);

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
-use crate::{starts::Start, words};
+use super::{Desk, Detector, Side, Text, declare};
+use crate::{starts::Start, table::tables};
 
 declare! {
     EXPRESSION = "template-expression", Template, 1,
@@ -19,6 +19,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::BRACE],
@@ -52,87 +53,31 @@ const BRACKETS: &[(&[u8], &[u8])] = &[
     (b"{", b"}"),
 ];
 
-/// What only somebody writes into an expression who wants more than a value of the page.
-const REACHES: &[&str] = &[
-    "__class__",
-    "__mro__",
-    "__subclasses__",
-    "__globals__",
-    "__init__",
-    "__builtins__",
-    "__import__",
-    "__base__",
-    "getclass",
-    "forname",
-    "getruntime",
-    "runtime",
-    "processbuilder",
-    "scriptengine",
-    "java.",
-    "?new",
-    ".exec(",
-    "exec(",
-    "system(",
-    "popen",
-    "passthru",
-    "shell_exec",
-    "file_get_contents",
-    "constructor",
-    "lipsum",
-    "cycler",
-    "joiner",
-    "self.",
-    "_self",
-    "config.",
-    "config[",
-    "request.application",
-    "request[",
-    "request|attr",
-    "|attr",
-    "freemarker",
-    "registerundefinedfiltercallback",
-    "getfilter",
-    "filter(",
-    "|map(",
-    "|sort(",
-    "|reduce(",
-    "settings.",
-    "dump(",
-    "app.request",
-    "os.",
-    "eval(",
-    "file.open",
-    "io.popen",
-    "spawn",
-    "require(",
-    "process.",
-    "global",
-    "proto",
-    "t(",
-    "#root",
-    "@java",
-    "`",
-    "dir.entries",
-    "readlines",
-    "include(",
-    "undefined",
-    "get_flashed_messages",
-    "url_for.",
-    "nameof",
-    "whoami",
-    "phpinfo",
-    "math.",
-    "tolower(",
-    "toupper(",
-    "touppercase",
-    "source(",
-    "getenv",
-    "print(",
-    "alert(",
-    "$smarty",
-    "block",
-    "@print",
-];
+tables! {
+    /// What only somebody writes into an expression who wants more than a value of the page.
+    /// What weighs more is written by attackers alone.
+    REACHES = [("__class__", 2), ("__mro__", 2), ("__subclasses__", 2), ("__globals__", 2), ("__init__", 2), ("__builtins__", 2), ("__import__", 2), ("__base__", 2), ("getclass", 1), ("forname", 2), ("getruntime", 2), ("runtime", 1), ("processbuilder", 1), ("scriptengine", 1), ("java.", 2), ("?new", 2), (".exec(", 2), ("exec(", 2), ("system(", 2), ("popen", 2), ("passthru", 1), ("shell_exec", 1), ("file_get_contents", 1), ("constructor", 2), ("lipsum", 2), ("cycler", 1), ("joiner", 1), ("self.", 1), ("_self", 1), ("config.", 1), ("config[", 1), ("request.application", 1), ("request[", 1), ("request|attr", 1), ("|attr", 1), ("freemarker", 1), ("registerundefinedfiltercallback", 2), ("getfilter", 1), ("filter(", 1), ("|map(", 1), ("|sort(", 1), ("|reduce(", 1), ("settings.", 1), ("dump(", 1), ("app.request", 1), ("os.", 1), ("eval(", 1), ("file.open", 1), ("io.popen", 2), ("spawn", 1), ("require(", 1), ("process.", 1), ("global", 1), ("proto", 1), ("t(", 1), ("#root", 1), ("@java", 1), ("`", 1), ("dir.entries", 1), ("readlines", 1), ("include(", 1), ("undefined", 1), ("get_flashed_messages", 1), ("url_for.", 1), ("nameof", 1), ("whoami", 1), ("phpinfo", 1), ("math.", 1), ("tolower(", 1), ("toupper(", 1), ("touppercase", 1), ("source(", 1), ("getenv", 1), ("print(", 1), ("alert(", 1), ("$smarty", 1), ("block", 1), ("@print", 1)];
+
+    /// Directives of several engines.
+    DIRECTIVES = [
+        ("<#assign", 6),
+        ("#set($", 5),
+        ("#set ($", 5),
+        ("freemarker.template", 7),
+        ("{php}", 7),
+        ("$class.inspect", 7),
+        ("#evaluate(", 5),
+        ("<#include", 5),
+        ("<#list", 3),
+        ("{$smarty.", 5),
+        ("{system(", 7),
+        ("{if system", 7),
+        ("[[${", 4),
+        ("#{7*7}", 7),
+        ("#include(", 3),
+        ("{self::", 7),
+    ];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
@@ -162,8 +107,8 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
             // `{7*7}`: a bracket alone is everywhere.
             if weight >= 6
                 && !text.marks.any(Marks::LINE)
-                && !text.sentence
-                && !words::holds(inner, b":")
+                && !text.sentence()
+                && !inner.contains(&b':')
                 && bytes.len() < 200
             {
                 add(desk, &EXPRESSION, weight - 1, range);
@@ -176,28 +121,11 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         // What stands inside is looked at as well, where it begins another one.
         at = start + open.len();
     }
-    for (word, weight) in [
-        ("<#assign", 6),
-        ("#set($", 5),
-        ("#set ($", 5),
-        ("freemarker.template", 7),
-        ("{php}", 7),
-        ("$class.inspect", 7),
-        ("#evaluate(", 5),
-        ("<#include", 5),
-        ("<#list", 3),
-        ("{$smarty.", 5),
-        ("{system(", 7),
-        ("{if system", 7),
-        ("[[${", 4),
-        ("#{7*7}", 7),
-        ("#include(", 3),
-        ("{self::", 7),
-    ] {
-        if let Some(at) = words::find(bytes, 0, word.as_bytes()) {
-            add(desk, &DIRECTIVE, weight, at..at + word.len());
+    DIRECTIVES.first(bytes, |number, at| {
+        if let Some((word, weight)) = DIRECTIVES.words.get(number) {
+            add(desk, &DIRECTIVE, *weight, at..at + word.len());
         }
-    }
+    });
 }
 
 fn add(desk: &mut Desk, rule: &'static super::Rule, weight: u8, range: Range<usize>) {
@@ -206,7 +134,7 @@ fn add(desk: &mut Desk, rule: &'static super::Rule, weight: u8, range: Range<usi
 
 fn weigh(inner: &[u8], open: &[u8], closed: bool, text: &Text<'_>) -> u8 {
     let shell = matches!(open, b"${" | b"#{" | b"@{" | b"%{");
-    let program = text.marks.any(Marks::LINE) || text.sentence;
+    let program = text.marks.any(Marks::LINE) || text.sentence();
     if computes(inner) {
         return match (closed, program) {
             (true, false) => 7,
@@ -214,24 +142,12 @@ fn weigh(inner: &[u8], open: &[u8], closed: bool, text: &Text<'_>) -> u8 {
             (false, _) => 3,
         };
     }
-    let reaches = REACHES.iter().filter(|word| words::holds(inner, word.as_bytes())).take(3).count();
+    let (mut reaches, mut sure) = (0_usize, false);
+    REACHES.first(inner, |number, _| {
+        reaches += 1;
+        sure |= REACHES.words.get(number).is_some_and(|(_, weight)| *weight > 1);
+    });
     if reaches > 0 {
-        let sure = words::holds_any(
-            inner,
-            &[
-                "__",
-                "getruntime",
-                "forname",
-                "?new",
-                "popen",
-                "java.",
-                "constructor",
-                "lipsum",
-                "exec(",
-                "system(",
-                "registerundefined",
-            ],
-        );
         return match (sure, program) {
             (true, false) => 7,
             (true, true) => 5,

@@ -4,10 +4,11 @@ mod words;
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{
     findings::Findings,
     starts::Start,
+    table::tables,
     words::{find, holds_any, is_at, skip_blanks},
 };
 use words::Command;
@@ -32,6 +33,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::SEMICOLON
@@ -77,6 +79,64 @@ pub(super) static DETECTOR: Detector = Detector {
     ],
     run,
 };
+
+tables! {
+    /// What only somebody writes who wants a shell, and how much it says.
+    SHELLS = [
+    ("/dev/tcp/", 6),
+    ("/dev/udp/", 6),
+    ("bash -i", 5),
+    ("sh -i", 4),
+    ("nc -e", 5),
+    ("nc -l", 3),
+    ("ncat -e", 5),
+    ("nc.exe", 4),
+    ("cmd.exe /c", 5),
+    ("cmd /c", 5),
+    ("cmd.exe", 3),
+    ("powershell -e", 5),
+    ("powershell.exe", 4),
+    ("-encodedcommand", 5),
+    ("mkfifo /tmp", 5),
+    ("| sh", 3),
+    ("| bash", 3),
+    ("|sh", 3),
+    ("|bash", 3),
+    ("cat /etc/passwd", 5),
+    ("cat /etc/shadow", 5),
+    ("invoke-expression", 4),
+    ("downloadstring", 4),
+    ("net user ", 4),
+    ("net localgroup", 4),
+    ("rm -rf /", 4),
+    ("/bin/bash", 3),
+    ("/bin/sh", 3),
+    ("/bin/cat", 4),
+    ("/bin/ls", 4),
+    ("/bin/id", 4),
+    ("/usr/bin/id", 5),
+    ("system32\\cmd", 6),
+    ("winnt\\repair", 5),
+    ("type c:", 5),
+    ("windows\\repair", 5),
+];
+
+    /// What hides a command from whoever looks for its name.
+    HIDING = [
+        ("${ifs}", 6),
+        ("$ifs", 5),
+        ("${path:", 5),
+        ("$'\\x", 4),
+        ("{cat,", 6),
+        ("{ls,", 6),
+        ("%programfiles:~", 6),
+        ("${home:", 5),
+        ("${pwd:", 5),
+        ("rev<<<", 6),
+        ("<<<$(", 5),
+        ("%comspec%", 5),
+    ];
+}
 
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let bytes = text.bytes;
@@ -131,6 +191,9 @@ struct Around {
     first_blank: usize,
     /// How many lines it has, two at most.
     lines: usize,
+    /// Where it begins, behind blanks, and with which byte.
+    begin: usize,
+    first: Option<u8>,
 }
 
 impl Around {
@@ -152,6 +215,8 @@ impl Around {
             is_help: command || worded || bytes.get(begin..begin + 2) == Some(b"./"),
             first_blank,
             lines: bytes.iter().filter(|byte| **byte == b'\n').take(2).count(),
+            begin,
+            first: bytes.get(begin).copied(),
         }
     }
 }
@@ -159,21 +224,23 @@ impl Around {
 /// A separator from `start` to `end`: what follows it?
 fn separated(text: &Text<'_>, around: &Around, start: usize, end: usize, findings: &mut Findings) {
     let bytes = text.bytes;
-    let mut at = skip_blanks(bytes, end);
     let separator = bytes.get(start).copied().unwrap_or_default();
+    let is_line = matches!(separator, b'\n' | b'\r');
+    if is_line && around.lines > 1 {
+        return;
+    }
+    let mut at = skip_blanks(bytes, end);
     // A quote that ends an argument, a bracket that opens a subshell.
     while matches!(bytes.get(at), Some(b'"' | b'\'' | b'(' | b'{' | b'!')) && at < end + 4 {
         at = skip_blanks(bytes, at + 1);
     }
     let Some((command, after)) = words::read(bytes, at) else { return };
     let argument = Argument::of(bytes, after);
-    let behind_nothing = skip_blanks(bytes, 0) >= start
-        || matches!(bytes.trim_ascii_start().first(), Some(b'"' | b'\'' | b'\\' | b')' | b'`' | b'%' | b'@'))
-            && start < 8;
+    let behind_nothing = around.begin >= start
+        || matches!(around.first, Some(b'"' | b'\'' | b'\\' | b')' | b'`' | b'%' | b'@')) && start < 8;
     let behind_value = start <= around.first_blank + 1 && !around.is_help || around.first_blank >= start;
-    // A line of its own is no separator where there are many.
-    let is_line = matches!(separator, b'\n' | b'\r');
-    if is_line && (around.lines > 1 || !behind_nothing && !behind_value) {
+    // A line of its own is no separator where there are many, or where it is indented.
+    if is_line && (at > end && !behind_nothing || !behind_nothing && !behind_value) {
         return;
     }
     let entity = separator == b';' && ends_entity(bytes, start);
@@ -182,12 +249,12 @@ fn separated(text: &Text<'_>, around: &Around, start: usize, end: usize, finding
         (Command::Plain, _) if behind_nothing => 7,
         (Command::Wordly, Argument::Strong | Argument::End) if behind_nothing => 6,
         (Command::Wordly, Argument::Weak) if behind_nothing => 3,
-        (Command::Plain, _) if behind_value && !text.sentence => 6,
+        (Command::Plain, _) if behind_value && !text.sentence() => 6,
         (Command::Wordly, Argument::Strong) if behind_value => 6,
         (Command::Wordly, Argument::End) if behind_value && !is_line => 5,
         (Command::Wordly, Argument::Weak) if behind_value => 2,
-        (Command::Plain, Argument::Strong) if !around.is_help && !text.sentence => 5,
-        (Command::Wordly, Argument::Strong) if !around.is_help && !text.sentence => 4,
+        (Command::Plain, Argument::Strong) if !around.is_help && !text.sentence() => 5,
+        (Command::Wordly, Argument::Strong) if !around.is_help && !text.sentence() => 4,
         (Command::Plain | Command::Wordly, Argument::Strong) => 2,
         (Command::Plain | Command::Wordly, Argument::End | Argument::Weak) => 1,
     };
@@ -273,15 +340,15 @@ fn substituted(text: &Text<'_>, around: &Around, start: usize, at: usize, findin
     let Some((command, after)) = words::read(bytes, begin) else { return };
     let argument = Argument::of(bytes, after);
     let ticks = bytes.get(start) == Some(&b'`');
-    let alone = skip_blanks(bytes, 0) == start;
+    let alone = around.begin == start;
     let behind_value = around.first_blank >= start && start > 0;
     let weight = match (command, argument) {
         (_, Argument::None) => 0,
         // Markdown quotes code like that.
-        (Command::Plain, _) if ticks && alone && !text.sentence => 5,
-        (Command::Wordly, Argument::Strong | Argument::End) if ticks && alone && !text.sentence => 5,
+        (Command::Plain, _) if ticks && alone && !text.sentence() => 5,
+        (Command::Wordly, Argument::Strong | Argument::End) if ticks && alone && !text.sentence() => 5,
         (Command::Plain | Command::Wordly, Argument::Strong | Argument::End)
-            if ticks && behind_value && !text.sentence =>
+            if ticks && behind_value && !text.sentence() =>
         {
             5
         }
@@ -297,24 +364,11 @@ fn substituted(text: &Text<'_>, around: &Around, start: usize, at: usize, findin
 
 fn hidden(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
-    for (word, weight) in [
-        ("${ifs}", 6_u8),
-        ("$ifs", 5),
-        ("${path:", 5),
-        ("$'\\x", 4),
-        ("{cat,", 6),
-        ("{ls,", 6),
-        ("%programfiles:~", 6),
-        ("${home:", 5),
-        ("${pwd:", 5),
-        ("rev<<<", 6),
-        ("<<<$(", 5),
-        ("%comspec%", 5),
-    ] {
-        if let Some(at) = find(bytes, 0, word.as_bytes()) {
-            findings.add(&HIDDEN, weight, at..at + word.len());
+    HIDING.first(bytes, |number, at| {
+        if let Some((word, weight)) = HIDING.words.get(number) {
+            findings.add(&HIDDEN, *weight, at..at + word.len());
         }
-    }
+    });
     let lone = !text.marks.any(Marks::SPACE);
     if lone
         && bytes.len() < 256
@@ -325,46 +379,6 @@ fn hidden(text: &Text<'_>, findings: &mut Findings) {
         findings.add(&HIDDEN, if named { 6 } else { 3 }, 0..bytes.len());
     }
 }
-
-/// What only somebody writes who wants a shell, and how much it says.
-const SHELLS: &[(&str, u8)] = &[
-    ("/dev/tcp/", 6),
-    ("/dev/udp/", 6),
-    ("bash -i", 5),
-    ("sh -i", 4),
-    ("nc -e", 5),
-    ("nc -l", 3),
-    ("ncat -e", 5),
-    ("nc.exe", 4),
-    ("cmd.exe /c", 5),
-    ("cmd /c", 5),
-    ("cmd.exe", 3),
-    ("powershell -e", 5),
-    ("powershell.exe", 4),
-    ("-encodedcommand", 5),
-    ("mkfifo /tmp", 5),
-    ("| sh", 3),
-    ("| bash", 3),
-    ("|sh", 3),
-    ("|bash", 3),
-    ("cat /etc/passwd", 5),
-    ("cat /etc/shadow", 5),
-    ("invoke-expression", 4),
-    ("downloadstring", 4),
-    ("net user ", 4),
-    ("net localgroup", 4),
-    ("rm -rf /", 4),
-    ("/bin/bash", 3),
-    ("/bin/sh", 3),
-    ("/bin/cat", 4),
-    ("/bin/ls", 4),
-    ("/bin/id", 4),
-    ("/usr/bin/id", 5),
-    ("system32\\cmd", 6),
-    ("winnt\\repair", 5),
-    ("type c:", 5),
-    ("windows\\repair", 5),
-];
 
 /// How loops and conditions of the Windows shell begin, and what they hold.
 const BATCH: &[(&str, &str)] = &[
@@ -385,21 +399,21 @@ fn shell(text: &Text<'_>, findings: &mut Findings) {
     let begin = bytes.iter().position(|byte| !matches!(byte, b' ' | b'&' | b'|' | b';' | b'"')).unwrap_or(0);
     for (word, next) in BATCH {
         if is_at(bytes, begin, word.as_bytes())
-            && !text.sentence
+            && !text.sentence()
             && crate::words::holds(bytes, next.as_bytes())
         {
             findings.add(&SHELL, 5, begin..begin + word.len());
         }
     }
-    for (word, weight) in SHELLS {
-        if let Some(at) = find(bytes, 0, word.as_bytes()) {
+    SHELLS.first(bytes, |number, at| {
+        if let Some((word, weight)) = SHELLS.words.get(number) {
             let begins =
                 bytes.get(..at).is_some_and(|head| head.iter().all(|byte| !byte.is_ascii_alphanumeric()));
             let weight = weight
-                + u8::from(begins && !text.sentence && bytes.len() < 200 && *weight >= 4 && at > 0) * 2;
+                + u8::from(begins && !text.sentence() && bytes.len() < 200 && *weight >= 4 && at > 0) * 2;
             findings.add(&SHELL, weight, at..at + word.len());
         }
-    }
+    });
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ const PLAIN: &[&str] = &[
     "chown",
     "cmd",
     "crontab",
-    "csh",
     "cscript",
+    "csh",
     "curl",
     "dash",
     "dd",
@@ -32,16 +32,18 @@ const PLAIN: &[&str] = &[
     "fping",
     "gawk",
     "gcc",
+    "gdb",
     "getent",
     "gpasswd",
     "grep",
     "gunzip",
     "gzip",
     "hostname",
-    "iconv",
     "icacls",
+    "iconv",
     "id",
     "ifconfig",
+    "ipconf",
     "ipconfig",
     "iptables",
     "irb",
@@ -63,6 +65,7 @@ const PLAIN: &[&str] = &[
     "netcat",
     "netsh",
     "netstat",
+    "nltest",
     "nmap",
     "nohup",
     "nslookup",
@@ -98,8 +101,9 @@ const PLAIN: &[&str] = &[
     "sh",
     "socat",
     "ssh",
-    "sudo",
+    "strace",
     "su",
+    "sudo",
     "systemctl",
     "systeminfo",
     "taskkill",
@@ -111,10 +115,12 @@ const PLAIN: &[&str] = &[
     "traceroute",
     "tracert",
     "uname",
+    "uptime",
     "useradd",
+    "usermod",
     "vssadmin",
-    "wget",
     "wevtutil",
+    "wget",
     "whoami",
     "whois",
     "wmic",
@@ -123,12 +129,6 @@ const PLAIN: &[&str] = &[
     "xxd",
     "yum",
     "zsh",
-    "ipconf",
-    "nltest",
-    "gdb",
-    "strace",
-    "uptime",
-    "usermod",
 ];
 
 /// Commands whose names are words that people use.
@@ -148,8 +148,8 @@ const WORDLY: &[&str] = &[
     "erase",
     "eval",
     "exec",
-    "expr",
     "export",
+    "expr",
     "file",
     "find",
     "finger",
@@ -166,15 +166,15 @@ const WORDLY: &[&str] = &[
     "locate",
     "mail",
     "make",
-    "mount",
     "more",
+    "mount",
     "move",
     "nano",
     "net",
     "net1",
     "netuse",
-    "node",
     "nl",
+    "node",
     "od",
     "passthru",
     "paste",
@@ -185,8 +185,8 @@ const WORDLY: &[&str] = &[
     "query",
     "quser",
     "read",
-    "rename",
     "reboot",
+    "rename",
     "rev",
     "route",
     "set",
@@ -209,8 +209,8 @@ const WORDLY: &[&str] = &[
     "tree",
     "type",
     "ul",
-    "vi",
     "ver",
+    "vi",
     "vim",
     "vol",
     "w",
@@ -299,10 +299,10 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Option<(Command, usize)> {
         return Some((Command::Plain, at));
     }
     let name = name.strip_suffix(b".exe").or(name.strip_suffix(b".bat")).unwrap_or(name);
-    if words::is_one_of_unsorted(PLAIN, name) {
+    if words::is_one_of(PLAIN, name) {
         return Some((Command::Plain, at));
     }
-    words::is_one_of_unsorted(WORDLY, name)
+    words::is_one_of(WORDLY, name)
         .then_some((if hidden && length > 1 || in_folder { Command::Plain } else { Command::Wordly }, at))
 }
 
@@ -331,6 +331,11 @@ fn is_folder(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(words::is_sorted(PLAIN) && words::is_sorted(WORDLY));
+    }
 
     #[test]
     fn commands_are_read_as_shells_read_them() {

@@ -2,13 +2,10 @@
 
 mod units;
 
-use std::sync::LazyLock;
-
-use aho_corasick::AhoCorasick;
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Text, declare};
-use crate::{findings::Findings, setting::Field, starts::Start, words};
+use super::{Desk, Detector, Side, Text, declare};
+use crate::{findings::Findings, setting::Field, starts::Start, table::tables, words};
 use units::Unit;
 
 declare! {
@@ -28,6 +25,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[Marks::SLASH.and(Marks::BACKSLASH).and(Marks::PERCENT)],
@@ -120,104 +118,6 @@ pub(super) static DETECTOR: Detector = Detector {
     run,
 };
 
-/// Parts of paths that nobody asks for by accident, with slashes and in small letters.
-const TARGETS: &[&str] = &[
-    "/.aws/",
-    "/.bash_history",
-    "/.bashrc",
-    "/.env",
-    "/.git/",
-    "/.htaccess",
-    "/.htpasswd",
-    "/.mysql_history",
-    "/.ssh/",
-    "/access.log",
-    "/access_log",
-    "/authorized_keys",
-    "/autoexec.bat",
-    "/boot.ini",
-    "/config.inc.php",
-    "/error.log",
-    "/error_log",
-    "/global.asa",
-    "/httpd.conf",
-    "/id_rsa",
-    "/inetpub/",
-    "meta-inf/",
-    "/my.cnf",
-    "/my.ini",
-    "/mysql.log",
-    "/passwd",
-    "/php.ini",
-    "/php5.ini",
-    "/proc/self",
-    "/proc/version",
-    "/proc/cpuinfo",
-    "/repair/sam",
-    "/shadow",
-    "/system32/",
-    "web-inf/",
-    "/web.config",
-    "/win.ini",
-    "/winnt/",
-    "/wp-config.php",
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/issue",
-    "/etc/motd",
-    "/etc/mysql",
-    "/etc/apache",
-    "/etc/httpd",
-    "/etc/nginx",
-    "/etc/crontab",
-    "/etc/sudoers",
-    "/etc/fstab",
-    "/etc/security",
-    "/etc/master.passwd",
-    "/var/log/",
-    "/var/mail/",
-    "/var/spool/",
-    "/windows/",
-    "/system.ini",
-    "/ftpd.log",
-    "/proftpd",
-    "/pureftpd",
-    "/pure-ftpd",
-    "/vsftpd",
-    "/mysql-bin",
-    "/apache.conf",
-    "/apache2.conf",
-    "/httpd-",
-    "/access.1",
-    "/config.asp",
-    "/config.php",
-    "/localsettings.php",
-    "/settings.php",
-    "/database.yml",
-    "/secrets.yml",
-    "/tomcat-users.xml",
-    "/logs/",
-    "/log/",
-    "/httpd/",
-    "/sysvol",
-    "/ntds.dit",
-    "/unattend.xml",
-    "/sam",
-    "/security.config",
-    "/known_hosts",
-    "/.svn/",
-    "/.ds_store",
-    "/proc/",
-    "/dev/fd/",
-    "/cgi-bin/",
-    "/etc/php",
-    "/var/adm/",
-    "/var/run/",
-];
-
-/// How many of them only count behind a way up or in a field for files: the rest are asked for by attackers alone.
-static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(TARGETS).ok());
-
 /// Where values begin that are paths of the system.
 const ROOTS: &[&str] = &[
     "/etc/",
@@ -240,10 +140,36 @@ const ROOTS: &[&str] = &[
     "/volumes/",
 ];
 
+tables! {
+    /// Schemes that read files or run code, and how much they say where a value begins with them.
+    WRAPPERS = [
+    ("php://", 7),
+    ("expect://", 7),
+    ("phar://", 7),
+    ("zip://", 6),
+    ("rar://", 6),
+    ("ogg://", 6),
+    ("glob://", 6),
+    ("data://", 6),
+    ("ssh2.", 6),
+    ("compress.", 6),
+    ("zlib:", 5),
+    ("jar:", 6),
+    ("netdoc:", 6),
+    ("file://", 5),
+    ("file:/", 5),
+    ("php:", 4),
+    ("data:text/plain,<?", 7),
+];
+
+    /// Parts of paths that nobody asks for by accident, with slashes and in small letters.
+    TARGETS = [("/.aws/", 1), ("/.bash_history", 1), ("/.bashrc", 1), ("/.env", 1), ("/.git/", 1), ("/.htaccess", 1), ("/.htpasswd", 1), ("/.mysql_history", 1), ("/.ssh/", 1), ("/access.log", 1), ("/access_log", 1), ("/authorized_keys", 1), ("/autoexec.bat", 1), ("/boot.ini", 1), ("/config.inc.php", 1), ("/error.log", 1), ("/error_log", 1), ("/global.asa", 1), ("/httpd.conf", 1), ("/id_rsa", 1), ("/inetpub/", 1), ("meta-inf/", 1), ("/my.cnf", 1), ("/my.ini", 1), ("/mysql.log", 1), ("/passwd", 1), ("/php.ini", 1), ("/php5.ini", 1), ("/proc/self", 1), ("/proc/version", 1), ("/proc/cpuinfo", 1), ("/repair/sam", 1), ("/shadow", 1), ("/system32/", 1), ("web-inf/", 1), ("/web.config", 1), ("/win.ini", 1), ("/winnt/", 1), ("/wp-config.php", 1), ("/etc/group", 1), ("/etc/hosts", 1), ("/etc/issue", 1), ("/etc/motd", 1), ("/etc/mysql", 1), ("/etc/apache", 1), ("/etc/httpd", 1), ("/etc/nginx", 1), ("/etc/crontab", 1), ("/etc/sudoers", 1), ("/etc/fstab", 1), ("/etc/security", 1), ("/etc/master.passwd", 1), ("/var/log/", 1), ("/var/mail/", 1), ("/var/spool/", 1), ("/windows/", 1), ("/system.ini", 1), ("/ftpd.log", 1), ("/proftpd", 1), ("/pureftpd", 1), ("/pure-ftpd", 1), ("/vsftpd", 1), ("/mysql-bin", 1), ("/apache.conf", 1), ("/apache2.conf", 1), ("/httpd-", 1), ("/access.1", 1), ("/config.asp", 1), ("/config.php", 1), ("/localsettings.php", 1), ("/settings.php", 1), ("/database.yml", 1), ("/secrets.yml", 1), ("/tomcat-users.xml", 1), ("/logs/", 1), ("/log/", 1), ("/httpd/", 1), ("/sysvol", 1), ("/ntds.dit", 1), ("/unattend.xml", 1), ("/sam", 1), ("/security.config", 1), ("/known_hosts", 1), ("/.svn/", 1), ("/.ds_store", 1), ("/proc/", 1), ("/dev/fd/", 1), ("/cgi-bin/", 1), ("/etc/php", 1), ("/var/adm/", 1), ("/var/run/", 1)];
+}
+
 fn run(text: &Text<'_>, desk: &mut Desk) {
     let mut plain = std::mem::take(&mut desk.plain);
     let climb = climb(text.bytes, &mut plain);
-    let target = SEARCH.as_ref().is_some_and(|search| search.is_match(&plain));
+    let target = TARGETS.is_in(&plain);
     judge_climb(text, &climb, target, &mut desk.findings);
     judge_file(text, &plain, target, climb.disguised, &mut desk.findings);
     wrapper(text, &mut desk.findings);
@@ -342,14 +268,14 @@ fn judge_climb(text: &Text<'_>, climb: &Climb, target: bool, findings: &mut Find
         (3.., false, false) if quoted => 3,
         (3.., false, false) => 5,
         (2, false, false) if lone => {
-            if text.field == Field::File {
+            if text.field() == Field::File {
                 6
             } else {
                 5
             }
         }
         (_, false, false) => {
-            if text.field == Field::File && lone {
+            if text.field() == Field::File && lone {
                 4
             } else {
                 1
@@ -358,7 +284,7 @@ fn judge_climb(text: &Text<'_>, climb: &Climb, target: bool, findings: &mut Find
         (0, ..) => 0,
     };
     // Sources and pages refer to one another like that.
-    let refers = text.field == Field::Code || (quoted && !target);
+    let refers = text.field() == Field::Code || (quoted && !target);
     let weight = if refers { weight.min(3) } else { weight };
     if weight > 0 {
         findings.add(&CLIMB, weight, climb.start..climb.end);
@@ -386,7 +312,7 @@ fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, disguised: bool, find
     if nul && lone && (rooted || target) {
         findings.add(&NUL, 5, whole.clone());
     }
-    if !lone || text.sentence {
+    if !lone || text.sentence() {
         return;
     }
     let share = text.bytes.starts_with(b"\\\\")
@@ -404,14 +330,14 @@ fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, disguised: bool, find
             }
         }
         (true, false, true) => 5,
-        (false, _, true) if text.field == Field::File => 5,
+        (false, _, true) if text.field() == Field::File => 5,
         (false, _, true)
             if begin.starts_with(b"etc/") || begin.starts_with(b"proc/") || begin.starts_with(b"web-inf") =>
         {
             5
         }
         (false, _, true) => 2,
-        _ if share && text.field == Field::File => 5,
+        _ if share && text.field() == Field::File => 5,
         _ => 0,
     };
     if weight > 0 {
@@ -419,37 +345,15 @@ fn judge_file(text: &Text<'_>, plain: &[u8], target: bool, disguised: bool, find
     }
 }
 
-/// Schemes that read files or run code, and how much they say where a value begins with them.
-const WRAPPERS: &[(&str, u8)] = &[
-    ("php://", 7),
-    ("expect://", 7),
-    ("phar://", 7),
-    ("zip://", 6),
-    ("rar://", 6),
-    ("ogg://", 6),
-    ("glob://", 6),
-    ("data://", 6),
-    ("ssh2.", 6),
-    ("compress.", 6),
-    ("zlib:", 5),
-    ("jar:", 6),
-    ("netdoc:", 6),
-    ("file://", 5),
-    ("file:/", 5),
-    ("php:", 4),
-    ("data:text/plain,<?", 7),
-];
-
 fn wrapper(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
-    for (scheme, weight) in WRAPPERS {
-        let Some(at) = words::find(bytes, 0, scheme.as_bytes()) else { continue };
+    WRAPPERS.first(bytes, |number, at| {
+        let Some((scheme, weight)) = WRAPPERS.words.get(number) else { return };
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
         let begins = before.is_none_or(|byte| matches!(byte, b'"' | b'\'' | b'='));
-        let weight = if begins && !text.sentence { *weight } else { weight.saturating_sub(3) };
+        let weight = if begins && !text.sentence() { *weight } else { weight.saturating_sub(3) };
         findings.add(&WRAPPER, weight, at..at + scheme.len());
-        break;
-    }
+    });
 }
 
 #[cfg(test)]

@@ -200,6 +200,30 @@ const DANGERS: &[&str] = &[
     "xp_regread",
 ];
 
+/// How long the words of a list are that begin with each letter: most words are none of them.
+struct Shapes([u32; 32]);
+
+static SHAPES: [Shapes; 2] = [Shapes::of(FUNCTIONS), Shapes::of(DANGERS)];
+
+impl Shapes {
+    const fn of(list: &[&str]) -> Self {
+        let mut lengths = [0; 32];
+        let mut at = 0;
+        while at < list.len() {
+            let word = list[at].as_bytes();
+            lengths[(word[0] & 31) as usize] |= 1 << word.len();
+            at += 1;
+        }
+        Self(lengths)
+    }
+
+    fn may_be(&self, word: &[u8]) -> bool {
+        let lengths =
+            word.first().and_then(|first| self.0.get(usize::from(first & 31))).copied().unwrap_or(0);
+        word.len() < 32 && lengths & (1 << word.len()) != 0
+    }
+}
+
 impl Word {
     fn of(word: &[u8]) -> Self {
         let mut small = [0_u8; 20];
@@ -232,6 +256,7 @@ impl Word {
             b"null" | b"true" | b"false" | b"nan" | b"infinity" => Self::Constant,
             b"case" | b"exists" | b"if" | b"when" | b"any" | b"some" | b"binary" => Self::Case,
             b"waitfor" => Self::Waitfor,
+            word if !SHAPES.iter().any(|shapes| shapes.may_be(word)) => Self::Name,
             word if Self::in_list(DANGERS, word) => Self::Danger,
             word if Self::in_list(FUNCTIONS, word) => Self::Function,
             _ => Self::Name,
@@ -239,7 +264,7 @@ impl Word {
     }
 
     fn in_list(list: &[&str], word: &[u8]) -> bool {
-        word.len() > 1 && list.binary_search_by(|entry| entry.as_bytes().cmp(word)).is_ok()
+        list.binary_search_by(|entry| entry.bytes().cmp(word.iter().copied())).is_ok()
     }
 }
 

@@ -7,7 +7,7 @@ mod pieces;
 
 use sockwarden_inspect::Marks;
 
-use super::{Desk, Detector, Rule, Text, declare};
+use super::{Desk, Detector, Rule, Side, Text, declare};
 use crate::starts::Start;
 use judge::{Found, Judge, Shape};
 use pieces::{Context, Piece};
@@ -43,6 +43,7 @@ const SIGNS: Marks = Marks::QUOTE.and(Marks::BACKTICK);
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Client,
     starts: &[
         Start {
             marks: &[SIGNS

@@ -5,7 +5,7 @@ mod script;
 
 use sockwarden_inspect::{Kind, Marks, Role};
 
-use super::{Desk, Detector, Text, declare};
+use super::{Desk, Detector, Side, Text, declare};
 use crate::{findings::Findings, setting::Field, starts::Start, words};
 use attributes::{Attribute, Attributes};
 
@@ -35,6 +35,7 @@ declare! {
 
 pub(super) static DETECTOR: Detector = Detector {
     rules: RULES,
+    side: Side::Both,
     starts: &[
         Start { marks: &[Marks::ANGLE], literals: &[] },
         Start {
@@ -163,7 +164,7 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
     tags(text, findings);
     attribute(text, findings);
     address(text, findings);
-    if let Some((weight, range)) = script::judge(text.bytes, text.sentence, is_lone_word(text)) {
+    if let Some((weight, range)) = script::judge(text.bytes, text.sentence(), is_lone_word(text)) {
         findings.add(&CALL, weight, range);
     }
     if words::holds(text.bytes, b"+adw-")
@@ -188,6 +189,8 @@ const EMBEDDING: &[&str] = &[
 fn tags(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
     let last_end = words::find_last(bytes, b"</script");
+    // No honest text has many style sheets.
+    let mut styles = 8;
     let mut at = 0;
     while let Some(open) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'<')) {
         let start = at + open;
@@ -221,31 +224,31 @@ fn tags(text: &Text<'_>, findings: &mut Findings) {
         if is(b"script") && !blank {
             let after = bytes.get(name_at + name.len()).copied();
             // `the <script> tag`, in a sentence, is no element.
-            let follows =
-                words::holds(bytes.get(end..).unwrap_or_default(), b"</script") || others > 0 || closing;
+            let follows = last_end.is_some_and(|last| last >= end) || others > 0 || closing;
             let generic =
                 start > 0 && bytes.get(start - 1).is_some_and(|byte| words::is_name(*byte) || *byte == b':');
             weight = match after {
                 _ if generic && others == 0 && !follows => 2,
-                Some(b'>') if follows || !text.sentence => 7,
+                Some(b'>') if follows || !text.sentence() => 7,
                 Some(b'>') => 5,
                 Some(b' ' | b'/' | b'\t' | b'\n' | b'\r' | 0x0c | 0x0b | 0) | None => 7,
                 Some(_) => 6,
             };
             findings.add(&SCRIPT, weight, start..end);
         } else if words::is_one_of(EMBEDDING, local) && !closing && !blank {
-            weight = if others > 0 || !text.sentence { 5 } else { 3 };
+            weight = if others > 0 || !text.sentence() { 5 } else { 3 };
             if seen.remote {
                 weight = 7;
             }
-            if text.field == Field::Markup {
+            if text.field() == Field::Markup {
                 weight = weight.saturating_sub(3);
             }
         } else if is(b"meta") && seen.refresh {
             weight = 6;
         } else if is(b"link") && seen.sheet {
             weight = 5;
-        } else if is(b"style") && !closing && !blank {
+        } else if is(b"style") && !closing && !blank && styles > 0 {
+            styles -= 1;
             let body = bytes.get(end..).unwrap_or_default();
             weight = if words::holds_any(
                 body.get(..body.len().min(2048)).unwrap_or_default(),
@@ -259,7 +262,7 @@ fn tags(text: &Text<'_>, findings: &mut Findings) {
             && others > 0
             && !blank
             && text.bytes.len() < 200
-            && !text.sentence
+            && !text.sentence()
         {
             weight = 2;
         } else if is(b"form") && seen.remote || is(b"button") && seen.remote {
@@ -304,7 +307,7 @@ impl Seen {
         if attribute.has_value && attributes::is_handler(name) && !attribute.value.is_empty() {
             // Words of a language that write generics or comparisons beside assignments are no tags.
             let alive = script::is_script(attribute.value);
-            let weight = if alive || !text.sentence { 7 } else { 4 };
+            let weight = if alive || !text.sentence() { 7 } else { 4 };
             findings.add(&HANDLER, weight, range.clone());
         }
         let local = name.rsplit(|byte| *byte == b':').next().unwrap_or(name);
@@ -359,12 +362,16 @@ fn tag_name(bytes: &[u8], at: usize) -> &[u8] {
     rest.get(..1 + length.unwrap_or(rest.len().min(41) - 1)).unwrap_or_default()
 }
 
+/// How many handlers outside of any tag are looked into.
+const HANDLERS: usize = 64;
+
 /// Attributes that stand outside of any tag: the text stands inside one, and may end a value first.
 fn attribute(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
     let first_quote = bytes.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'`'));
     let begin = words::skip_blanks(bytes, 0);
     let mut at = 0;
+    let mut left = HANDLERS;
     while let Some(found) =
         bytes.get(at..).and_then(|rest| rest.windows(2).position(|two| two.eq_ignore_ascii_case(b"on")))
     {
@@ -385,12 +392,18 @@ fn attribute(text: &Text<'_>, findings: &mut Findings) {
         if value.first() == Some(&b'=') {
             continue;
         }
-        let value = value.get(..value.len().min(256)).unwrap_or_default();
+        left -= 1;
+        if left == 0 {
+            // No honest text has so many.
+            findings.add(&BREAKOUT, 6, start..start + name.len());
+            break;
+        }
+        let value = value.get(..value.len().min(96)).unwrap_or_default();
         let broken = first_quote.is_some_and(|quote| quote < start) || begin == start;
         let weight = match (script::is_script(value), broken) {
             (true, true) => 7,
             (true, false) => 5,
-            (false, true) if !text.sentence && !value.is_empty() => 5,
+            (false, true) if !text.sentence() && !value.is_empty() => 5,
             (false, _) => 1,
         };
         findings.add(&BREAKOUT, weight, start..start + name.len());
@@ -443,7 +456,7 @@ fn address(text: &Text<'_>, findings: &mut Findings) {
     let begin = bytes.trim_ascii().trim_prefix_quote();
     match attributes::scheme(begin) {
         Some(attributes::Scheme::Script) => {
-            let alone = matches!(text.value.kind(), Kind::Url) || text.field == Field::Url;
+            let alone = matches!(text.value.kind(), Kind::Url) || text.field() == Field::Url;
             let runs = script::is_script(begin) || words::holds(begin, b"%28") || words::holds(begin, b"//");
             findings.add(
                 &ADDRESS,
@@ -466,7 +479,7 @@ fn address(text: &Text<'_>, findings: &mut Findings) {
             || head.eq_ignore_ascii_case(b"live"))
             && script::is_script(rest)
         {
-            findings.add(&ADDRESS, if text.sentence { 5 } else { 6 }, found.saturating_sub(4)..at);
+            findings.add(&ADDRESS, if text.sentence() { 5 } else { 6 }, found.saturating_sub(4)..at);
             break;
         }
     }

@@ -43,9 +43,12 @@ const SINKS: &[&str] = &[
     "xmlhttprequest",
 ];
 
+/// How much of a value is read to find out whether it runs.
+const ENOUGH: usize = 96;
+
 /// Tells whether a value runs: it calls, assigns or names one of the functions.
 pub(super) fn is_script(value: &[u8]) -> bool {
-    let value = value.get(..value.len().min(512)).unwrap_or_default();
+    let value = value.get(..value.len().min(ENOUGH)).unwrap_or_default();
     let mut at = 0;
     let mut calls = false;
     while at < value.len() {
