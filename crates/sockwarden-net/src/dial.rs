@@ -82,14 +82,42 @@ pub async fn dial_from(
     url: &WsUrl,
     options: &DialOptions,
 ) -> Result<Stream, DialError> {
+    dial_late(from, url, options, Duration::ZERO).await
+}
+
+/// Does as [`dial_from`], but says nothing for so long once the network's connection stands: a TLS handshake begins that
+/// late, as that of a client who only wants to hold a place. The time does not count towards [`DialOptions::timeout`].
+///
+/// # Errors
+/// As [`dial_from`]; and the server did not wait.
+pub async fn dial_late(
+    from: Option<IpAddr>,
+    url: &WsUrl,
+    options: &DialOptions,
+    silent: Duration,
+) -> Result<Stream, DialError> {
     let whom = format!("{}:{}", url.host, url.port);
     let attempt = async {
         let tcp = connect(from, url, options, &whom).await?;
+        if !silent.is_zero() {
+            wait(&tcp, silent, &whom).await?;
+        }
         secure(Socket::Tcp(tcp), url, &options.tls, &whom).await
     };
-    timeout(options.timeout, attempt)
+    timeout(options.timeout.saturating_add(silent), attempt)
         .await
         .unwrap_or_else(|_| Err(DialError::Timeout(whom.clone(), options.timeout)))
+}
+
+/// Says nothing for a while; fails as soon as the other side ends the connection.
+async fn wait(tcp: &TcpStream, silent: Duration, whom: &str) -> Result<(), DialError> {
+    let network = |error| DialError::Network(whom.to_owned(), error);
+    match timeout(silent, tcp.peek(&mut [0])).await {
+        Ok(Ok(0)) => Err(network(io::ErrorKind::UnexpectedEof.into())),
+        Ok(Err(error)) => Err(network(error)),
+        // What the server says first is for the handshake to judge.
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
 }
 
 /// Connects to `place`, over TLS where `url` says `wss`; the name in the certificate is that of the URL's host.

@@ -13,7 +13,7 @@ mod tls_server;
 mod wire;
 
 pub use client::{Client, ClientError, Heard, Incoming};
-pub use dial::{DialError, DialOptions, PlaceOptions, dial, dial_from, dial_place};
+pub use dial::{DialError, DialOptions, PlaceOptions, dial, dial_from, dial_late, dial_place};
 pub use place::Place;
 pub use proxy_protocol::{ProxyProtocolError, proxy_header, read_proxy_header};
 pub use random::{SystemMaskKeys, random_array, random_u64};

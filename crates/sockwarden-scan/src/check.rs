@@ -26,6 +26,12 @@ pub trait Check: Sync {
     fn ends_sessions(&self) -> bool {
         false
     }
+
+    /// Tells whether it loads the target, so that it is made by itself once the others are done: what it slows down or is
+    /// refused for must not be taken for an answer to them.
+    fn loads(&self) -> bool {
+        false
+    }
 }
 
 /// A running check. It has no clock, no socket and no numbers but those of its [`Dice`], so that replaying a recorded
@@ -37,11 +43,14 @@ pub trait Machine: Send {
 
 /// What a machine asks for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most are talks")]
 pub enum Step {
     /// A fresh connection; the one before is ended.
     Talk(Talk),
     /// More on the last connection.
     More(Vec<Turn>),
+    /// More on an earlier connection, by its index, that has stayed open ([`Opening::alongside`](crate::Opening)).
+    Return(usize, Vec<Turn>),
     /// One of the user's requests, as the identity with this index; the last connection stays as it is.
     Errand(Which, usize),
     /// Nothing: the check has come to its end.
@@ -114,6 +123,32 @@ pub enum Skip {
     /// The target answers no ping (RFC 6455 §5.5.2), so that it does not show what it does with a frame.
     #[error("the target answers no ping, so that processing cannot be told from ignoring")]
     Silent,
+    /// A message would be needed that is answered.
+    #[error(
+        "no message is answered, so that taking it in cannot be told from dropping it: give one to say that is"
+    )]
+    Unanswered,
+    /// The target does not compress (RFC 7692).
+    #[error("the target does not agree to compress messages")]
+    NoCompression,
+    /// It is shorter than what would have to be sent.
+    #[error("it sends {needed} bytes at once, and at most {allowed} may be sent")]
+    TooLong {
+        /// How much would be needed.
+        needed: usize,
+        /// What the user allows.
+        allowed: usize,
+    },
+    /// It would take too much of the time.
+    #[error(
+        "it waits {needed:?}, which is more than a quarter of the time budget of {budget:?}: give more time"
+    )]
+    TooSlow {
+        /// How long it waits.
+        needed: Duration,
+        /// The time for the whole scan.
+        budget: Duration,
+    },
     /// The target stopped answering, or a budget was used up, before the end.
     #[error("it could not be finished: {0}")]
     Halted(Halt),
@@ -156,6 +191,10 @@ pub struct Scene {
     pub now: u64,
     /// The longest message that a check may send.
     pub max_size: usize,
+    /// How long a silent connection is watched.
+    pub idle_wait: Duration,
+    /// The time for the whole scan.
+    pub time_budget: Duration,
     pub(crate) redactor: Redactor,
 }
 
@@ -188,6 +227,12 @@ impl Scene {
     /// Gives the address as reports show it.
     pub(crate) fn endpoint(&self) -> String {
         self.redactor.url(&self.target.url)
+    }
+
+    /// Tells whether a check may wait so long: a quarter of the time for the whole scan.
+    pub(crate) fn may_wait(&self, needed: Duration) -> Result<(), Skip> {
+        let budget = self.time_budget;
+        if needed <= budget / 4 { Ok(()) } else { Err(Skip::TooSlow { needed, budget }) }
     }
 
     /// Makes evidence of a connection.

@@ -33,6 +33,8 @@ pub(crate) async fn drive<M: Machine + ?Sized>(
                 connection.end_step();
                 // A refusal for being too busy says nothing about what was asked.
                 let throttled = match (&talk.opening.handshake, connection.status()) {
+                    // Where the limit is what was asked about, it is the answer.
+                    _ if talk.opening.tries_patience() => Ok(()),
                     (_, Some(429)) | (Some(_), Some(503)) => Err(Halt::Overloaded(connection.answered())),
                     (Some(_) | None, _) => Ok(()),
                 };
@@ -46,20 +48,31 @@ pub(crate) async fn drive<M: Machine + ?Sized>(
                 }
                 Err(halt) => Err(halt),
             },
-            Step::More(turns) => match exchange.connections.last_mut() {
-                None => Ok(()),
-                Some(connection) => {
-                    let spoken = speak(&turns, probe, connection).await;
-                    connection.end_step();
-                    spoken
-                }
-            },
+            Step::More(turns) => {
+                let last = exchange.connections.len().saturating_sub(1);
+                go_on(last, &turns, probe, exchange).await
+            }
+            Step::Return(index, turns) => go_on(index, &turns, probe, exchange).await,
         };
         if let Err(halt) = halted {
             return Err(Skip::Halted(halt));
         }
     }
     Err(Skip::Halted(Halt::Steps(MAX_STEPS)))
+}
+
+/// Says more on the connection with this index, where there is one.
+async fn go_on(
+    index: usize,
+    turns: &[Turn],
+    probe: &mut impl Probe,
+    exchange: &mut Exchange,
+) -> Result<(), Halt> {
+    let Some(connection) = exchange.connections.get_mut(index) else { return Ok(()) };
+    probe.take_up(index);
+    let spoken = speak(turns, probe, connection).await;
+    connection.end_step();
+    spoken
 }
 
 async fn speak(turns: &[Turn], probe: &mut impl Probe, connection: &mut Connection) -> Result<(), Halt> {
@@ -90,12 +103,18 @@ pub(crate) fn replay<M: Machine + ?Sized>(machine: &mut M, recorded: &Exchange) 
             }
             Step::Errand(..) => so_far.replies.push(recorded.replies[so_far.replies.len()].clone()),
             Step::More(_) => {
-                let recorded = &recorded.connections[so_far.connections.len() - 1];
-                if let Some(last) = so_far.connections.pop() {
-                    so_far.connections.push(recorded.as_of(last.steps() + 1));
-                }
+                let last = so_far.connections.len() - 1;
+                again(last, &mut so_far, recorded);
             }
+            Step::Return(index, _) => again(index, &mut so_far, recorded),
         }
     }
     Err(Skip::Halted(Halt::Steps(MAX_STEPS)))
+}
+
+/// Takes one step more of a recorded connection.
+#[cfg(test)]
+fn again(index: usize, so_far: &mut Exchange, recorded: &Exchange) {
+    let steps = so_far.connections[index].steps() + 1;
+    so_far.connections[index] = recorded.connections[index].as_of(steps);
 }

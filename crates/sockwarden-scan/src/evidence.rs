@@ -14,6 +14,8 @@ use crate::{
 
 /// How many steps of one connection are shown.
 const STEPS: usize = 40;
+/// How many of them are the last ones, where there are more.
+const END: usize = 8;
 /// How much of a message a remark quotes.
 const QUOTE: usize = 240;
 
@@ -22,22 +24,37 @@ const QUOTE: usize = 240;
 pub(crate) fn evidence(connection: &Connection, redactor: &Redactor) -> Evidence {
     let mut writer = Writer { redactor, steps: Vec::new() };
     let mut upgraded = false;
-    let mut opened = false;
+    let mut answered = false;
+    // An opening may be written in pieces; a secret must not hide in their cut.
+    let mut opening: Option<(Duration, Vec<u8>)> = None;
     let mut received: Option<(Duration, Vec<u8>)> = None;
     for record in connection.records() {
+        match &record.happening {
+            Happening::Sent(bytes) if !answered => {
+                opening.get_or_insert_with(|| (record.at, Vec::new())).1.extend_from_slice(bytes);
+                continue;
+            }
+            Happening::Quiet | Happening::Dialled => continue,
+            Happening::Sent(_)
+            | Happening::NotDialled(_)
+            | Happening::SendFailed
+            | Happening::Received(_)
+            | Happening::Closed
+            | Happening::Reset
+            | Happening::TooMuch => {}
+        }
+        answered = true;
+        if let Some((at, bytes)) = opening.take() {
+            writer.bytes(StepKind::Sent, at, &redactor.head(&bytes));
+        }
         if let Happening::Received(bytes) = &record.happening {
             received.get_or_insert_with(|| (record.at, Vec::new())).1.extend_from_slice(bytes);
             continue;
         }
-        if !matches!(record.happening, Happening::Quiet)
-            && let Some((at, bytes)) = received.take()
-        {
+        if let Some((at, bytes)) = received.take() {
             writer.received(at, &bytes, &mut upgraded);
         }
         match &record.happening {
-            Happening::Sent(bytes) if !std::mem::replace(&mut opened, true) => {
-                writer.bytes(StepKind::Sent, record.at, &redactor.head(bytes));
-            }
             Happening::Sent(bytes) => writer.frames(StepKind::Sent, record.at, bytes),
             Happening::NotDialled(why) => writer.note(record.at, why),
             Happening::SendFailed => writer.note(record.at, "the target took no more"),
@@ -46,6 +63,9 @@ pub(crate) fn evidence(connection: &Connection, redactor: &Redactor) -> Evidence
             Happening::TooMuch => writer.note(record.at, "the target sent more than is read"),
             Happening::Dialled | Happening::Quiet | Happening::Received(_) => {}
         }
+    }
+    if let Some((at, bytes)) = opening {
+        writer.bytes(StepKind::Sent, at, &redactor.head(&bytes));
     }
     if let Some((at, bytes)) = received {
         writer.received(at, &bytes, &mut upgraded);
@@ -117,10 +137,13 @@ impl Writer<'_> {
 
     fn finish(mut self) -> Vec<Step> {
         if self.steps.len() > STEPS {
+            // How it ended is often what matters.
             let left_out = self.steps.len() - STEPS;
-            self.steps.truncate(STEPS);
+            let end = self.steps.split_off(self.steps.len() - END);
+            self.steps.truncate(STEPS - END);
             let at = Duration::from_millis(self.steps.last().map_or(0, |step| step.at_ms));
             self.note(at, &format!("{left_out} further steps are left out"));
+            self.steps.extend(end);
         }
         self.steps
     }
@@ -155,6 +178,34 @@ mod tests {
         talk::{Opening, Turn},
         target::{Identity, Target},
     };
+
+    #[test]
+    fn an_opening_that_came_in_pieces_is_shown_whole() {
+        let mut connection = Connection::new("any".into(), Opening::raw(Vec::new()));
+        let head = b"GET / HTTP/1.1\r\nCookie: s=0123456789\r\n\r\n";
+        for byte in head {
+            connection.record(Duration::ZERO, Happening::Sent(vec![*byte]));
+            connection.record(Duration::ZERO, Happening::Quiet);
+        }
+        let steps = evidence(&connection, &mara()).steps;
+        assert_eq!(steps.len(), 1);
+        assert_eq!(steps[0].bytes.kept(), b"GET / HTTP/1.1\r\nCookie: s=[redacted]\r\n\r\n");
+    }
+
+    #[test]
+    fn of_many_steps_the_first_and_the_last_are_shown() {
+        let mut connection = Connection::new("any".into(), Opening::raw(Vec::new()));
+        connection.record(Duration::ZERO, Happening::Sent(b"GET / HTTP/1.1\r\n\r\n".to_vec()));
+        let frames = b"\x8a\x00".repeat(100);
+        connection
+            .record(Duration::ZERO, Happening::Received([b"HTTP/1.1 101 x\r\n\r\n", &frames[..]].concat()));
+        connection.record(Duration::ZERO, Happening::Closed);
+        let steps = evidence(&connection, &mara()).steps;
+        assert_eq!(steps.len(), STEPS + 1);
+        let text = |at: usize| printable(steps[at].bytes.kept(), 100);
+        assert_eq!(text(STEPS - END), "163 further steps are left out");
+        assert_eq!(text(STEPS), "the target closed the connection");
+    }
 
     #[test]
     fn evidence_shows_how_frames_read_and_keeps_secrets_out() {

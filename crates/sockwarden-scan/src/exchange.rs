@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sockwarden_proto::{
     CloseCode, Fact, Flow, Limits, MessageKind, Receiver, Role, Violation,
+    deflate::{Agreement, InflateLimits},
     handshake::{HeadLimits, HeadViolation, ResponseHead, ResponseViolation},
 };
 
@@ -92,6 +93,8 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// How often we had written after the opening when it ended.
     pub after_sends: usize,
+    /// When it ended, since the connection was begun.
+    pub at: Duration,
 }
 
 /// How the target's half of a connection ended.
@@ -110,6 +113,10 @@ const HEAD: HeadLimits = HeadLimits { bytes: 32 * 1024, fields: 128, target: 0 }
 /// The messages of a target are bounded by what is read on one connection.
 const UNLIMITED: Limits = Limits { frame: u64::MAX, message: u64::MAX };
 
+/// So is what they hold once they are inflated, which is an echo of ours at most.
+const INFLATED: InflateLimits =
+    InflateLimits { output: 16 << 20, ratio: u32::MAX, ratio_floor: 16 << 20, overhead: 16 << 20 };
+
 /// How a close frame begins: final, opcode 8.
 const CLOSE_FRAME: u8 = 0x88;
 
@@ -121,7 +128,10 @@ impl Connection {
 
     /// Notes what happened.
     pub fn record(&mut self, at: Duration, happening: Happening) {
-        self.reading.read(&happening);
+        if self.reading.read(&happening, at) {
+            let agreed = self.agreement();
+            self.reading.open(agreed.as_ref());
+        }
         self.records.push(Record { at, happening });
     }
 
@@ -239,6 +249,16 @@ impl Connection {
         }
     }
 
+    /// Gives what was agreed about compression, where the opening offered it and the target took it.
+    pub fn agreement(&self) -> Option<Agreement> {
+        match (&self.reading.answer, &self.opening.handshake) {
+            (Answer::Head(head), Some(handshake)) if head.status == 101 => {
+                handshake.verify(head).ok().and_then(|accepted| accepted.deflate)
+            }
+            (Answer::Head(_) | Answer::None | Answer::Malformed(_), Some(_) | None) => None,
+        }
+    }
+
     /// Gives the target's whole messages, in order.
     pub fn messages(&self) -> &[Message] {
         &self.reading.messages
@@ -251,7 +271,27 @@ impl Connection {
 
     /// Tells whether a pong with this payload has come.
     pub fn has_pong(&self, payload: &[u8]) -> bool {
-        self.reading.pongs.iter().any(|pong| pong == payload)
+        self.reading.pongs.iter().any(|(_, pong)| pong == payload)
+    }
+
+    /// Gives the pongs that have come, with when each came.
+    pub fn pongs(&self) -> &[(Duration, Vec<u8>)] {
+        &self.reading.pongs
+    }
+
+    /// Gives when the first ping of the target came, if one has.
+    pub const fn pinged_at(&self) -> Option<Duration> {
+        self.reading.pinged_at
+    }
+
+    /// Gives when the target ended the connection, if it has.
+    pub const fn ended_at(&self) -> Option<Duration> {
+        self.reading.ended_at
+    }
+
+    /// Gives when we last wrote something.
+    pub fn last_sent_at(&self) -> Option<Duration> {
+        self.records.iter().rev().find(|r| matches!(r.happening, Happening::Sent(_))).map(|record| record.at)
     }
 
     /// Gives how the target ended the connection, if it has; a close frame counts before what follows it.
@@ -288,10 +328,14 @@ impl Connection {
 struct Reading {
     head: Vec<u8>,
     answer: Answer,
+    /// What came along with the answer, and when.
+    rest: (Vec<u8>, Duration),
     receiver: Receiver,
     partial: Vec<u8>,
     messages: Vec<Message>,
-    pongs: Vec<Vec<u8>>,
+    pongs: Vec<(Duration, Vec<u8>)>,
+    pinged_at: Option<Duration>,
+    ended_at: Option<Duration>,
     close: Option<Option<CloseCode>>,
     violation: Option<Violation>,
     transport_over: bool,
@@ -306,10 +350,13 @@ impl Reading {
         Self {
             head: Vec::new(),
             answer: Answer::None,
+            rest: (Vec::new(), Duration::ZERO),
             receiver: Receiver::new(Role::Client, UNLIMITED),
             partial: Vec::new(),
             messages: Vec::new(),
             pongs: Vec::new(),
+            pinged_at: None,
+            ended_at: None,
             close: None,
             violation: None,
             transport_over: false,
@@ -328,7 +375,10 @@ impl Reading {
         }
     }
 
-    fn read(&mut self, happening: &Happening) {
+    /// Reads what happened; tells whether the answer has just opened the connection, so that what followed it in the same
+    /// bytes waits for [`open`](Self::open).
+    fn read(&mut self, happening: &Happening, at: Duration) -> bool {
+        let mut opened = false;
         match happening {
             // The first write is the opening.
             Happening::Sent(_) if !std::mem::replace(&mut self.opened, true) => {}
@@ -338,7 +388,7 @@ impl Reading {
                     self.left_after = Some(self.end());
                 }
             }
-            Happening::Received(bytes) => self.receive(bytes),
+            Happening::Received(bytes) => opened = self.receive(bytes, at),
             Happening::NotDialled(_)
             | Happening::SendFailed
             | Happening::Closed
@@ -346,12 +396,34 @@ impl Reading {
             | Happening::TooMuch => self.transport_over = true,
             Happening::Dialled | Happening::Quiet => {}
         }
+        self.note_end(at);
+        opened
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    /// Begins to read frames, with those that came along with the answer.
+    fn open(&mut self, agreed: Option<&Agreement>) {
+        if let Some(agreed) = agreed {
+            let receiver = Receiver::new(Role::Client, UNLIMITED);
+            self.receiver = receiver.with_inflater(agreed.inflater(Role::Client, INFLATED));
+        }
+        let (rest, at) = std::mem::take(&mut self.rest);
+        self.frames(&rest, at);
+        self.note_end(at);
+    }
+
+    const fn note_end(&mut self, at: Duration) {
+        if self.ended_at.is_none() && self.end().is_some() {
+            self.ended_at = Some(at);
+        }
+    }
+
+    fn receive(&mut self, bytes: &[u8], at: Duration) -> bool {
         match &self.answer {
-            Answer::Head(head) if head.status == 101 => return self.frames(bytes),
-            Answer::Head(_) | Answer::Malformed(_) => return,
+            Answer::Head(head) if head.status == 101 => {
+                self.frames(bytes, at);
+                return false;
+            }
+            Answer::Head(_) | Answer::Malformed(_) => return false,
             Answer::None => {}
         }
         self.head.extend_from_slice(bytes);
@@ -361,29 +433,31 @@ impl Reading {
             Ok(Some((head, length))) => {
                 let upgraded = head.status == 101;
                 self.answer = Answer::Head(head);
-                let rest = self.head.split_off(length);
-                if upgraded {
-                    self.frames(&rest);
-                }
+                self.rest = (self.head.split_off(length), at);
+                return upgraded;
             }
         }
+        false
     }
 
-    fn frames(&mut self, bytes: &[u8]) {
-        let Self { receiver, partial, messages, pongs, close, violation, sends, .. } = self;
+    fn frames(&mut self, bytes: &[u8], at: Duration) {
+        let Self { receiver, partial, messages, pongs, pinged_at, close, violation, sends, .. } = self;
         receiver.receive(&mut bytes.to_vec(), |fact| {
             match fact {
                 Fact::Data(data) => {
                     partial.extend_from_slice(data.bytes);
                     if data.ends {
                         let payload = std::mem::take(partial);
-                        messages.push(Message { kind: data.kind, payload, after_sends: *sends });
+                        messages.push(Message { kind: data.kind, payload, after_sends: *sends, at });
                     }
                 }
-                Fact::Pong(payload) => pongs.push(payload.to_vec()),
+                Fact::Pong(payload) => pongs.push((at, payload.to_vec())),
+                Fact::Ping(_) => {
+                    pinged_at.get_or_insert(at);
+                }
                 Fact::Close(payload) => *close = Some(payload.code),
                 Fact::Violation(broken) => *violation = Some(broken),
-                Fact::Frame(_) | Fact::Ping(_) => {}
+                Fact::Frame(_) => {}
             }
             Flow::Continue
         });

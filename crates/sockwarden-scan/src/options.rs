@@ -27,6 +27,11 @@ pub struct Options {
     pub connection_budget: u32,
     /// The longest message to send, in bytes; matters to the intrusive profile only.
     pub max_size: usize,
+    /// How long a silent connection is watched for a ping or an end; matters to the intrusive profile only.
+    pub idle_wait: Duration,
+    /// Whether its owner agrees that the target is scanned with the intrusive profile. Without it only a target on this very
+    /// machine is.
+    pub authorised: bool,
     /// How to connect.
     pub dial: DialOptions,
 }
@@ -36,7 +41,7 @@ impl Options {
     pub const MAX_SIZE: usize = 16 * 1024 * 1024;
 
     /// Makes the default limits: safe profile, 50 connections a second, 4 checks at a time, 5 minutes, 256 MiB, 1,000
-    /// connections, messages of at most 16 MiB.
+    /// connections, messages of at most 16 MiB, 90 seconds of silence, no agreement of the owner.
     pub const fn new(dial: DialOptions) -> Self {
         const RATE: NonZeroU32 = NonZeroU32::new(50).expect("50 is not zero");
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zero");
@@ -49,6 +54,8 @@ impl Options {
             byte_budget: 256 * 1024 * 1024,
             connection_budget: 1000,
             max_size: Self::MAX_SIZE,
+            idle_wait: Duration::from_secs(90),
+            authorised: false,
             dial,
         }
     }

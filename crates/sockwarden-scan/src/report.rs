@@ -70,6 +70,11 @@ pub enum ScanError {
     /// There is no check of this name.
     #[error("there is no check `{0}`")]
     UnknownCheck(String),
+    /// The target is not on this machine, and nobody said that its owner agrees to what the intrusive profile does.
+    #[error(
+        "the intrusive profile may cost `{0}` its service: say --i-am-authorised if its owner agrees, or use the profile safe"
+    )]
+    NotAuthorised(String),
     /// There is no connection: name, network, time or TLS.
     #[error("{0}")]
     Unreachable(String),

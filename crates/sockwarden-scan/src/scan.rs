@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::Poll,
@@ -35,6 +36,9 @@ use crate::{
 pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) -> Result<Report, ScanError> {
     let target = Arc::new(target.prepared()?);
     let chosen = choose(&options.checks)?;
+    if options.is_intrusive() && !options.authorised && !is_here(&target.url.host) {
+        return Err(ScanError::NotAuthorised(sockwarden_model::printable(target.url.host.as_bytes(), 100)));
+    }
     progress.surveying(chosen.len());
     let budget = Arc::new(Budget::new(options));
     let probe = || NetProbe::new(Arc::clone(&target), options.dial.clone(), Arc::clone(&budget));
@@ -44,11 +48,15 @@ pub async fn scan(target: Target, options: &Options, progress: &dyn Progress) ->
     let max_size = options.max_size.min(Options::MAX_SIZE);
     let warnings = warnings(&survey, &target);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let scene = Arc::new(Scene { target: Target::clone(&target), survey, now, max_size, redactor });
+    let (idle_wait, time_budget) = (options.idle_wait, options.time_budget);
+    let scene = Target::clone(&target);
+    let scene = Arc::new(Scene { target: scene, survey, now, max_size, idle_wait, time_budget, redactor });
 
     let slots = Semaphore::new(options.concurrency.get().min(Semaphore::MAX_PERMITS));
-    // What ends a session comes when nobody needs it any more, which is also its place in the list.
-    let (last, others): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|check| check.ends_sessions());
+    // What loads the target comes when nobody else is talking, and what ends a session when nobody needs it any more, which
+    // are also their places in the list.
+    let (last, others): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|check| check.loads() || check.ends_sessions());
     let run = |check: &'static dyn Check| {
         let (scene, slots, mut probe) = (Arc::clone(&scene), &slots, probe());
         async move {
@@ -158,6 +166,17 @@ const fn hint(status: u16) -> &'static str {
         500..=599 => ": the server failed",
         _ => "",
     }
+}
+
+/// Tells whether a URL's host can only be this machine: an address of its loopback (RFC 6890 §2.2), or the name that always
+/// stands for it (RFC 6761 §6.3).
+fn is_here(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or_else(
+        |_| name == "localhost" || name.ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback(),
+    )
 }
 
 fn choose(ids: &[String]) -> Result<Vec<&'static dyn Check>, ScanError> {

@@ -26,6 +26,22 @@ pub struct Opening {
     pub patience: Duration,
     /// Whether it comes from another of this machine's addresses than usual; on loopback only.
     pub elsewhere: bool,
+    /// Whether the connections before it stay open.
+    pub alongside: bool,
+    /// How slowly it comes.
+    pub slow: Slow,
+}
+
+/// How slowly an opening comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Slow {
+    /// As fast as it can be written.
+    #[default]
+    Not,
+    /// Its last bytes ([`Slow::TAIL`]) come one by one, evenly over this time.
+    Tail(Duration),
+    /// Nothing is said for so long before TLS begins.
+    Hello(Duration),
 }
 
 /// One thing to do on an open connection.
@@ -55,6 +71,12 @@ pub enum Until {
     Pong(Vec<u8>),
     /// A pong with this payload or any message that begins after this turn.
     Reply(Vec<u8>),
+    /// So many messages have come on the connection in all.
+    Messages(usize),
+    /// So many pongs have come on the connection in all.
+    Pongs(usize),
+    /// A ping of the target.
+    Ping,
     /// The target ends the connection.
     End,
 }
@@ -67,12 +89,33 @@ impl Opening {
             handshake: Some(handshake),
             patience: Duration::from_secs(5),
             elsewhere: false,
+            alongside: false,
+            slow: Slow::Not,
         }
     }
 
     /// Opens with any bytes; the answer is judged by nothing but its status.
     pub const fn raw(bytes: Vec<u8>) -> Self {
-        Self { bytes, handshake: None, patience: Duration::from_millis(1500), elsewhere: false }
+        Self {
+            bytes,
+            handshake: None,
+            patience: Duration::from_millis(1500),
+            elsewhere: false,
+            alongside: false,
+            slow: Slow::Not,
+        }
+    }
+}
+
+impl Slow {
+    /// How many bytes come one by one.
+    pub const TAIL: u32 = 80;
+}
+
+impl Opening {
+    /// Tells whether it is meant to find out where the target's patience ends.
+    pub(crate) fn tries_patience(&self) -> bool {
+        self.alongside || self.slow != Slow::Not
     }
 }
 
@@ -84,6 +127,15 @@ impl Turn {
     pub fn text(text: &str, keys: &mut impl MaskKeys) -> Self {
         let mut out = Vec::new();
         Transmitter::new(Role::Client).message(MessageKind::Text, text.as_bytes(), keys, &mut out);
+        Self::Send(out)
+    }
+
+    /// Sends the same text message so often, all at once.
+    pub fn texts(text: &str, count: usize, keys: &mut impl MaskKeys) -> Self {
+        let mut out = Vec::new();
+        for _ in 0..count {
+            Transmitter::new(Role::Client).message(MessageKind::Text, text.as_bytes(), keys, &mut out);
+        }
         Self::Send(out)
     }
 

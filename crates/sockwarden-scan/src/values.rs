@@ -208,6 +208,7 @@ mod tests {
                 kind: MessageKind::Text,
                 payload: text.as_bytes().to_vec(),
                 after_sends: 1,
+                at: std::time::Duration::ZERO,
             })
             .collect();
         Values::of(&messages)

@@ -50,7 +50,12 @@ rule! {
         cwe: [770, 400],
         references: ["RFC 6455 §10.4", "OWASP WebSocket Security Cheat Sheet"],
         lifecycle: Stable,
-        counterparts: ["message-size-unbounded"],
+        counterparts: [
+            "message-size-unbounded",
+            "compression-bomb-accepted",
+            "fragments-unbounded",
+            "ping-flood-accepted",
+        ],
         profile: Passive,
         may_change: "messages larger than the limits close the connection",
     }

@@ -9,6 +9,7 @@ use crate::{
     check::{Check, Conclusion, Machine, Scene, Skip, Step},
     dice::Dice,
     exchange::{Connection, Exchange},
+    load::bytes,
     options::Options,
     survey::{Way, handshake_of},
     talk::{Listen, Opening, Talk, Turn, Until},
@@ -212,15 +213,6 @@ fn longest_text(json: &mut Json) -> Option<&mut String> {
         Json::String(text) => Some(text),
         nested @ Json::Object(_) => longest_text(nested),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) => None,
-    }
-}
-
-/// Writes a size for a person.
-fn bytes(size: usize) -> String {
-    match size {
-        size if size >= 1 << 20 && size.is_multiple_of(1 << 20) => format!("{} MiB", size >> 20),
-        size if size >= 1 << 10 && size.is_multiple_of(1 << 10) => format!("{} KiB", size >> 10),
-        size => format!("{size} bytes"),
     }
 }
 

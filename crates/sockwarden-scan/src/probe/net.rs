@@ -1,12 +1,13 @@
 //! The probe over real sockets.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::Duration,
 };
 
-use sockwarden_net::{DialOptions, Stream, dial, dial_from};
+use sockwarden_net::{DialOptions, Stream, dial, dial_late};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, split},
     time::{Instant, sleep, timeout_at},
@@ -17,7 +18,7 @@ use crate::{
     check::Halt,
     errand::{self, Reply, Which},
     exchange::{Answer, Connection, Happening},
-    talk::{Listen, Opening, Turn, Until},
+    talk::{Listen, Opening, Slow, Turn, Until},
     target::Target,
 };
 
@@ -42,11 +43,18 @@ pub(crate) struct NetProbe {
     budget: Arc<Budget>,
     stream: Option<Stream>,
     begun: Instant,
+    /// Which connection that is, counted from 0.
+    index: usize,
+    /// The connections that are open beside it, by their index, each with when it was begun.
+    beside: BTreeMap<usize, (Stream, Instant)>,
+    /// How many have been opened.
+    opened: usize,
 }
 
 impl NetProbe {
     pub(crate) fn new(target: Arc<Target>, dial: DialOptions, budget: Arc<Budget>) -> Self {
-        Self { target, dial, budget, stream: None, begun: Instant::now() }
+        let (begun, beside) = (Instant::now(), BTreeMap::new());
+        Self { target, dial, budget, stream: None, begun, index: 0, beside, opened: 0 }
     }
 
     fn note(&self, connection: &mut Connection, happening: Happening) {
@@ -111,14 +119,52 @@ impl NetProbe {
             Until::Quiet(_) => false,
             Until::Pong(payload) => connection.has_pong(payload),
             Until::Reply(payload) => connection.has_pong(payload) || connection.messages().len() > messages,
+            Until::Messages(count) => connection.messages().len() >= *count,
+            Until::Pongs(count) => connection.pongs().len() >= *count,
+            Until::Ping => connection.pinged_at().is_some(),
             Until::End => false,
         };
         let over = |connection: &Connection| connection.end().is_some() || satisfied(connection);
         let quiet = match listen.until {
             Until::Quiet(quiet) => quiet,
-            Until::Pong(_) | Until::Reply(_) | Until::End => listen.at_most,
+            Until::Pong(_)
+            | Until::Reply(_)
+            | Until::Messages(_)
+            | Until::Pongs(_)
+            | Until::Ping
+            | Until::End => listen.at_most,
         };
         self.read_until(quiet, listen.at_most, over, connection).await
+    }
+
+    /// Lays the connection aside, still open.
+    fn lay_aside(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.beside.insert(self.index, (stream, self.begun));
+        }
+    }
+
+    /// Writes the last bytes one by one, evenly over `time`, and stops when the target answers.
+    async fn dribble(
+        &mut self,
+        bytes: &[u8],
+        time: Duration,
+        connection: &mut Connection,
+    ) -> Result<(), Halt> {
+        let pause = time / Slow::TAIL;
+        let (head, tail) = bytes.split_at(bytes.len().saturating_sub(Slow::TAIL as usize));
+        self.send(head, connection).await?;
+        for byte in tail {
+            let over = |connection: &Connection| {
+                *connection.answer() != Answer::None || connection.is_transport_over()
+            };
+            self.read_until(pause, pause, over, connection).await?;
+            if over(connection) {
+                return Ok(());
+            }
+            self.send(&[*byte], connection).await?;
+        }
+        Ok(())
     }
 
     /// Reads until `over`, or nothing comes for `quiet`, or for `at_most` in all.
@@ -196,27 +242,43 @@ enum Taken {
 
 impl Probe for NetProbe {
     async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
-        self.stream = None;
+        if opening.alongside {
+            self.lay_aside();
+        } else {
+            self.stream = None;
+            self.beside.clear();
+        }
         self.budget.connection().await?;
         self.begun = Instant::now();
+        (self.index, self.opened) = (self.opened, self.opened + 1);
+        let silent = match opening.slow {
+            Slow::Hello(silent) => silent,
+            Slow::Not | Slow::Tail(_) => Duration::ZERO,
+        };
         let from = opening.elsewhere.then_some(ELSEWHERE);
-        let mut dialled = dial_from(from, &self.target.url, &self.dial).await;
-        if dialled.is_err() && self.budget.was_reached() {
+        let mut dialled = dial_late(from, &self.target.url, &self.dial, silent).await;
+        if dialled.is_err() && self.budget.was_reached() && !opening.tries_patience() {
             // It was there a moment ago.
             sleep(RETRY).await;
             self.budget.connection().await?;
-            dialled = dial_from(from, &self.target.url, &self.dial).await;
+            dialled = dial_late(from, &self.target.url, &self.dial, silent).await;
         }
         match dialled {
             Err(error) => {
                 self.note(connection, Happening::NotDialled(error.to_string()));
+                if opening.tries_patience() {
+                    return Ok(());
+                }
                 return Err(Halt::Unreachable(error.to_string()));
             }
             Ok(stream) => self.stream = Some(stream),
         }
         self.budget.reached();
         self.note(connection, Happening::Dialled);
-        self.send(&opening.bytes, connection).await?;
+        match opening.slow {
+            Slow::Tail(time) => self.dribble(&opening.bytes, time, connection).await?,
+            Slow::Not | Slow::Hello(_) => self.send(&opening.bytes, connection).await?,
+        }
         let answered = |connection: &Connection| *connection.answer() != Answer::None;
         self.read_until(opening.patience, opening.patience, answered, connection).await
     }
@@ -248,6 +310,16 @@ impl Probe for NetProbe {
             let is_over = count == 0 || answer.len() > errand::MOST;
             if let Some(reply) = Reply::read(&answer, &errand.method, is_over) {
                 return Ok(reply);
+            }
+        }
+    }
+
+    fn take_up(&mut self, index: usize) {
+        if index != self.index {
+            self.lay_aside();
+            self.index = index;
+            if let Some((stream, begun)) = self.beside.remove(&index) {
+                (self.stream, self.begun) = (Some(stream), begun);
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     probe::Probe,
     redact::Redactor,
     survey::Surveyor,
-    talk::{Opening, Turn, Until},
+    talk::{Opening, Slow, Turn, Until},
     target::{Identity, SameSite, Target},
     ticket::Tickets,
 };
@@ -35,11 +35,17 @@ pub(crate) struct Bench {
     pub(crate) target: Target,
     server: Server,
     max_size: usize,
+    time_budget: Duration,
 }
 
 impl Bench {
     pub(crate) fn new(url: &str, server: Server) -> Self {
-        Self { target: Target::new(url.parse().unwrap()), server, max_size: 16 << 20 }
+        Self {
+            target: Target::new(url.parse().unwrap()),
+            server,
+            max_size: 16 << 20,
+            time_budget: Duration::from_secs(600),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -105,25 +111,41 @@ impl Bench {
         self
     }
 
+    pub(crate) fn within(mut self, time_budget: Duration) -> Self {
+        self.time_budget = time_budget;
+        self
+    }
+
     /// Surveys the server, makes the check, and makes sure that its replay comes to the same.
     pub(crate) fn run(&self, check: &dyn Check) -> Verdict {
-        let mut probe = Scripted { server: &self.server, session: None, clock: Duration::ZERO };
+        let mut probe = Scripted::new(&self.server);
         let mut surveyor = Surveyor::new(&self.target, Dice::new(1));
         let mut exchange = Exchange::default();
         ready(drive(&mut surveyor, &mut probe, &mut exchange)).unwrap();
+        drop(probe);
         let scene = Arc::new(Scene {
             target: self.target.clone(),
             survey: surveyor.survey(exchange),
             now: NOW,
             max_size: self.max_size,
+            idle_wait: Duration::from_secs(90),
+            time_budget: self.time_budget,
             redactor: Redactor::new(&self.target),
         });
+        let mut probe = Scripted::new(&self.server);
         let mut exchange = Exchange::default();
         let verdict =
             ready(drive(&mut *check.start(Arc::clone(&scene), Dice::new(2)), &mut probe, &mut exchange));
         let again = replay(&mut *check.start(scene, Dice::new(2)), &exchange);
         assert_eq!(verdict, again, "the replay of {} differs", check.rule().id);
         verdict
+    }
+
+    /// Gives the remarks of a check that finds nothing.
+    pub(crate) fn remarks(&self, check: &dyn Check) -> Vec<String> {
+        let conclusion = self.run(check).unwrap_or_else(|skip| panic!("{}: {skip}", self.name()));
+        assert_eq!(conclusion.findings, [], "{}", self.name());
+        conclusion.remarks
     }
 
     /// Gives the findings; fails where the check was not made.
@@ -148,44 +170,112 @@ impl Bench {
 /// A probe whose network is a function call; its clock moves when somebody waits.
 struct Scripted<'a> {
     server: &'a Server,
-    session: Option<Session<'a>>,
+    lines: Vec<Line<'a>>,
+    current: usize,
     clock: Duration,
 }
 
-impl Scripted<'_> {
+/// One connection.
+struct Line<'a> {
+    session: Option<Session<'a>>,
+    begun: Duration,
+    /// What is on its way, with when it arrives, the soonest first.
+    later: Vec<(Duration, Output)>,
+}
+
+impl<'a> Scripted<'a> {
+    const fn new(server: &'a Server) -> Self {
+        Self { server, lines: Vec::new(), current: 0, clock: Duration::ZERO }
+    }
+
+    fn note(&self, connection: &mut Connection, happening: Happening) {
+        connection.record(self.clock - self.lines[self.current].begun, happening);
+    }
+
     fn say(&mut self, bytes: &[u8], connection: &mut Connection) {
-        let Some(session) = self.session.as_mut() else { return };
-        connection.record(self.clock, Happening::Sent(bytes.to_vec()));
+        if self.lines[self.current].session.is_none() {
+            return;
+        }
+        self.note(connection, Happening::Sent(bytes.to_vec()));
         self.clock += Duration::from_millis(1);
-        for output in session.receive(bytes) {
-            match output {
+        let (line, clock) = (&mut self.lines[self.current], self.clock);
+        for output in line.session.as_mut().map(|session| session.receive(bytes, clock)).into_iter().flatten()
+        {
+            let (after, output) = match output {
+                Output::Later(after, output) => (after, *output),
+                Output::Bytes(_) | Output::End => (Duration::ZERO, output),
+            };
+            line.later.push((clock + after, output));
+        }
+        line.later.sort_by_key(|(at, _)| *at);
+        self.deliver(connection);
+    }
+
+    /// Hands over what has arrived by now.
+    fn deliver(&mut self, connection: &mut Connection) {
+        while self.lines[self.current].later.first().is_some_and(|(at, _)| *at <= self.clock) {
+            match self.lines[self.current].later.remove(0).1 {
                 // Cut in two, as a network may.
                 Output::Bytes(bytes) => {
                     let (first, last) = bytes.split_at(bytes.len() / 2);
                     for part in [first, last].into_iter().filter(|part| !part.is_empty()) {
-                        connection.record(self.clock, Happening::Received(part.to_vec()));
+                        self.note(connection, Happening::Received(part.to_vec()));
                     }
                 }
                 Output::End => {
-                    connection.record(self.clock, Happening::Closed);
-                    self.session = None;
-                    return;
+                    self.note(connection, Happening::Closed);
+                    self.lines[self.current].session = None;
+                    self.lines[self.current].later.clear();
+                }
+                Output::Later(..) => unreachable!("it was unpacked when it was sent"),
+            }
+        }
+    }
+
+    /// Waits for so long at most, and no longer than until what comes satisfies.
+    fn wait(&mut self, at_most: Duration, over: impl Fn(&Connection) -> bool, connection: &mut Connection) {
+        let until = self.clock + at_most;
+        while !over(connection) && !connection.is_transport_over() {
+            match self.lines[self.current].later.first() {
+                Some((at, _)) if *at <= until => self.clock = *at,
+                Some(_) | None => {
+                    self.clock = until;
+                    return self.note(connection, Happening::Quiet);
                 }
             }
+            self.deliver(connection);
         }
     }
 }
 
 impl Probe for Scripted<'_> {
     async fn open(&mut self, opening: &Opening, connection: &mut Connection) -> Result<(), Halt> {
-        self.clock = Duration::ZERO;
-        self.session = Some(self.server.accept(opening.elsewhere));
-        connection.record(self.clock, Happening::Dialled);
-        self.say(&opening.bytes, connection);
-        if connection.status().is_none() && !connection.is_transport_over() {
-            self.clock += opening.patience;
-            connection.record(self.clock, Happening::Quiet);
+        if !opening.alongside {
+            for line in &mut self.lines {
+                line.session = None;
+            }
         }
+        self.current = self.lines.len();
+        let session = Some(self.server.accept(opening.elsewhere));
+        self.lines.push(Line { session, begun: self.clock, later: Vec::new() });
+        let limit = self.server.opening_time;
+        let slow = match opening.slow {
+            Slow::Not => Duration::ZERO,
+            Slow::Hello(time) | Slow::Tail(time) => time,
+        };
+        self.clock += slow.min(limit);
+        if slow > limit {
+            let end = match opening.slow {
+                Slow::Hello(_) => Happening::NotDialled("the server ended the connection".into()),
+                Slow::Tail(_) | Slow::Not => Happening::Closed,
+            };
+            self.lines[self.current].session = None;
+            self.note(connection, end);
+            return Ok(());
+        }
+        self.note(connection, Happening::Dialled);
+        self.say(&opening.bytes, connection);
+        self.wait(opening.patience, |connection| connection.status().is_some(), connection);
         Ok(())
     }
 
@@ -193,21 +283,37 @@ impl Probe for Scripted<'_> {
         Ok(self.server.errand(which))
     }
 
+    fn take_up(&mut self, index: usize) {
+        self.current = index;
+    }
+
     async fn turn(&mut self, turn: &Turn, connection: &mut Connection) -> Result<(), Halt> {
         match turn {
             Turn::Send(bytes) => self.say(bytes, connection),
             Turn::Listen(listen) => {
-                let heard = match &listen.until {
-                    Until::Pong(payload) => connection.has_pong(payload),
-                    Until::Reply(payload) => {
-                        connection.has_pong(payload) || connection.replies().next().is_some()
-                    }
-                    Until::Quiet(_) | Until::End => false,
+                let over = |connection: &Connection| {
+                    let heard = match &listen.until {
+                        Until::Pong(payload) => connection.has_pong(payload),
+                        Until::Reply(payload) => {
+                            connection.has_pong(payload) || connection.replies().next().is_some()
+                        }
+                        Until::Messages(count) => connection.messages().len() >= *count,
+                        Until::Pongs(count) => connection.pongs().len() >= *count,
+                        Until::Ping => connection.pinged_at().is_some(),
+                        Until::Quiet(_) | Until::End => false,
+                    };
+                    heard || !connection.is_open()
                 };
-                if !heard && connection.is_open() {
-                    self.clock += listen.at_most;
-                    connection.record(self.clock, Happening::Quiet);
-                }
+                let at_most = match listen.until {
+                    Until::Quiet(quiet) => quiet,
+                    Until::Pong(_)
+                    | Until::Reply(_)
+                    | Until::Messages(_)
+                    | Until::Pongs(_)
+                    | Until::Ping
+                    | Until::End => listen.at_most,
+                };
+                self.wait(at_most, over, connection);
             }
         }
         Ok(())

@@ -1,11 +1,15 @@
 //! Servers in memory: some with a flaw, some without.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
 
 use crate::errand::{Reply, Which};
 
 use sockwarden_proto::{
     CloseCode, Fact, Flow, FrameHeader, Limits, MessageKind, Opcode, Receiver, Role, Transmitter, apply_mask,
+    deflate::{InflateLimits, Inflater},
     handshake::{
         HeadLimits, RequestHead, UpgradeRequest, find_end_of_head, http_response, switching_protocols,
     },
@@ -50,11 +54,57 @@ pub(crate) struct Server {
     /// Whether a ticket that was issued is taken; tickets are what opens then, and nothing else.
     pub(crate) takes: Option<fn(&Request) -> bool>,
     pub(crate) ticket_status: u16,
+    /// How many messages it takes at once and how many later; without any, as many as there are.
+    pub(crate) pace: Option<Pace>,
+    /// How many connections may be open at a time, and whether one too many is refused or ends the oldest.
+    pub(crate) most_open: u32,
+    pub(crate) ends_oldest: bool,
+    /// How long the client may take until its request is whole.
+    pub(crate) opening_time: Duration,
+    /// What it does with a client that says nothing.
+    pub(crate) silence: Silence,
+    /// How long a message may be that comes compressed; without any, nothing is.
+    pub(crate) inflates: Option<u64>,
+    /// The most fragments of a message.
+    pub(crate) fragments: u32,
+    /// The most pings in one read, and whether only the last of them is answered.
+    pub(crate) pings: u32,
+    pub(crate) last_pong_only: bool,
     pub(crate) connections: Cell<u32>,
+    /// How many connections are open.
+    pub(crate) open: Cell<u32>,
     /// How often each ticket that was issued has been presented.
     pub(crate) tickets: RefCell<Vec<u32>>,
     /// Whether the session is over.
     pub(crate) logged_out: Cell<bool>,
+}
+
+/// A bucket of messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) burst: u32,
+    /// How long it takes until there is room for one more.
+    pub(crate) every: Duration,
+    pub(crate) over: Over,
+}
+
+/// What becomes of a message for which the bucket has no room.
+#[derive(Clone, Copy)]
+pub(crate) enum Over {
+    Waits,
+    Closes(CloseCode),
+    Complains,
+    IsDropped,
+}
+
+/// What a server does with a client that says nothing.
+#[derive(Clone, Copy)]
+pub(crate) enum Silence {
+    IsBorne,
+    Pings(Duration),
+    Closes(Duration),
+    /// Says something itself.
+    Speaks(Duration),
 }
 
 /// What a gate looks at.
@@ -97,6 +147,8 @@ pub(crate) enum Gate {
 pub(crate) enum Output {
     Bytes(Vec<u8>),
     End,
+    /// What comes after a while.
+    Later(Duration, Box<Output>),
 }
 
 /// Says back what it hears, to anybody.
@@ -117,7 +169,17 @@ pub(crate) fn echo() -> Server {
         ends_with_session: true,
         takes: None,
         ticket_status: 200,
+        pace: None,
+        most_open: u32::MAX,
+        ends_oldest: false,
+        opening_time: Duration::MAX,
+        silence: Silence::IsBorne,
+        inflates: None,
+        fragments: u32::MAX,
+        pings: u32::MAX,
+        last_pong_only: false,
         connections: Cell::new(0),
+        open: Cell::new(0),
         tickets: RefCell::new(Vec::new()),
         logged_out: Cell::new(false),
     }
@@ -220,6 +282,7 @@ impl Server {
     pub(crate) fn accept(&self, elsewhere: bool) -> Session<'_> {
         let number = self.connections.get() + 1;
         self.connections.set(number);
+        self.open.set(self.open.get() + 1);
         Session { server: self, number, elsewhere, head: Vec::new(), inside: None }
     }
 }
@@ -233,17 +296,30 @@ pub(crate) struct Session<'a> {
     inside: Option<Inside>,
 }
 
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.server.open.set(self.server.open.get() - 1);
+    }
+}
+
 struct Inside {
     user: Option<&'static str>,
+    /// When the bucket of messages is empty again.
+    empty_at: Duration,
+    fragments: u32,
     receiver: Receiver,
     text: Vec<u8>,
     sloppy: Vec<u8>,
 }
 
 impl Session<'_> {
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Vec<Output> {
+    pub(crate) fn receive(&mut self, bytes: &[u8], now: Duration) -> Vec<Output> {
         if self.inside.is_some() {
-            return if self.server.strict_frames { self.strict(bytes) } else { self.sloppy(bytes) };
+            if self.server.ends_oldest && self.server.connections.get() - self.number >= self.server.most_open
+            {
+                return vec![Output::End];
+            }
+            return if self.server.strict_frames { self.strict(bytes, now) } else { self.sloppy(bytes) };
         }
         self.head.extend_from_slice(bytes);
         if find_end_of_head(&self.head).is_none() {
@@ -272,6 +348,9 @@ impl Session<'_> {
             }
         }
         let gate = match self.server.takes {
+            _ if !self.server.ends_oldest && self.server.open.get() > self.server.most_open => {
+                Gate::Refuse(503)
+            }
             Some(takes) if request.ticket_uses > 0 && takes(&request) => Gate::Admit(Some("mara")),
             Some(_) => Gate::Refuse(401),
             None => (self.server.gate)(&request),
@@ -287,13 +366,27 @@ impl Session<'_> {
             }
             Gate::Admit(user) => {
                 let limits = Limits { frame: self.server.limit, message: self.server.limit };
-                let receiver = Receiver::new(Role::Server, limits);
-                self.inside = Some(Inside { user, receiver, text: Vec::new(), sloppy: Vec::new() });
+                let mut receiver = Receiver::new(Role::Server, limits);
+                if let Some(output) = self.server.inflates {
+                    let ratio = u32::MAX;
+                    let limits = InflateLimits { output, ratio, ..InflateLimits::default() };
+                    receiver = receiver.with_inflater(Inflater::new(true, limits));
+                }
+                self.inside = Some(Inside {
+                    user,
+                    empty_at: now,
+                    fragments: 0,
+                    receiver,
+                    text: Vec::new(),
+                    sloppy: Vec::new(),
+                });
                 let mut out = self.upgrade();
                 for text in (self.server.greeting)(user, self.number) {
                     say(&text, &mut out);
                 }
-                vec![Output::Bytes(out)]
+                let mut outputs = vec![Output::Bytes(out)];
+                outputs.extend(self.server.silence.output());
+                outputs
             }
         }
     }
@@ -317,6 +410,9 @@ impl Session<'_> {
         let mut out = switching_protocols(key.as_bytes(), None);
         out.truncate(out.len() - 2);
         out.extend_from_slice(self.server.extra_header.as_bytes());
+        if self.server.inflates.is_some() && self.header("sec-websocket-extensions").is_some() {
+            out.extend_from_slice(b"Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        }
         out.extend_from_slice(b"\r\n");
         out
     }
@@ -330,11 +426,14 @@ impl Session<'_> {
         })
     }
 
-    fn strict(&mut self, bytes: &[u8]) -> Vec<Output> {
+    fn strict(&mut self, bytes: &[u8], now: Duration) -> Vec<Output> {
         let (server, number) = (self.server, self.number);
         let is_over = server.logged_out.get() && server.ends_with_session;
-        let Some(Inside { user, receiver, text, .. }) = self.inside.as_mut() else { return Vec::new() };
+        let Some(Inside { user, receiver, text, empty_at, fragments, .. }) = self.inside.as_mut() else {
+            return Vec::new();
+        };
         let (mut out, mut ended) = (Vec::new(), false);
+        let (mut later, mut pings) = (Vec::new(), Vec::new());
         if is_over && user.is_some() {
             Transmitter::new(Role::Server).close(Some(CloseCode(4401)), "", &mut no_keys, &mut out);
             return outputs(out, true);
@@ -344,14 +443,38 @@ impl Session<'_> {
                 Fact::Data(data) => {
                     text.extend_from_slice(data.bytes);
                     if data.ends {
+                        *fragments = 0;
                         let heard = String::from_utf8_lossy(&std::mem::take(text)).into_owned();
+                        let mut said = Vec::new();
                         for answer in (server.answer)(*user, number, &heard) {
-                            say(&answer, &mut out);
+                            say(&answer, &mut said);
+                        }
+                        match server.pace.and_then(|pace| pace.take(empty_at, now)) {
+                            None => out.extend(said),
+                            Some((wait, Over::Waits)) => {
+                                later.push(Output::Later(wait, Box::new(Output::Bytes(said))));
+                            }
+                            Some((_, Over::Closes(code))) => {
+                                Transmitter::new(Role::Server).close(Some(code), "", &mut no_keys, &mut out);
+                                ended = true;
+                                return Flow::Stop;
+                            }
+                            Some((_, Over::Complains)) => {
+                                say(r#"{"type":"error","message":"slow down"}"#, &mut out);
+                            }
+                            Some((_, Over::IsDropped)) => {}
                         }
                     }
                 }
-                Fact::Ping(payload) if server.pongs => {
-                    Transmitter::new(Role::Server).pong(payload, &mut no_keys, &mut out);
+                Fact::Ping(payload) if server.pongs => pings.push(payload.to_vec()),
+                Fact::Frame(header) if !header.fin || header.opcode == Opcode::Continuation => {
+                    *fragments += 1;
+                    if *fragments > server.fragments {
+                        let code = Some(CloseCode::POLICY);
+                        Transmitter::new(Role::Server).close(code, "", &mut no_keys, &mut out);
+                        ended = true;
+                        return Flow::Stop;
+                    }
                 }
                 Fact::Close(payload) => {
                     Transmitter::new(Role::Server).close(payload.code, "", &mut no_keys, &mut out);
@@ -366,7 +489,20 @@ impl Session<'_> {
             }
             Flow::Continue
         });
-        outputs(out, ended)
+        if pings.len() > server.pings as usize {
+            ended = true;
+            Transmitter::new(Role::Server).close(Some(CloseCode::POLICY), "", &mut no_keys, &mut out);
+        }
+        let passed = if server.last_pong_only { pings.len().saturating_sub(1) } else { 0 };
+        // Those that were read before one was too many.
+        let mut pongs = Vec::new();
+        for ping in pings.iter().skip(passed).take(server.pings as usize) {
+            Transmitter::new(Role::Server).pong(ping, &mut no_keys, &mut pongs);
+        }
+        pongs.extend(out);
+        let mut outputs = outputs(pongs, ended);
+        outputs.extend(later);
+        outputs
     }
 
     /// Takes frames as they come, legal or not.
@@ -408,6 +544,37 @@ impl Session<'_> {
             }
         }
         outputs(out, ended)
+    }
+}
+
+impl Pace {
+    /// Takes a message into the bucket; tells how long it has to wait where there is no room.
+    fn take(self, empty_at: &mut Duration, now: Duration) -> Option<(Duration, Over)> {
+        let full = (*empty_at).max(now) + self.every;
+        let wait = full.saturating_sub(now + self.every * self.burst);
+        if wait.is_zero() || matches!(self.over, Over::Waits) {
+            *empty_at = full;
+        }
+        (!wait.is_zero()).then_some((wait, self.over))
+    }
+}
+
+impl Silence {
+    fn output(self) -> Option<Output> {
+        let mut out = Vec::new();
+        let after = match self {
+            Self::IsBorne => return None,
+            Self::Closes(after) => return Some(Output::Later(after, Box::new(Output::End))),
+            Self::Pings(after) => {
+                Transmitter::new(Role::Server).ping(b"", &mut no_keys, &mut out);
+                after
+            }
+            Self::Speaks(after) => {
+                say("tick", &mut out);
+                after
+            }
+        };
+        Some(Output::Later(after, Box::new(Output::Bytes(out))))
     }
 }
 

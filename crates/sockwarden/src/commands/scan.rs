@@ -35,7 +35,7 @@ use crate::{
 /// Scan only what you are allowed to. The default profile `safe` sends what a correct server refuses without harm; each
 /// check says what it may change on the target (`sockwarden explain ID`).
 ///
-/// Exit code 0: nothing at or above --fail-on. 1: something. 2: usage. 3: incomplete, or a target could not be scanned.
+/// Exit code 0: nothing at or above --fail-on. 1: something. 2: usage, an intrusive scan without the owner's word included. 3: incomplete, or a target could not be scanned.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The endpoints, ws(s):// or http(s)://; `-` reads them from standard input, one a line
@@ -108,6 +108,12 @@ pub(crate) struct Arguments {
     /// The longest message to send (intrusive)
     #[arg(long, value_name = "SIZE", default_value = "16 MiB")]
     max_size: ByteSize,
+    /// How long a silent connection is watched (intrusive); made where it is no more than a quarter of --time
+    #[arg(long, value_name = "DURATION", default_value = "90s", value_parser = some_time)]
+    idle_wait: HumanDuration,
+    /// The owner of the endpoint agrees to the intrusive profile; needed wherever it is not on this machine's loopback
+    #[arg(long)]
+    i_am_authorised: bool,
     /// Trust the authorities in this PEM file instead of the platform's
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     ca: Option<PathBuf>,
@@ -211,7 +217,9 @@ fn perform(arguments: &Arguments) -> anyhow::Result<Exit> {
                 incomplete |= report.is_incomplete();
                 reports.push(report);
             }
-            Err(error @ (ScanError::Target(_) | ScanError::UnknownCheck(_))) => {
+            Err(
+                error @ (ScanError::Target(_) | ScanError::UnknownCheck(_) | ScanError::NotAuthorised(_)),
+            ) => {
                 return Err(UsageError(error.to_string()).into());
             }
             Err(
@@ -342,6 +350,8 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
         concurrency: arguments.concurrency,
         time_budget: arguments.time.get(),
         max_size: arguments.max_size.as_usize(),
+        idle_wait: arguments.idle_wait.get(),
+        authorised: arguments.i_am_authorised,
         ..Options::new(dial)
     })
 }

@@ -225,6 +225,11 @@ fn what_a_scan_cannot_be_asked_is_2() {
         "error: invalid value 'ticket' for '--ticket-in <PLACE>': the place of a ticket holds `{ticket}` once, such as `?ticket={ticket}`",
     );
     check("scan ws://127.0.0.1:1/ --route admin", "error: the route `admin` is not a path such as `/admin`");
+    check(
+        "scan ws://app.example/ --profile intrusive",
+        "error: the intrusive profile may cost `app.example` its service: say --i-am-authorised if its owner agrees, or use \
+         the profile safe",
+    );
     check("scan ws://127.0.0.1:1/ --same-site lax", "error: --same-site lax: there is no such user (--as)");
     check(
         "scan ws://127.0.0.1:1/ --origin app.example",
