@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::flaw::Flaw;
 use crate::hub::Hub;
+use crate::places::Places;
 use crate::ticket::Tickets;
 use crate::token::Tokens;
 
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) hub: Hub,
     pub(crate) tokens: Tokens,
     pub(crate) tickets: Tickets,
+    pub(crate) places: Arc<Places>,
     /// Changes once, when the lab is to stop; also "changes" when its owner is gone.
     pub(crate) stopping: watch::Receiver<bool>,
     refused: AtomicU64,
@@ -38,6 +40,7 @@ impl App {
             hub: Hub::default(),
             tokens,
             tickets: Tickets::default(),
+            places: Arc::default(),
             stopping,
             refused: AtomicU64::new(0),
         }

@@ -15,6 +15,11 @@ pub const MESSAGE_CAP: usize = 64 << 20;
 /// The largest message that is read while [`Flaw::UnboundedMessage`] is off, in bytes (64 KiB).
 pub const MESSAGE_LIMIT: usize = 64 << 10;
 
+/// How long a request's head or a TLS handshake may take while [`Flaw::SlowHandshake`] is on: the cap that lets the
+/// machine survive; and while it is off.
+const SLOW_HANDSHAKE: Duration = Duration::from_secs(120);
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// Configures a [`Lab`](crate::Lab).
 ///
 /// There is no default on purpose: whoever starts Harbor says whether it is [`vulnerable`](Self::vulnerable) or
@@ -41,8 +46,11 @@ pub struct Config {
     pub session_lifetime: Duration,
     /// The time between two messages of the status feed, at least 50 ms.
     pub status_interval: Duration,
-    /// How long a socket may stay silent before it is closed.
+    /// How long a socket may be without a message before it is closed while [`Flaw::IdleSocket`] is off; it is
+    /// looked after every two seconds.
     pub idle_timeout: Duration,
+    /// The time between two pings to a socket while [`Flaw::IdleSocket`] is off, at least 50 ms.
+    pub ping_interval: Duration,
 }
 
 impl Config {
@@ -65,6 +73,7 @@ impl Config {
             session_lifetime: Duration::from_secs(8 * 60 * 60),
             status_interval: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(5 * 60),
+            ping_interval: Duration::from_secs(20),
         }
     }
 
@@ -80,6 +89,11 @@ impl Config {
     pub fn without(mut self, flaw: Flaw) -> Self {
         self.flaws = self.flaws.without(flaw);
         self
+    }
+
+    /// How long the head of a request may take, and a TLS handshake before it.
+    pub(crate) fn handshake_time(&self) -> Duration {
+        if self.flaws.has(Flaw::SlowHandshake) { SLOW_HANDSHAKE } else { HANDSHAKE }
     }
 
     pub(crate) fn message_limit(&self) -> usize {

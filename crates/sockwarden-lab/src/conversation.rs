@@ -161,6 +161,13 @@ impl Conversation {
                 access::may_ask(who, self.app.config.flaws)?;
                 self.search(q.into_owned()).await
             }
+            Request::Freight => {
+                access::may_ask(who, self.app.config.flaws)?;
+                let mut found = self.app.database.run(shipments::pairs).await?;
+                let pairs = found.len();
+                found.truncate(shipments::MAX_PAIRS);
+                Ok(Reply::Freight { pairs, best: found })
+            }
             Request::Accounts => {
                 access::may_administer(who, self.app.config.flaws)?;
                 let accounts = self.app.database.run(|connection| accounts::accounts(connection)).await?;

@@ -32,11 +32,24 @@ pub enum Flaw {
     TicketReplayable,
     /// A ticket works with any Origin and from any address (T1, T7).
     TicketNotBound,
+    /// A user may send any number of messages, each of which is worked on (T2).
+    UnlimitedRate,
+    /// A user may open any number of sockets (T2).
+    UnlimitedConnections,
+    /// A request, and a TLS handshake before it, may take minutes (T2).
+    SlowHandshake,
+    /// A socket on which nothing happens is neither pinged nor closed (T2).
+    IdleSocket,
+    /// A message may come in any number of fragments (T2).
+    UnboundedFragments,
+    /// Pings are answered as fast as they come (T2).
+    PingFlood,
 }
 
 impl Flaw {
-    /// Lists every flaw: those that the demo's attacks use in the order of the threats, then those of identity.
-    pub const ALL: [Self; 13] = [
+    /// Lists every flaw: those that the demo's attacks use in the order of the threats, then those of identity,
+    /// then those of limits.
+    pub const ALL: [Self; 19] = [
         Self::UnauthenticatedAccess,
         Self::MissingAuthorisation,
         Self::UnboundedMessage,
@@ -50,6 +63,12 @@ impl Flaw {
         Self::SessionOutlivesLogout,
         Self::TicketReplayable,
         Self::TicketNotBound,
+        Self::UnlimitedRate,
+        Self::UnlimitedConnections,
+        Self::SlowHandshake,
+        Self::IdleSocket,
+        Self::UnboundedFragments,
+        Self::PingFlood,
     ];
 
     /// Returns the stable name, as a command line or a report spells it.
@@ -68,6 +87,12 @@ impl Flaw {
             Self::SessionOutlivesLogout => "session-outlives-logout",
             Self::TicketReplayable => "ticket-replayable",
             Self::TicketNotBound => "ticket-not-bound",
+            Self::UnlimitedRate => "unlimited-rate",
+            Self::UnlimitedConnections => "unlimited-connections",
+            Self::SlowHandshake => "slow-handshake",
+            Self::IdleSocket => "idle-socket",
+            Self::UnboundedFragments => "unbounded-fragments",
+            Self::PingFlood => "ping-flood",
         }
     }
 
@@ -82,7 +107,13 @@ impl Flaw {
             | Self::SessionOutlivesLogout
             | Self::TicketReplayable
             | Self::TicketNotBound => "T1",
-            Self::UnboundedMessage => "T2",
+            Self::UnboundedMessage
+            | Self::UnlimitedRate
+            | Self::UnlimitedConnections
+            | Self::SlowHandshake
+            | Self::IdleSocket
+            | Self::UnboundedFragments
+            | Self::PingFlood => "T2",
             Self::Cleartext => "T4",
             Self::StoredXss | Self::SqlInjection => "T6",
             Self::OriginNotChecked => "T7",
@@ -100,7 +131,13 @@ impl Flaw {
             | Self::TicketReplayable => &["T1"],
             Self::TicketNotBound => &["T1", "T7"],
             Self::TokenInUrl => &["T1", "T4"],
-            Self::UnboundedMessage => &["T2"],
+            Self::UnboundedMessage
+            | Self::UnlimitedRate
+            | Self::UnlimitedConnections
+            | Self::SlowHandshake
+            | Self::IdleSocket
+            | Self::UnboundedFragments
+            | Self::PingFlood => &["T2"],
             Self::Cleartext => &["T4", "T8"],
             Self::StoredXss | Self::SqlInjection => &["T6"],
             Self::OriginNotChecked => &["T7"],
@@ -133,10 +170,22 @@ impl Flaw {
             Self::SessionOutlivesLogout => "A socket that is open goes on as its user after the logout.",
             Self::TicketReplayable => "A ticket opens as many sockets as one likes while it lives.",
             Self::TicketNotBound => "A ticket works from the page of any site and from any address.",
+            Self::UnlimitedRate => {
+                "Messages are worked on as fast as one user sends them, and all others wait."
+            }
+            Self::UnlimitedConnections => "One user may open as many sockets as there are places.",
+            Self::SlowHandshake => {
+                "A request may come byte by byte, and TLS begin late, and hold a place meanwhile."
+            }
+            Self::IdleSocket => "A socket whose client has gone without a word is kept for ever.",
+            Self::UnboundedFragments => {
+                "A message may come in as many fragments as the sender likes, empty ones too."
+            }
+            Self::PingFlood => "Every ping is answered, however many come.",
         }
     }
 
-    const fn bit(self) -> u16 {
+    const fn bit(self) -> u32 {
         match self {
             Self::UnauthenticatedAccess => 1,
             Self::MissingAuthorisation => 1 << 1,
@@ -151,6 +200,12 @@ impl Flaw {
             Self::SessionOutlivesLogout => 1 << 10,
             Self::TicketReplayable => 1 << 11,
             Self::TicketNotBound => 1 << 12,
+            Self::UnlimitedRate => 1 << 13,
+            Self::UnlimitedConnections => 1 << 14,
+            Self::SlowHandshake => 1 << 15,
+            Self::IdleSocket => 1 << 16,
+            Self::UnboundedFragments => 1 << 17,
+            Self::PingFlood => 1 << 18,
         }
     }
 }
@@ -166,7 +221,8 @@ impl fmt::Display for Flaw {
 #[error(
     "no such flaw; the flaws are unauthenticated-access, missing-authorisation, unbounded-message, \
      cleartext, stored-xss, sql-injection, origin-not-checked, missing-ownership, endless-token, token-in-url, \
-     session-outlives-logout, ticket-replayable, ticket-not-bound"
+     session-outlives-logout, ticket-replayable, ticket-not-bound, unlimited-rate, unlimited-connections, \
+     slow-handshake, idle-socket, unbounded-fragments, ping-flood"
 )]
 pub struct UnknownFlaw;
 
@@ -180,7 +236,7 @@ impl FromStr for Flaw {
 
 /// Holds a set of flaws.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
-pub struct FlawSet(u16);
+pub struct FlawSet(u32);
 
 impl FlawSet {
     /// Returns the set of every flaw.

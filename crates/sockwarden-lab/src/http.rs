@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -23,13 +23,13 @@ use crate::conversation::Who;
 use crate::database::{accounts, sessions, unix_now};
 use crate::flaw::Flaw;
 use crate::message::{Credentials, MAX_PASSWORD};
+use crate::places::{self, Seat};
 use crate::ticket::{self, Bearer};
 use crate::{origin, page, secret, socket};
 
 /// The name of the session cookie.
 pub const SESSION_COOKIE: &str = "harbor_session";
 
-const HEAD_TIME: Duration = Duration::from_secs(10);
 const BODY_TIME: Duration = Duration::from_secs(10);
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
 const MAX_HEADERS: usize = 64;
@@ -44,13 +44,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut stopping = app.stopping.clone();
+    let head_time = app.config.handshake_time();
     let service = service_fn(move |request| {
         let (app, slot) = (Arc::clone(&app), slot.clone());
         async move { Ok::<_, Infallible>(answer(&app, request, transport, slot).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(head_time)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
@@ -243,14 +244,35 @@ async fn upgrade(app: &Arc<App>, mut request: Request<Incoming>, transport: Tran
         Ok(who) => who,
         Err(answer) => return answer,
     };
+    let seat = match seat(app, &who, &slot).await {
+        Ok(Some(seat)) => seat,
+        Ok(None) => return problem(StatusCode::TOO_MANY_REQUESTS, "You have too many sockets open."),
+        Err(answer) => return answer,
+    };
     let (app, upgraded) = (Arc::clone(app), hyper::upgrade::on(&mut request));
     tokio::spawn(async move {
         if let Ok(upgraded) = upgraded.await {
-            socket::serve(app, TokioIo::new(upgraded), who).await;
+            socket::serve(app, TokioIo::new(upgraded), who, seat).await;
         }
         drop(slot);
     });
     answer
+}
+
+/// Gives a user one socket more, where there may be one: by name, else by address.
+async fn seat(app: &App, who: &Who, slot: &Slot) -> Result<Option<Seat>, Answer> {
+    let name = match who {
+        Who::Nobody => None,
+        Who::User(user) => Some(user.clone()),
+        Who::Session(fingerprint) => {
+            let asked = fingerprint.clone();
+            let found =
+                app.database.run(move |connection| sessions::holder(connection, &asked, unix_now())).await;
+            found.map_err(|_| internal())?.map(|person| person.user)
+        }
+    };
+    let most = if app.has(Flaw::UnlimitedConnections) { u32::MAX } else { places::SOCKETS };
+    Ok(app.places.enter(name.unwrap_or_else(|| slot.peer.to_string()), most, Instant::now()))
 }
 
 /// Finds as whom a handshake without a ticket is let in, if it is.

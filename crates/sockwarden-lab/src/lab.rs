@@ -18,8 +18,6 @@ use crate::ledger::Ledger;
 use crate::token::Tokens;
 use crate::{http, tls};
 
-const TLS_TIME: Duration = Duration::from_secs(10);
-
 /// How long the lab waits after the system refused to accept, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -170,7 +168,7 @@ async fn serve(app: Arc<App>, stream: TcpStream, tls: Option<TlsAcceptor>, slot:
     };
     let mut stopping = app.stopping.clone();
     let handshake = tokio::select! {
-        handshake = timeout(TLS_TIME, acceptor.accept(stream)) => handshake,
+        handshake = timeout(app.config.handshake_time(), acceptor.accept(stream)) => handshake,
         _ = stopping.changed() => return,
     };
     if let Ok(Ok(stream)) = handshake {

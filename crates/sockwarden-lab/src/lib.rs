@@ -36,6 +36,12 @@
 //! | `stored-xss` | T6 | the page renders chat text with `innerHTML` | with `textContent`, and a Content-Security-Policy forbids foreign script |
 //! | `sql-injection` | T6 | `search` pastes `q` into its SQL and shows SQLite's errors | `q` is a bound parameter, errors are generic |
 //! | `origin-not-checked` | T7 | any `Origin` is accepted; the cookie is `SameSite=None` (`Secure` over TLS) | `/ws`, `/login` and `/logout` want the `Origin` to be that of the request itself or in [`Config::allowed_origins`], else 403; the cookie is `SameSite=Strict` |
+//! | `unlimited-rate` | T2 | every message is worked on; `freight` costs the only database about ten milliseconds | more than 100 in a row or 50 a second of one user, on all sockets together, close the socket with 1008 |
+//! | `unlimited-connections` | T2 | a user may open all sockets that there are | the 17th of one user is answered 429; of those without a name by address |
+//! | `slow-handshake` | T2 | the head of a request and the TLS handshake may take two minutes each | ten seconds each |
+//! | `idle-socket` | T2 | a silent socket is kept | it is pinged every [`Config::ping_interval`], closed when two pings are not answered, and with 1001 after [`Config::idle_timeout`] without a message |
+//! | `unbounded-fragments` | T2 | a message may have any number of fragments | more than 64 close the socket with 1008 |
+//! | `ping-flood` | T2 | every ping is answered | more than 20 in a second close the socket with 1008 |
 //!
 //! With `origin-not-checked` off a *missing* `Origin` is still accepted: browsers always send one with a
 //! WebSocket handshake, so that the request comes from a program, which has no victim's cookie to abuse. `null`
@@ -70,6 +76,7 @@
 //! | `{"type":"join","room":…}` | `{"type":"joined","room":…,"listening":…}`; from then on `{"type":"chat",…}` with the fields of a post |
 //! | `{"type":"post","room":…,"text":…}` | `{"type":"posted","room":…,"post":…,"bytes":…,"words":…}` |
 //! | `{"type":"search","q":…}` | `{"type":"results","shipments":[{"id":…,"vessel":…,"cargo":…,"origin":…,"destination":…,"status":…,"arrives":…}],"more":…}` |
+//! | `{"type":"freight"}` | `{"type":"freight","pairs":…,"best":[{"out":…,"back":…,"port":…,"status":…}]}`: shipments that could share a vessel, found by comparing each with each |
 //! | `{"type":"admin.accounts"}` | `{"type":"accounts","accounts":[…]}` |
 //! | `{"type":"admin.grant","user":…,"role":…}` | `{"type":"granted","user":…,"role":…}` |
 //! | `{"type":"status"}` | `{"type":"status","seq":0,"at":…,"shipments":{…},"wind_knots":…,"tide_cm":…}`, and more of them every [`Config::status_interval`] |
@@ -81,9 +88,8 @@
 //!
 //! # Limits that are no flaw
 //!
-//! 256 connections ([`Config::max_connections`]), 64 headers and 16 KiB of a request's head, 10 s for the head,
-//! the body and the TLS handshake each, 64 queued messages per socket, 10 s per written message, 5 min of
-//! silence, 3600 messages per subscription of the status feed, 1024 sessions, 512 MiB of database, 10 s and 100
+//! 256 connections ([`Config::max_connections`]), 64 headers and 16 KiB of a request's head, 10 s for the body,
+//! 64 queued messages per socket, 10 s per written message, 3600 messages per subscription of the status feed, 1024 sessions, 512 MiB of database, 10 s and 100
 //! rows per search, 50 posts and 1 MiB per history; a room shows the first 64 KiB of a post.
 
 mod access;
@@ -93,6 +99,7 @@ mod conversation;
 mod database;
 mod error;
 mod flaw;
+mod fragments;
 mod http;
 mod hub;
 mod lab;
@@ -100,6 +107,7 @@ mod ledger;
 mod message;
 mod origin;
 mod page;
+mod places;
 mod secret;
 pub mod seed;
 mod socket;

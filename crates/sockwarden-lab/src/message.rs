@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Denied, Role};
 use crate::database::accounts::Account;
 use crate::database::rooms::{Room, ShownPost};
-use crate::database::shipments::Shipment;
+use crate::database::shipments::{Pair, Shipment};
 
 /// The longest user, room or role that is looked up, in bytes.
 const MAX_NAME: usize = 64;
@@ -28,6 +28,7 @@ pub(crate) enum Request<'a> {
     Join { room: Cow<'a, str> },
     Post { room: Cow<'a, str>, text: Cow<'a, str> },
     Search { q: Cow<'a, str> },
+    Freight,
     Accounts,
     Grant { user: Cow<'a, str>, role: Role },
     Status,
@@ -85,6 +86,7 @@ fn request<'a>(kind: &str, text: &'a str) -> Result<Request<'a>, ErrorCode> {
             Request::Post { room: name(room)?, text }
         }
         "search" => Request::Search { q: limited(body::<OfSearch<'_>>(text)?.q, MAX_QUERY)? },
+        "freight" => Request::Freight,
         "admin.accounts" => Request::Accounts,
         "admin.grant" => {
             let OfGrant { user, role } = body(text)?;
@@ -182,6 +184,7 @@ pub(crate) enum Reply {
     Posted { room: String, post: i64, bytes: usize, words: usize },
     Chat(ShownPost),
     Results { shipments: Vec<Shipment>, more: bool },
+    Freight { pairs: usize, best: Vec<Pair> },
     Accounts { accounts: Vec<Account> },
     Granted { user: String, role: Role },
     Status { seq: u64, at: i64, shipments: BTreeMap<String, u32>, wind_knots: i64, tide_cm: i64 },
@@ -281,6 +284,7 @@ mod tests {
             (r#"{"type":"join","room":"off\u0069ce"}"#, Request::Join { room: room.clone() }),
             (r#"{"type":"post","room":"office","text":"hi"}"#, Request::Post { room, text: "hi".into() }),
             (r#"{"type":"search","q":"rice"}"#, Request::Search { q: "rice".into() }),
+            (r#"{"type":"freight"}"#, Request::Freight),
             (r#"{"type":"admin.accounts"}"#, Request::Accounts),
             (
                 r#"{"type":"admin.grant","user":"mara","role":"admin"}"#,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::sync::mpsc;
@@ -14,7 +15,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::app::App;
 use crate::conversation::{Conversation, Ending, Who};
+use crate::flaw::Flaw;
+use crate::fragments::Counted;
 use crate::hub::QUEUE;
+use crate::places::Seat;
 
 /// How long one message may take to be written; who reads slower is let go.
 const WRITE_TIME: Duration = Duration::from_secs(10);
@@ -24,6 +28,12 @@ const CARE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The shortest time between two messages of the status feed.
 const MIN_STATUS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The shortest time between two pings.
+const MIN_PING_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How many pings are answered in a second while [`Flaw::PingFlood`] is off.
+const MOST_PINGS: u32 = 20;
 
 /// How long, and for how many bytes, a socket is read on after our close frame, so that the peer sees the frame
 /// and not a reset connection.
@@ -45,6 +55,10 @@ enum Closing {
     TooBig,
     BadText,
     BrokenRules,
+    Gone,
+    TooManyMessages,
+    TooManyFragments,
+    TooManyPings,
     Ended(Ending),
 }
 
@@ -58,10 +72,55 @@ impl Closing {
             Self::TooBig => (CloseCode::Size, "the message is too big"),
             Self::BadText => (CloseCode::Invalid, "the text is not UTF-8"),
             Self::BrokenRules => (CloseCode::Protocol, "the frames break the rules"),
+            Self::Gone => (CloseCode::Away, "nothing was heard for too long"),
+            Self::TooManyMessages => (CloseCode::Policy, "too many messages"),
+            Self::TooManyFragments => (CloseCode::Policy, "too many fragments"),
+            Self::TooManyPings => (CloseCode::Policy, "too many pings"),
             Self::Ended(Ending::SessionEnded) => (CloseCode::Library(4401), "the session has ended"),
             Self::Ended(Ending::TooManyWrongPasswords) => (CloseCode::Policy, "too many wrong passwords"),
         };
         CloseFrame { code, reason: Utf8Bytes::from_static(reason) }
+    }
+}
+
+/// When what was heard, and how much of it lately.
+struct Heard {
+    anything: Instant,
+    message: Instant,
+    second: Instant,
+    pings: u32,
+}
+
+impl Heard {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { anything: now, message: now, second: now, pings: 0 }
+    }
+
+    /// Takes note of what came; tells why it is too much, where it is.
+    fn note(
+        &mut self,
+        incoming: &Option<Result<Message, WsError>>,
+        app: &App,
+        seat: &Seat,
+    ) -> Option<Closing> {
+        self.anything = Instant::now();
+        match incoming {
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+                self.message = self.anything;
+                let is_fine = app.has(Flaw::UnlimitedRate) || seat.may_say(self.anything.into_std());
+                (!is_fine).then_some(Closing::TooManyMessages)
+            }
+            Some(Ok(Message::Ping(_))) => {
+                if self.second.elapsed() >= Duration::from_secs(1) {
+                    (self.second, self.pings) = (self.anything, 0);
+                }
+                self.pings += 1;
+                let is_fine = app.has(Flaw::PingFlood) || self.pings <= MOST_PINGS;
+                (!is_fine).then_some(Closing::TooManyPings)
+            }
+            Some(Ok(Message::Pong(_) | Message::Close(_) | Message::Frame(_)) | Err(_)) | None => None,
+        }
     }
 }
 
@@ -74,7 +133,7 @@ enum Step {
 }
 
 /// Serves one upgraded connection until either side ends it or the lab stops.
-pub(crate) async fn serve<S>(app: Arc<App>, stream: S, who: Who)
+pub(crate) async fn serve<S>(app: Arc<App>, stream: S, who: Who, seat: Seat)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -85,13 +144,19 @@ where
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(limit)
         .max_frame_size(limit);
+    let stream = Counted::new(stream, !app.has(Flaw::UnboundedFragments));
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    if let Some(closing) = converse(&app, &mut socket, who).await {
+    if let Some(closing) = converse(&app, &mut socket, who, &seat).await {
         close(&mut socket, closing).await;
     }
 }
 
-async fn converse<S>(app: &Arc<App>, socket: &mut WebSocketStream<S>, who: Who) -> Option<Closing>
+async fn converse<S>(
+    app: &Arc<App>,
+    socket: &mut WebSocketStream<Counted<S>>,
+    who: Who,
+    seat: &Seat,
+) -> Option<Closing>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -100,7 +165,9 @@ where
     let mut stopping = app.stopping.clone();
     let mut care = ticks(CARE_INTERVAL);
     let mut status = ticks(app.config.status_interval.max(MIN_STATUS_INTERVAL));
-    let mut last_heard = Instant::now();
+    let mut ping = ticks(app.config.ping_interval.max(MIN_PING_INTERVAL));
+    let keeps_idle = app.has(Flaw::IdleSocket);
+    let mut heard = Heard::new();
     if !send(socket, conversation.hello().await).await {
         return None;
     }
@@ -108,9 +175,11 @@ where
         let step = tokio::select! {
             _ = stopping.changed() => Step::Close(Closing::Stopping),
             incoming = socket.next() => {
-                last_heard = Instant::now();
                 let had_feed = conversation.has_feed();
-                let step = hear(socket, &mut conversation, incoming).await;
+                let step = match heard.note(&incoming, app, seat) {
+                    Some(closing) => Step::Close(closing),
+                    None => hear(socket, &mut conversation, incoming).await,
+                };
                 if !had_feed {
                     status.reset();
                 }
@@ -121,8 +190,15 @@ where
                 Some(text) => Step::after(send(socket, text).await),
                 None => Step::GoOn,
             },
+            _ = ping.tick(), if !keeps_idle => {
+                if heard.anything.elapsed() > 2 * ping.period() {
+                    Step::Close(Closing::Gone)
+                } else {
+                    Step::after(write(socket, Message::Ping(Bytes::new())).await)
+                }
+            }
             _ = care.tick() => {
-                if last_heard.elapsed() > app.config.idle_timeout {
+                if !keeps_idle && heard.message.elapsed() > app.config.idle_timeout {
                     Step::Close(Closing::Idle)
                 } else if conversation.has_ended().await {
                     Step::Close(Closing::Ended(Ending::SessionEnded))
@@ -140,7 +216,7 @@ where
 }
 
 async fn hear<S>(
-    socket: &mut WebSocketStream<S>,
+    socket: &mut WebSocketStream<Counted<S>>,
     conversation: &mut Conversation,
     incoming: Option<Result<Message, WsError>>,
 ) -> Step
@@ -162,6 +238,7 @@ where
         Some(Err(WsError::Capacity(_))) => Step::Close(Closing::TooBig),
         Some(Err(WsError::Utf8(_))) => Step::Close(Closing::BadText),
         Some(Err(WsError::Protocol(_))) => Step::Close(Closing::BrokenRules),
+        Some(Err(_)) if socket.get_ref().is_exceeded() => Step::Close(Closing::TooManyFragments),
         Some(Err(_)) | None => Step::Gone,
     }
 }
@@ -177,7 +254,14 @@ async fn send<S>(socket: &mut WebSocketStream<S>, text: impl Into<Utf8Bytes>) ->
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    matches!(timeout(WRITE_TIME, socket.send(Message::Text(text.into()))).await, Ok(Ok(())))
+    write(socket, Message::Text(text.into())).await
+}
+
+async fn write<S>(socket: &mut WebSocketStream<S>, message: Message) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    matches!(timeout(WRITE_TIME, socket.send(message)).await, Ok(Ok(())))
 }
 
 async fn close<S>(socket: &mut WebSocketStream<S>, closing: Closing)

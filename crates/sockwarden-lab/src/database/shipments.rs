@@ -41,6 +41,18 @@ pub(crate) struct Found {
     pub(crate) more: bool,
 }
 
+/// How many pairs are shown of those that were found.
+pub(crate) const MAX_PAIRS: usize = 5;
+
+/// Two shipments that could share a vessel.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(crate) struct Pair {
+    out: String,
+    back: String,
+    port: String,
+    status: String,
+}
+
 const SELECT: &str = "SELECT id, vessel, cargo, origin, destination, status, arrives FROM shipments";
 
 /// Searches vessels and cargoes for a text that is only ever a value.
@@ -55,6 +67,24 @@ pub(crate) fn search(connection: &mut Connection, query: &str) -> rusqlite::Resu
 pub(crate) fn search_by_concatenation(connection: &mut Connection, query: &str) -> rusqlite::Result<Found> {
     let sql = format!("{SELECT} WHERE vessel || ' ' || cargo LIKE '%{query}%' ORDER BY id");
     with_deadline(connection, |connection| read(connection.prepare(&sql)?.query([])?))
+}
+
+/// Finds what could come back on the vessel that something else goes out on, the closest statuses first.
+///
+/// Each shipment is compared with each, letter by letter and in the one connection that there is: the work that a flood
+/// of messages makes everybody wait for.
+pub(crate) fn pairs(connection: &mut Connection) -> rusqlite::Result<Vec<Pair>> {
+    let sql = "SELECT out.id, back.id, out.destination, out.status FROM shipments out, shipments back \
+               WHERE lower(trim(out.destination)) = lower(trim(back.origin)) AND out.id <> back.id \
+               ORDER BY lower(trim(out.status)) <> lower(trim(back.status)), out.id, back.id";
+    with_deadline(connection, |connection| {
+        connection
+            .prepare(sql)?
+            .query_map([], |row| {
+                Ok(Pair { out: row.get(0)?, back: row.get(1)?, port: row.get(2)?, status: row.get(3)? })
+            })?
+            .collect()
+    })
 }
 
 /// Counts the shipments by their status.

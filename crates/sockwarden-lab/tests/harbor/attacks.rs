@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::client::{Client, Link, get, http, log_in};
 
 /// Runs an attack with every flaw on, with every one but `flaw` on, with only `flaw` on, and with none on.
-async fn check<A>(flaw: Flaw, attack: A)
+pub(crate) async fn check<A>(flaw: Flaw, attack: A)
 where
     A: AsyncFn(&Lab) -> bool,
 {

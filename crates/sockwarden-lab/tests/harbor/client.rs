@@ -192,6 +192,11 @@ impl Client {
         self.socket.send(Message::Binary(Bytes::from_static(bytes))).await.unwrap();
     }
 
+    /// Sends a frame as it is, without waiting for anything.
+    pub(crate) async fn send_raw(&mut self, message: Message) -> bool {
+        timeout(PATIENCE, self.socket.send(message)).await.unwrap().is_ok()
+    }
+
     /// Sends a ping or a close frame and returns what the other side answers to it.
     pub(crate) async fn exchange(&mut self, control: Message) -> Option<Message> {
         self.socket.send(control).await.unwrap();

@@ -5,6 +5,7 @@
 mod attacks;
 #[cfg(test)]
 mod client;
+mod limits;
 #[cfg(test)]
 mod startup;
 #[cfg(test)]
