@@ -70,6 +70,11 @@ const NEEDS: &[Need] = &[
     },
     Need { purpose: "counting instructions", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Need {
+        purpose: "attacks with slow requests",
+        probe: &["sh", "-c", "command -v slowhttptest"],
+        packages: &["slowhttptest"],
+    },
+    Need {
         purpose: "end-to-end tests with certificates that change",
         probe: &["openssl", "version"],
         packages: &["openssl"],
@@ -127,7 +132,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages = "chromium gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server util-linux valgrind";
+        let packages = "chromium gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server slowhttptest util-linux valgrind";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

@@ -1,14 +1,11 @@
 //! The scanner's checks of tickets, tokens, sessions and access, on Harbor with the flaws and on Harbor without them.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::time::Duration;
 
-use sockwarden_lab::{Config, Flaw, Lab, seed, seed::SeedAccount};
-use sockwarden_net::{ClientTls, DialOptions};
-use sockwarden_scan::{CheckResult, Identity, Options, Target, Tickets, scan};
+use sockwarden_lab::{Config, Flaw, seed};
+use sockwarden_scan::{CheckResult, Identity, Tickets};
+
+use crate::harbor::Started;
 
 /// The flaws, each with the check that finds it.
 const FLAWS: [(Flaw, &str); 6] = [
@@ -78,69 +75,4 @@ fn found(config: Config) -> Vec<&'static str> {
         assert!(!matches!(result(check), CheckResult::NotTested(_)), "{check}: {:?}", result(check));
     }
     checks.into_iter().filter(|check| matches!(result(check), CheckResult::Found(_))).collect()
-}
-
-struct Started {
-    runtime: tokio::runtime::Runtime,
-    lab: Lab,
-    address: SocketAddr,
-}
-
-impl Started {
-    fn new(config: Config) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let lab = runtime.block_on(Lab::start(config)).unwrap();
-        let address = lab.http_addr().unwrap();
-        Self { runtime, lab, address }
-    }
-
-    fn target(&self, query: &str) -> Target {
-        Target::new(format!("ws://{}/ws{query}", self.address).parse().unwrap())
-    }
-
-    fn results(&self, target: Target, checks: &[&str]) -> Option<Vec<(String, CheckResult)>> {
-        let tls = ClientTls::insecure().unwrap();
-        let dial = DialOptions { tls, timeout: Duration::from_secs(5), connect_to: None };
-        let checks = checks.iter().map(|&check| check.to_owned()).collect();
-        let options = Options { checks, ..Options::new(dial) };
-        let report = self.runtime.block_on(scan(target, &options, &())).ok()?;
-        assert_eq!(report.warnings, [] as [&str; 0]);
-        Some(report.outcomes.into_iter().map(|o| (o.rule.id.to_owned(), o.result)).collect())
-    }
-
-    fn cookie(&self, account: SeedAccount) -> String {
-        let body = serde_json::json!({"user": account.user, "password": account.password}).to_string();
-        let answer = self.post("/login", "", &body);
-        let (_, rest) = answer.split_once("et-cookie: ").unwrap();
-        rest.split(';').next().unwrap().to_owned()
-    }
-
-    fn token_of_mara(&self) -> String {
-        let answer = self.post("/token", &self.cookie(seed::MARA), "");
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let json: serde_json::Value = serde_json::from_str(body).unwrap();
-        json["token"].as_str().unwrap().to_owned()
-    }
-
-    fn post(&self, path: &str, cookie: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let (host, length) = (self.address, body.len());
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Length: \
-             {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        assert_eq!(self.lab.refused_connections(), 0);
-    }
 }
