@@ -16,6 +16,8 @@ use crate::{
 const STEPS: usize = 40;
 /// How many of them are the last ones, where there are more.
 const END: usize = 8;
+/// The bit that says that a message is compressed (RFC 7692 §6).
+const RSV1: u8 = 0b100;
 /// How much of a message a remark quotes.
 const QUOTE: usize = 240;
 
@@ -115,6 +117,12 @@ impl Writer<'_> {
                 self.note(at, &format!("{} whose payload does not follow whole", describe(&header)));
                 return self.bytes(kind, at, &self.redactor.payload(bytes));
             };
+            if kind == StepKind::Received && header.rsv & RSV1 != 0 {
+                // A secret in what is compressed cannot be found, and so not be left out.
+                self.note(at, &format!("{}; compressed, and not shown", describe(&header)));
+                bytes = &bytes[frame.len()..];
+                continue;
+            }
             let mut payload = frame[length..].to_vec();
             if let Some(key) = header.mask {
                 apply_mask(key, 0, &mut payload);
@@ -190,6 +198,15 @@ mod tests {
         let steps = evidence(&connection, &mara()).steps;
         assert_eq!(steps.len(), 1);
         assert_eq!(steps[0].bytes.kept(), b"GET / HTTP/1.1\r\nCookie: s=[redacted]\r\n\r\n");
+    }
+
+    #[test]
+    fn what_a_target_compressed_is_not_shown() {
+        let frames = b"\xc1\x03abc\x81\x02hi";
+        let steps = evidence(&received(&[b"HTTP/1.1 101 x\r\n\r\n", &frames[..]].concat(), 7), &mara()).steps;
+        let shown: Vec<String> = steps.iter().map(|step| printable(step.bytes.kept(), 100)).collect();
+        let note = "text of 3 bytes, reserved bits 100; compressed, and not shown";
+        assert_eq!(shown[2..], [note, "text of 2 bytes: hi", "\\x81\\x02hi"]);
     }
 
     #[test]

@@ -125,10 +125,11 @@ impl Dawdler {
     fn conclude(&self, exchange: &Exchange) -> Conclusion {
         let mut conclusion = Conclusion::clean();
         for (&trial, connection) in self.trials.iter().zip(&exchange.connections) {
-            if connection.is_upgraded() {
+            let at = connection.records().last().map_or(Duration::ZERO, |record| record.at);
+            // Who answers before all was said has not waited.
+            if connection.is_upgraded() && at >= LONG {
                 conclusion.findings.push(self.finding(trial, connection));
             } else {
-                let at = connection.records().last().map_or(Duration::ZERO, |record| record.at);
                 let what = match trial {
                     Trial::Header => "a slow request",
                     Trial::Tls => "a connection that does not begin TLS",
