@@ -65,7 +65,7 @@ rule! {
         cwe: [770, 799],
         references: ["OWASP WebSocket Security Cheat Sheet", "OWASP API Security 2023 API4", "ITU-T I.371"],
         lifecycle: Preview,
-        counterparts: [],
+        counterparts: ["rate-unbounded"],
         profile: Passive,
         may_change: "messages beyond the rate arrive later, and after a timeout not at all",
     }

@@ -55,7 +55,7 @@ rule! {
             "https://cheatsheetseries.owasp.org/cheatsheets/WebSocket_Security_Cheat_Sheet.html",
         ],
         lifecycle: Preview,
-        counterparts: [],
+        counterparts: ["rate-limit"],
         profile: Intrusive,
         may_change: "it has the message that was given carried out 751 times, 500 of them within a second",
     }
