@@ -24,6 +24,7 @@ class Peer {
   code = null;
   status = null;
   isOver = false;
+  isGone = false;
   heard = () => {};
   #bytes = Buffer.alloc(0);
 
@@ -86,7 +87,7 @@ class Peer {
       this.#bytes = bytes.subarray(start + size);
       if (opcode === 8) this.code ??= size >= 2 ? payload.readUInt16BE(0) : 1005;
       else if (opcode === 10) this.pongs += 1;
-      else if (opcode === 9) this.send(frame(0x8a, payload));
+      else if (opcode === 9) this.isGone || this.send(frame(0x8a, payload));
       else {
         this.texts += 1;
         this.heard(payload);
@@ -186,6 +187,14 @@ const ATTACKS = {
   connections: async () => {
     const end = until();
     const peers = await several(400);
+    await sleep(Math.max(0, end - performance.now()));
+    return { peers };
+  },
+  // Clients that are gone without a word.
+  "half-open": async () => {
+    const end = until();
+    const peers = await several(50);
+    for (const peer of peers) peer.isGone = true;
     await sleep(Math.max(0, end - performance.now()));
     return { peers };
   },

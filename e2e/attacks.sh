@@ -48,6 +48,10 @@ compression = "terminate"
 [routes.forward_auth]
 url = "$lab/api/session"
 user_header = "x-harbor-user"
+# Shorter than by default, so that it need not be waited for.
+[routes.timeouts]
+ping_interval = "2s"
+pong = "2s"
 END
 start gateway "$GATEWAY" guard -c "$WORK/gateway.toml"
 wait_for gateway '^  route harbor ' 20 >/dev/null || exit 1
@@ -134,6 +138,7 @@ for sockets in 1 50; do
     fi
 done
 attack connections "$direct" "$gate" '"attack":"connections"'
+attack half-open "$direct" "$gate" '"left":50' 7
 attack slow-tls "$lab_tls" "$gate_tls" '"held":200,"ended":200' 14
 attack fragments "$direct" "$gate" '"codes":\{"1008":1\}'
 attack empty-fragments "$direct" "$gate" '"codes":\{"1008":1\}'

@@ -131,7 +131,7 @@ pub enum Skip {
     /// The target does not compress (RFC 7692).
     #[error("the target does not agree to compress messages")]
     NoCompression,
-    /// It is shorter than what would have to be sent.
+    /// What would have to be sent at once is longer than what may be.
     #[error("it sends {needed} bytes at once, and at most {allowed} may be sent")]
     TooLong {
         /// How much would be needed.
