@@ -274,7 +274,7 @@ mod tests {
             let after = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
             assert_eq!(
                 modes.set(&routes, &change(None, 100), &operator(), &sender),
-                Ok(switches(1, Observe))
+                Ok(switches(1, Mode::Observe))
             );
             after(1).await;
             // A second change of the same defence replaces the first, sooner or later.
@@ -282,7 +282,7 @@ mod tests {
             let limits = |states: Vec<DefenceState>| states.into_iter().find(|s| s.rule == "frame-limits");
             let state = limits(modes.states(&routes[1])).unwrap();
             assert_eq!((state.mode, state.seconds_left), (Mode::Observe, Some(9)));
-            assert_eq!(actions(&events).len(), switches(1, Observe) + 1);
+            assert_eq!(actions(&events).len(), switches(1, Mode::Observe) + 1);
             after(10).await;
             let state = limits(modes.states(&routes[1])).unwrap();
             assert_eq!((state.mode, state.seconds_left), (Mode::Block, None));
@@ -297,7 +297,7 @@ mod tests {
             assert_eq!(actions(&events), [(Role::Operator, restored("origin-policy"))]);
             after(100).await;
             // All but the two that went back before.
-            assert_eq!(actions(&events).len(), switches(1, Observe) - 2);
+            assert_eq!(actions(&events).len(), switches(1, Mode::Observe) - 2);
             assert_eq!(mode(), before);
         };
         tokio::select! {
