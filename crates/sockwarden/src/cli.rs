@@ -44,12 +44,14 @@ enum Command {
     Reload(commands::reload::Arguments),
     /// Have a running gateway end in order
     Drain(commands::drain::Arguments),
-    /// Tell what messages hold: sub-protocol, operations, values with their places, anomalies
+    /// Judge messages as `guard` would, or tell what they hold: operations, values with their places, anomalies
     Inspect(commands::inspect::Arguments),
     /// Connect to an endpoint and show what is said, decoded, as it happens; lines typed are sent
     Listen(commands::listen::Arguments),
     /// Try a route's rules of who may say what on messages, as somebody
     Authorize(commands::authorize::Arguments),
+    /// Say what becomes of the rules of a rule set, such as the OWASP Core Rule Set
+    Rules(commands::rules::Arguments),
     /// Run the vulnerable application that everything is tried on (loopback only)
     Lab(commands::lab::Arguments),
     /// Read a configuration and report everything that is wrong or unwise
@@ -78,6 +80,7 @@ impl Cli {
             Command::Inspect(arguments) => commands::inspect::run(&arguments),
             Command::Listen(arguments) => commands::listen::run(&arguments),
             Command::Authorize(arguments) => commands::authorize::run(&arguments),
+            Command::Rules(arguments) => commands::rules::run(&arguments),
             Command::Lab(arguments) => commands::lab::run(arguments),
             Command::Check(arguments) => commands::check::run(&arguments),
             Command::Config(arguments) => commands::config::run(&arguments),

@@ -15,6 +15,7 @@ pub(crate) mod listen;
 pub(crate) mod mode;
 pub(crate) mod reload;
 pub(crate) mod revoke;
+pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod sessions;
 pub(crate) mod status;

@@ -4,8 +4,10 @@ mod conversations;
 mod line;
 mod lines;
 mod summary;
+mod verdicts;
 
 pub(crate) use conversations::Conversations;
 pub(crate) use line::{Line, LineError};
 pub(crate) use lines::{Lines, Numbered};
 pub(crate) use summary::Summary;
+pub(crate) use verdicts::{Observed, Rates, Verdict, Verdicts};

@@ -17,6 +17,7 @@ mod listen;
 mod moment;
 mod operator;
 mod orders;
+mod rule_set;
 mod rules;
 mod sandbox;
 mod seen;

@@ -80,6 +80,21 @@ impl Default for ActiveContentConfig {
     }
 }
 
+impl ActiveContentConfig {
+    /// Gives the policy that it stands for.
+    ///
+    /// # Errors
+    /// Settings that mean nothing.
+    pub fn policy(&self) -> Result<Policy, Vec<BadSetting>> {
+        let of = Policy { threshold: self.threshold, ..Policy::of(self.preset.into()) };
+        let mut policy = policy("active_content", of, (&self.exclusions, &self.off))?;
+        // Whatever else an application sends is its own affair.
+        let sought = |category: &Category| matches!(category, Category::Xss | Category::Disclosure);
+        policy.off.extend(Category::ALL.into_iter().filter(|category| !sought(category)));
+        Ok(policy)
+    }
+}
+
 /// Stops script and errors on their way to pages.
 #[derive(Clone, Debug)]
 pub struct ActiveContent(Detecting);
@@ -90,12 +105,7 @@ impl ActiveContent {
     /// # Errors
     /// Settings that mean nothing.
     pub fn new(config: &ActiveContentConfig) -> Result<Self, Vec<BadSetting>> {
-        let of = Policy { threshold: config.threshold, ..Policy::of(config.preset.into()) };
-        let mut policy = policy("active-content", of, (&config.exclusions, &config.off))?;
-        // Whatever else an application sends is its own affair.
-        let sought = |category: &Category| matches!(category, Category::Xss | Category::Disclosure);
-        policy.off.extend(Category::ALL.into_iter().filter(|category| !sought(category)));
-        Ok(Self(Detecting::new(&policy, Direction::Server, config.answer)))
+        Ok(Self(Detecting::new(&config.policy()?, Direction::Server, config.answer)))
     }
 }
 

@@ -122,7 +122,7 @@ fn read_identity(path: &Path) -> anyhow::Result<Identity> {
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
 }
 
-fn find(config: &Config, name: Option<&str>) -> Result<usize, UsageError> {
+pub(super) fn find(config: &Config, name: Option<&str>) -> Result<usize, UsageError> {
     let names =
         || config.routes.iter().map(|route: &RouteConfig| route.name.as_str()).collect::<Vec<_>>().join(", ");
     match name {

@@ -35,12 +35,21 @@ impl Conversations {
         }
     }
 
-    /// Reads a message of a connection; one of none is a conversation of its own.
+    /// Tells what a message of a connection holds; one of none is a conversation of its own.
     pub(crate) fn message(&mut self, connection: Option<&str>, message: &Message<'_>) -> Seen {
+        self.with(connection, |conversation, reader, limits| Seen::of(conversation, reader, limits, message))
+    }
+
+    /// Reads a message of a connection.
+    pub(crate) fn with<T>(
+        &mut self,
+        connection: Option<&str>,
+        read: impl FnOnce(&mut Conversation, &mut Reader, &InspectLimits) -> T,
+    ) -> T {
         self.messages += 1;
         let Some(name) = connection else {
             let mut conversation = self.choice.begin(&Opening::default());
-            return Seen::of(&mut conversation, &mut self.reader, &self.limits, message);
+            return read(&mut conversation, &mut self.reader, &self.limits);
         };
         if self.known.len() >= self.most && !self.known.contains_key(name) {
             self.forget();
@@ -48,7 +57,7 @@ impl Conversations {
         let (last, conversation) =
             self.known.entry(name.to_owned()).or_insert_with(|| (0, self.choice.begin(&Opening::default())));
         *last = self.messages;
-        Seen::of(conversation, &mut self.reader, &self.limits, message)
+        read(conversation, &mut self.reader, &self.limits)
     }
 
     /// Forgets the half that was quiet the longest: looking for them is rare then.
