@@ -34,6 +34,14 @@ pub struct InspectConfig {
     pub depth: u16,
     /// Keys and values in one message.
     pub values: u32,
+    /// Names in one object.
+    pub keys: u32,
+    /// Elements of one array.
+    pub items: u32,
+    /// Bytes of one text in an object or an array.
+    pub text: ByteSize,
+    /// Bytes of one number, as it is written.
+    pub digits: u32,
     /// Encodings inside one another: JSON in a string, base64 of that, and so on.
     pub layers: u8,
     /// Bytes that decoding what one message holds may give, all layers together.
@@ -44,10 +52,23 @@ pub struct InspectConfig {
 
 impl Default for InspectConfig {
     fn default() -> Self {
-        let InspectLimits { depth, values, layers, decoded, pending } = InspectLimits::default();
+        let InspectLimits { depth, values, keys, items, text, digits, layers, decoded, pending } =
+            InspectLimits::default();
         let bytes = |size: usize| ByteSize::bytes(size as u64);
-        let (decoded, pending) = (bytes(decoded), bytes(pending));
-        Self { protocol: "auto".to_owned(), depth, values, layers, decoded, pending }
+        let (text, decoded, pending) = (bytes(text), bytes(decoded), bytes(pending));
+        let digits = u32::try_from(digits).unwrap_or(u32::MAX);
+        Self {
+            protocol: "auto".to_owned(),
+            depth,
+            values,
+            keys,
+            items,
+            text,
+            digits,
+            layers,
+            decoded,
+            pending,
+        }
     }
 }
 
@@ -93,6 +114,10 @@ impl InspectConfig {
         InspectLimits {
             depth: self.depth,
             values: self.values,
+            keys: self.keys,
+            items: self.items,
+            text: self.text.as_usize(),
+            digits: self.digits as usize,
             layers: self.layers,
             decoded: self.decoded.as_usize(),
             pending: self.pending.as_usize(),
@@ -320,7 +345,7 @@ impl Sink for Teller<'_> {
     }
 
     fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
-        self.read.is_partial |= matches!(anomaly, Anomaly::Bound(_));
+        self.read.is_partial |= matches!(anomaly, Anomaly::Bound(bound) if bound.hides());
         if self.hears.any(Hears::ANOMALIES) {
             self.tell(Content::Anomaly(anomaly, place));
         }

@@ -41,7 +41,7 @@ pub enum Anomaly {
     Reserved(Format),
     /// Encoded in a way that the format forbids or that a longer form hides in (not canonical).
     NotCanonical(Format),
-    /// A bound of ours was hit; what lies beyond was not looked at.
+    /// A bound of ours was hit; what lies beyond may not have been looked at (see [`Bound::hides`]).
     Bound(Bound),
     /// A rule of the sub-protocol is broken.
     Breach(Protocol, Breach),
@@ -77,6 +77,14 @@ pub enum Bound {
     Depth,
     /// Values in one message.
     Values,
+    /// Names in one object.
+    Keys,
+    /// Elements of one array.
+    Items,
+    /// Bytes of one text.
+    Text,
+    /// Bytes of one number.
+    Digits,
     /// Encodings inside one another.
     Layers,
     /// Bytes that decoding gives.
@@ -86,11 +94,23 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// Tells whether what lies beyond it was not looked at: where a name, an element, a text or a number is too much, it is told all the same.
+    pub const fn hides(self) -> bool {
+        match self {
+            Self::Depth | Self::Values | Self::Layers | Self::Decoded | Self::Pending => true,
+            Self::Keys | Self::Items | Self::Text | Self::Digits => false,
+        }
+    }
+
     /// Its name, as people and configurations write it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Depth => "depth",
             Self::Values => "values",
+            Self::Keys => "keys",
+            Self::Items => "items",
+            Self::Text => "text",
+            Self::Digits => "digits",
             Self::Layers => "layers",
             Self::Decoded => "decoded",
             Self::Pending => "pending",

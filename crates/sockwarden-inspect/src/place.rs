@@ -178,10 +178,10 @@ impl Path {
 
     /// Goes on to the next element of an array.
     #[inline]
-    pub(crate) fn next_index(&mut self) {
-        if let Some(Kept::Index(number)) = self.steps.last_mut() {
-            *number = number.saturating_add(1);
-        }
+    pub(crate) fn next_index(&mut self) -> u32 {
+        let Some(Kept::Index(number)) = self.steps.last_mut() else { return 0 };
+        *number = number.saturating_add(1);
+        *number
     }
 
     /// Tells whether the last step is one into an array.

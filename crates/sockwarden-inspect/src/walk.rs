@@ -29,8 +29,8 @@ pub(crate) struct State {
     values: u32,
     layers: u8,
     decoded: usize,
-    /// Whether a value was left out because there are too many.
-    full: bool,
+    /// The bounds that were told of, a bit each.
+    told: u16,
     /// Whether nothing is looked into: what takes the values does so.
     opaque: bool,
 }
@@ -46,7 +46,7 @@ impl State {
         self.objects.clear();
         self.open.clear();
         (self.values, self.layers, self.decoded) = (0, 0, 0);
-        (self.full, self.opaque) = (false, false);
+        (self.told, self.opaque) = (0, false);
         self.watched = 0;
     }
 
@@ -97,17 +97,42 @@ impl<'s> Walk<'s> {
     #[inline]
     pub(crate) fn value(&mut self, role: Role, shape: Shape, bytes: &[u8], marks: Marks) {
         if self.state.values >= self.limits.values {
-            return self.full();
+            return self.beyond(Bound::Values);
         }
         self.state.values += 1;
+        if bytes.len() > self.limits.digits.min(self.limits.text) {
+            self.judge_length(shape, bytes.len());
+        }
         self.sink.value(&Value { bytes, role, shape, marks, place: self.state.path.place() });
     }
 
-    /// Tells, once, that a value is left out.
+    /// Tells, once a message, that a bound is exceeded.
     #[cold]
-    fn full(&mut self) {
-        if !std::mem::replace(&mut self.state.full, true) {
-            self.anomaly(Anomaly::Bound(Bound::Values));
+    pub(crate) fn beyond(&mut self, bound: Bound) {
+        let bit = 1 << bound as u16;
+        if self.state.told & bit == 0 {
+            self.state.told |= bit;
+            self.anomaly(Anomaly::Bound(bound));
+        }
+    }
+
+    /// Judges how long a value is that is longer than most.
+    fn judge_length(&mut self, shape: Shape, length: usize) {
+        match shape {
+            Shape::String if length > self.limits.text && self.state.path.len() > 0 => {
+                self.beyond(Bound::Text)
+            }
+            Shape::Number if length > self.limits.digits => self.beyond(Bound::Digits),
+            Shape::String | Shape::Number | Shape::Boolean | Shape::Null | Shape::Bytes => {}
+        }
+    }
+
+    /// Goes on to the next element of an array, which has `begun` of them besides those that were gone on from.
+    #[inline]
+    pub(crate) fn next_element(&mut self, begun: u32) {
+        let elements = self.state.path.next_index().saturating_add(begun);
+        if elements > self.limits.items {
+            self.beyond(Bound::Items);
         }
     }
 
@@ -251,5 +276,50 @@ impl Sink for Caught<'_> {
 
     fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
         self.sink.anomaly(anomaly, place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Message, Reader, sink::Sink};
+    use sockwarden_proto::MessageKind;
+
+    #[derive(Default)]
+    struct Anomalies(Vec<String>);
+
+    impl Sink for Anomalies {
+        fn value(&mut self, _: &Value<'_>) {}
+        fn operation(&mut self, _: &Operation<'_>) {}
+        fn anomaly(&mut self, anomaly: Anomaly, place: Place<'_>) {
+            self.0.push(format!("{} {place}", anomaly.id()));
+        }
+    }
+
+    #[test]
+    fn names_elements_texts_and_numbers_have_bounds_which_are_told_once() {
+        let limits = InspectLimits { keys: 2, items: 3, text: 4, digits: 5, ..InspectLimits::default() };
+        let check = |kind, bytes: &[u8], expected: &[&str]| {
+            let (mut sink, mut reader) = (Anomalies::default(), Reader::default());
+            let mut conversation = crate::Conversation::of_no_protocol();
+            let message = Message { direction: Direction::Client, kind, bytes };
+            conversation.message(&mut reader, &limits, &message, &mut sink);
+            assert_eq!(sink.0, expected, "{}", bytes.escape_ascii());
+        };
+        let text = |json: &str, expected: &[&str]| check(MessageKind::Text, json.as_bytes(), expected);
+        text(r#"{"a":1,"b":{"c":1,"d":2}}"#, &[]);
+        text(r#"{"a":1,"b":2,"c":3,"d":4}"#, &["bound:keys /c"]);
+        text(r#"[{"a":1,"b":2},{"c":3,"d":4}]"#, &[]);
+        text("[1,2,3]", &[]);
+        text("[[1,2,3],[4,5,6]]", &[]);
+        text("[1,2,3,4,5]", &["bound:items /3"]);
+        text(r#"{"a":"1234","1234":[12345,-1.25]}"#, &[]);
+        text(r#"{"a":"12345","b":"12345"}"#, &["bound:text /a"]);
+        text(r#"["a",123456]"#, &["bound:digits /1"]);
+        // What is no part of anything is as long as a message may be.
+        text("hello", &[]);
+        check(MessageKind::Binary, b"\x93\x01\x02\xa2hi", &[]);
+        check(MessageKind::Binary, b"\x94\x01\x02\x03\xa2hi", &["bound:items /4"]);
+        check(MessageKind::Binary, b"\x82\xa1a\x01\xa1b\xa5hello", &["bound:text /b"]);
     }
 }

@@ -164,6 +164,14 @@ limits! {
     Depth = "depth", ["routes.inspect.depth"], Closed(1009), "message-format", "far more than applications nest";
     /// Keys and values in a message.
     Values = "values", ["routes.inspect.values"], Closed(1009), "message-format", "a table of some thousand rows";
+    /// Names in one object of a message.
+    Keys = "keys", ["routes.inspect.keys"], Closed(1009), "message-format", "readers that compare names in pairs take 25 million steps for so many";
+    /// Elements of one array in a message.
+    Items = "items", ["routes.inspect.items"], Closed(1009), "message-format", "half of all values that a message may have";
+    /// Bytes of one text in an object or an array.
+    Text = "text", ["routes.inspect.text"], Closed(1009), "message-format", "as long as a message of the application";
+    /// Bytes of one number, as it is written.
+    Digits = "digits", ["routes.inspect.digits"], Closed(1009), "message-format", "a double needs 25; some readers take quadratic time for more";
     /// Encodings inside one another in a message; it stops one only where `message_format.strict` is set.
     Layers = "layers", ["routes.inspect.layers"], Closed(1009), "message-format", "JSON in a string in base64 in a form";
     /// Bytes that decoding what a message holds gives.

@@ -15,7 +15,7 @@ rule! {
     /// Reads every message as its receiver will and stops those that two readers understand differently or that cannot be read to
     /// their end: JSON, MessagePack, CBOR or XML that is not well-formed, a name that stands twice in one object, half of a surrogate
     /// pair, text that is not UTF-8, a declared document type or entity, a message that breaks the rules of its sub-protocol.
-    /// Of the application's messages it stops those alone that exceed a bound of `inspect` (depth, values, encodings inside one another), unless
+    /// Of the application's messages it stops those alone that exceed a bound of `inspect` (depth, values, names, elements, lengths, encodings inside one another), unless
     /// `server` is set.
     ///
     /// What is neither JSON nor anything else that is known is text or bytes, and passes. So does what only begins as JSON, and what breaks a
@@ -175,6 +175,10 @@ const fn limit(bound: Bound) -> Limit {
     match bound {
         Bound::Depth => Limit::Depth,
         Bound::Values => Limit::Values,
+        Bound::Keys => Limit::Keys,
+        Bound::Items => Limit::Items,
+        Bound::Text => Limit::Text,
+        Bound::Digits => Limit::Digits,
         Bound::Layers => Limit::Layers,
         Bound::Decoded => Limit::Decoded,
         Bound::Pending => Limit::Pending,

@@ -121,7 +121,22 @@ pub(super) fn refuse(routes: &[RouteConfig], limits: &LimitsConfig, problems: &m
         let is_zero = route.inflate.time_per_second.is_zero();
         refuse(&key("inflate.time_per_second"), is_zero, "in no time no message could be inflated");
         refuse(&key("inflate.time"), route.inflate.time.is_zero(), "in no time no message could be inflated");
-        let InspectConfig { protocol: _, depth, values, layers: _, decoded: _, pending: _ } = &route.inspect;
+        let InspectConfig {
+            protocol: _,
+            depth,
+            values,
+            keys,
+            items,
+            text,
+            digits,
+            layers: _,
+            decoded: _,
+            pending: _,
+        } = &route.inspect;
+        refuse(&key("inspect.keys"), *keys == 0, "with 0 no object could pass");
+        refuse(&key("inspect.items"), *items == 0, "with 0 no array could pass");
+        refuse(&key("inspect.text"), text.as_u64() == 0, "with 0 no text could pass");
+        refuse(&key("inspect.digits"), *digits == 0, "with 0 no number could pass");
         refuse(&key("inspect.depth"), *depth == 0, "with 0 no object could pass");
         refuse(&key("inspect.values"), *values == 0, "with 0 no message could pass");
     }

@@ -488,3 +488,32 @@ async fn echo(stage: &Stage) -> String {
     client.send_text("still here").await.unwrap();
     text(&mut client).await
 }
+
+#[tokio::test]
+async fn what_readers_choke_on_is_closed_where_it_is_limited_and_passes_where_it_is_not() {
+    let names: String = (0..6000).map(|name| format!("\"{name}\":0,")).collect();
+    let cases = [
+        (format!("[{}]", "9".repeat(200)), Limit::Digits),
+        (format!("[{}0]", "0,".repeat(11_000)), Limit::Items),
+        (format!("{{{names}\"last\":0}}"), Limit::Keys),
+        (format!("{}1{}", "[".repeat(100), "]".repeat(100)), Limit::Depth),
+        (format!("[\"{}\"]", "x".repeat(2000)), Limit::Text),
+    ];
+    for (message, limit) in cases {
+        let bytes = frame(true, Opcode::Text, message.as_bytes());
+        let app = App::start().await;
+        let mut route = route_to(app.address);
+        (route.frame_limits.frame, route.frame_limits.message) = (ByteSize::mib(1), ByteSize::mib(1));
+        route.inspect.text = ByteSize::kib(1);
+        let (told, verdict, stage) = closed_for(route.clone(), &bytes).await;
+        assert_eq!((told, verdict.and_then(|verdict| verdict.limit)), (Some(1009), Some(limit)));
+        assert_eq!(exceeded(&stage, limit), 1);
+
+        (route.inspect.digits, route.inspect.items, route.inspect.keys) = (FAR, FAR, FAR);
+        (route.inspect.depth, route.inspect.values, route.inspect.text) = (1000, FAR, ByteSize::mib(1));
+        let (told, verdict, stage) = closed_for(route, &bytes).await;
+        assert_eq!((told, verdict.map(|verdict| verdict.reason)), (None, None), "{limit:?}");
+        assert_eq!(exceeded(&stage, limit), 0);
+        assert!(app.seen().contains(&Seen::Text(message)), "{limit:?}");
+    }
+}

@@ -171,7 +171,8 @@ impl<'w, 's> Told<'w, 's> {
         while let Some(open) = &mut self.top {
             open.completed();
             if !open.map {
-                self.walk.state.path.next_index();
+                // The last one may have ended.
+                self.walk.next_element(0);
             } else if open.is_at_name() {
                 self.walk.state.path.pop();
             }

@@ -155,7 +155,7 @@ fn read(walk: &mut Walk<'_>, bytes: &[u8], mut at: usize, base: usize) -> Result
             (at, next) = peek(bytes, at);
             match (next, within) {
                 (b',', Within::Array) => {
-                    walk.state.path.next_index();
+                    walk.next_element(1);
                     at += 1;
                     break;
                 }

@@ -1,6 +1,6 @@
 //! Names that stand twice in one object: readers differ on which of the two counts.
 
-use crate::{Anomaly, walk::Walk};
+use crate::{Anomaly, Bound, walk::Walk};
 
 /// How many names of one object are compared as they come; of more, all are sorted at its end.
 const COMPARED: usize = 16;
@@ -33,6 +33,10 @@ pub(super) fn remember(walk: &mut Walk<'_>, hash: u64) {
         compare(walk, hash);
     }
     walk.state.names.push(hash);
+    let start = walk.state.objects.last().map_or(0, |object| object.start);
+    if walk.state.names.len() - start > walk.limits.keys as usize {
+        walk.beyond(Bound::Keys);
+    }
 }
 
 #[cold]

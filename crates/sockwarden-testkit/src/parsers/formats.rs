@@ -59,7 +59,14 @@ fn guessed(kind: MessageKind, bytes: &[u8]) {
 
 /// What is told is bounded, and depends neither on what was read before nor on how often.
 fn same_each_time(bytes: &[u8], read: impl Fn(&mut Reader, &InspectLimits, &mut Told)) {
-    let limits = InspectLimits { depth: 32, values: 1000, layers: 3, decoded: 1 << 20, pending: 1 << 16 };
+    let limits = InspectLimits {
+        depth: 32,
+        values: 1000,
+        layers: 3,
+        decoded: 1 << 20,
+        pending: 1 << 16,
+        ..InspectLimits::default()
+    };
     let mut reader = Reader::default();
     let mut first = Told::default();
     read(&mut reader, &limits, &mut first);

@@ -69,7 +69,7 @@ pub(crate) struct Arguments {
     /// Who sent messages that do not say so
     #[arg(long, default_value = "client")]
     direction: Side,
-    /// How much of a message is read: depth, values, layers (numbers), decoded, pending (sizes), as in `depth=32,decoded=1MiB`
+    /// How much of a message is read: depth, values, keys, items, digits, layers (numbers), text, decoded, pending (sizes), as in `depth=32,decoded=1MiB`
     #[arg(long, value_name = "KEY=VALUE,…", value_delimiter = ',', value_parser = limit)]
     limits: Vec<(LimitName, u64)>,
     /// Print JSON on a terminal, too
@@ -95,6 +95,10 @@ enum Side {
 enum LimitName {
     Depth,
     Values,
+    Keys,
+    Items,
+    Text,
+    Digits,
     Layers,
     Decoded,
     Pending,
@@ -118,10 +122,19 @@ fn limit(text: &str) -> Result<(LimitName, u64), String> {
     Ok(match name {
         "depth" => (LimitName::Depth, number(u64::from(u16::MAX))?),
         "values" => (LimitName::Values, number(u64::from(u32::MAX))?),
+        "keys" => (LimitName::Keys, number(u64::from(u32::MAX))?),
+        "items" => (LimitName::Items, number(u64::from(u32::MAX))?),
+        "text" => (LimitName::Text, size()?),
+        "digits" => (LimitName::Digits, number(u64::from(u32::MAX))?),
         "layers" => (LimitName::Layers, number(u64::from(u8::MAX))?),
         "decoded" => (LimitName::Decoded, size()?),
         "pending" => (LimitName::Pending, size()?),
-        _ => return Err("the limits are depth, values, layers, decoded and pending".to_owned()),
+        _ => {
+            return Err(
+                "the limits are depth, values, keys, items, text, digits, layers, decoded and pending"
+                    .to_owned(),
+            );
+        }
     })
 }
 
@@ -131,6 +144,10 @@ fn limits(given: &[(LimitName, u64)]) -> InspectLimits {
         match name {
             LimitName::Depth => limits.depth = u16::try_from(value).unwrap_or(u16::MAX),
             LimitName::Values => limits.values = u32::try_from(value).unwrap_or(u32::MAX),
+            LimitName::Keys => limits.keys = u32::try_from(value).unwrap_or(u32::MAX),
+            LimitName::Items => limits.items = u32::try_from(value).unwrap_or(u32::MAX),
+            LimitName::Text => limits.text = usize::try_from(value).unwrap_or(usize::MAX),
+            LimitName::Digits => limits.digits = usize::try_from(value).unwrap_or(usize::MAX),
             LimitName::Layers => limits.layers = u8::try_from(value).unwrap_or(u8::MAX),
             LimitName::Decoded => limits.decoded = usize::try_from(value).unwrap_or(usize::MAX),
             LimitName::Pending => limits.pending = usize::try_from(value).unwrap_or(usize::MAX),
@@ -335,7 +352,10 @@ mod tests {
         check("depth", Err("a limit is `KEY=VALUE`, as in `depth=32`"));
         check("depth=0", Err("`depth` is a whole number from 1 to 65535"));
         check("layers=256", Err("`layers` is a whole number from 1 to 255"));
-        check("speed=1", Err("the limits are depth, values, layers, decoded and pending"));
+        check(
+            "speed=1",
+            Err("the limits are depth, values, keys, items, text, digits, layers, decoded and pending"),
+        );
         let limits = limits(&[(LimitName::Layers, 2), (LimitName::Values, 9)]);
         assert_eq!(limits, InspectLimits { layers: 2, values: 9, ..InspectLimits::default() });
     }
