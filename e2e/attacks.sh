@@ -100,7 +100,7 @@ both() {
 attack() {
     local name=$1 expected=$4
     both "$1" "$2" "$3" "${5:-$EACH}" || { fail "$name: it could not be made"; return 1; }
-    if [ "$(field lost "$HONEST")" != 0 ] || [ "$(field closed "$HONEST")" != 0 ]; then
+    if [ "$(field users "$HONEST")" != 100 ] || [ "$(field lost "$HONEST")" != 0 ] || [ "$(field closed "$HONEST")" != 0 ]; then
         fail "$name: honest users lose messages or connections through the gateway: $HONEST"
     elif ! grep -qE -- "$expected" <<<"$OUTCOME"; then
         fail "$name: what became of it is not \`$expected\`"
@@ -109,14 +109,17 @@ attack() {
     fi
 }
 
-# Waits until the application answers at once again: what it still works on is not what comes next.
+# Waits until the application has room and answers at once, either way: what it still works on is not what comes next.
 settle() {
-    local tries outcome
-    for ((tries = 0; tries < 30; tries++)); do
-        outcome=$(timeout 10 node "$E2E/attacks.mjs" depth "$direct" "$attacker" 0.3)
-        grep -q '"answered":[2-9]' <<<"$outcome" && return 0
+    local tries url outcome
+    for url in "$direct" "$gate"; do
+        for ((tries = 0; tries < 30; tries++)); do
+            outcome=$(timeout 10 node "$E2E/attacks.mjs" room "$url" "$attacker" 0)
+            grep -q '"ready":true' <<<"$outcome" && continue 2
+            sleep 0.5
+        done
+        echo "      not at rest after the attack: $outcome"
     done
-    echo "      the application is still at work after the attack"
 }
 
 # faster NAME: through the gateway the honest wait less than half as long.
