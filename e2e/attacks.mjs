@@ -181,6 +181,13 @@ async function once(bytes, extensions) {
 }
 
 const ATTACKS = {
+  // None: tells whether there is room again, and an answer.
+  room: async () => {
+    const peers = await several(60);
+    peers[0].send(text('{"type":"me"}'));
+    for (let tries = 0; tries < 20 && peers[0].texts < 2 && !peers[0].isOver; tries++) await sleep(50);
+    return { peers, ready: peers.every((peer) => peer.status === 101) && peers[0].texts >= 2 };
+  },
   "flood-1": () => messages(1),
   "flood-50": () => messages(50),
   // More sockets than there is room for, held.

@@ -5,6 +5,7 @@
 mod attacks;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod startup;
