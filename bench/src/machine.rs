@@ -31,7 +31,17 @@ impl Machine {
         let mut given = std::env::args().skip(1);
         while let Some(word) = given.next() {
             // Paths of this machine say nothing about the measurement.
-            if matches!(word.as_str(), "--gateway" | "--also" | "--out") {
+            if matches!(
+                word.as_str(),
+                "--also"
+                    | "--counterpart"
+                    | "--gateway"
+                    | "--out"
+                    | "--page"
+                    | "--rules"
+                    | "--sets"
+                    | "--setup"
+            ) {
                 given.next();
             } else {
                 words.push(word);

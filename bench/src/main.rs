@@ -8,6 +8,7 @@ mod autobahn;
 mod cases;
 mod content;
 mod contest;
+mod detection;
 mod dial;
 mod echo;
 mod handshake;
@@ -44,6 +45,8 @@ enum Command {
     Instructions(instructions::Arguments),
     /// One piece of work, again and again (a part of `instructions`)
     Repeat(instructions::Repeated),
+    /// What rule sets find and falsely find, and whether two evaluations of them agree
+    Detection(detection::Arguments),
     /// Our own client against the fuzzing server of the Autobahn TestSuite
     AutobahnClient(autobahn::Arguments),
     /// The application behind the proxies (a part of the others)
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             return instructions::run(&arguments).unwrap_or_else(|error| complain(&error));
         }
         Command::Repeat(repeated) => instructions::repeat(&repeated).map(|()| true),
+        Command::Detection(arguments) => detection::run(&arguments),
         Command::AutobahnClient(arguments) => autobahn::run(&arguments).map(|()| true),
         Command::Echo => echo::run().map(|()| true),
         Command::Load(arguments) => load::run(&arguments).map(|()| true),

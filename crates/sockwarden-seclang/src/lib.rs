@@ -35,7 +35,7 @@ pub use message::{Fields, Handshake, Message};
 pub use outcome::{MATCHES, Match, Outcome};
 pub use pattern::Untranslatable;
 pub use plan::{Plan, Scratch};
-pub use policy::{Direction, Exclusion, Paranoia, Policy};
+pub use policy::{Exclusion, Paranoia, Policy};
 pub use report::{Note, Report, RuleReport, Standing};
 pub use rules::RuleSet;
 pub use source::Source;

@@ -7,6 +7,8 @@ pub struct Outcome {
     pub score: i64,
     /// The rule that blocks the message, if one does.
     pub blocked: Option<u32>,
+    /// The rules that matched and are logged, in their order, each once.
+    pub rules: Vec<u32>,
     /// What matched, in the order of the rules; at most [`MATCHES`].
     pub matches: Vec<Match>,
     /// How many more matched than are told.

@@ -28,18 +28,33 @@ pub enum Untranslatable {
     Unfinished,
 }
 
-/// Rewrites an expression.
+/// An expression in other words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Translated {
+    pub(crate) text: String,
+    /// A possessive quantifier became a greedy one: what matches is no less, and may be more.
+    pub(crate) relaxed: bool,
+}
+
+/// Rewrites an expression so that it matches the same.
 pub(crate) fn translate(pattern: &str) -> Result<String, Untranslatable> {
+    let translated = translate_wider(pattern)?;
+    if translated.relaxed { Err(Untranslatable::Possessive) } else { Ok(translated.text) }
+}
+
+/// Rewrites an expression so that it matches no less.
+pub(crate) fn translate_wider(pattern: &str) -> Result<Translated, Untranslatable> {
     let mut reader = Reader {
         bytes: pattern.as_bytes(),
         at: 0,
         out: String::with_capacity(pattern.len() + 16),
         quantified: false,
+        relaxed: false,
     };
     while let Some(byte) = reader.next() {
         reader.step(byte)?;
     }
-    Ok(reader.out)
+    Ok(Translated { text: reader.out, relaxed: reader.relaxed })
 }
 
 /// Says in one line why an expression was not built.
@@ -58,6 +73,7 @@ struct Reader<'a> {
     out: String,
     /// The last thing written was a quantifier.
     quantified: bool,
+    relaxed: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -77,7 +93,7 @@ impl<'a> Reader<'a> {
             b'\\' => self.escape(false)?,
             b'[' => self.class()?,
             b'(' => self.group()?,
-            b'+' if quantified => return Err(Untranslatable::Possessive),
+            b'+' if quantified => self.relaxed = true,
             // Lazy.
             b'?' if quantified => self.out.push('?'),
             b'*' | b'+' | b'?' => {

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use sockwarden_model::Direction;
+
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::policy::{Direction, Policy};
+use crate::policy::Policy;
 use crate::rules::{Compiled, Entry, Name, Order, RuleSet, Step};
 use crate::run::{After, Run, State};
 use crate::scan::{Buffers, Scanner, probed};
@@ -333,17 +335,17 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// Tells how many rules are asked of values.
-    pub fn rules(&self) -> usize {
-        self.scanner.probes.len()
+    /// Gives the rules that are asked of values, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = u32> {
+        self.scanner.probes.iter().filter_map(|probe| match self.set.entries.get(probe.entry) {
+            Some(Entry::Rule(rule)) => Some(rule.id),
+            Some(Entry::Marker(_)) | None => None,
+        })
     }
 
     /// Makes buffers for this plan.
     pub fn scratch(&self) -> Scratch {
-        Scratch {
-            state: State::with(Store::starting_with(self.start.clone())),
-            buffers: Buffers::default(),
-        }
+        Scratch { state: State::with(Store::starting_with(self.start.clone())), buffers: Buffers::default() }
     }
 
     /// Judges a message. `scratch` must have been made by this plan.

@@ -2,18 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use sockwarden_model::Direction;
+
 use crate::action::{Which, ids};
 use crate::error::Fault;
 use crate::target::Target;
-
-/// Who sent the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The client: rules about requests apply (phases 1 and 2).
-    Client,
-    /// The server: rules about answers apply (phases 3 and 4).
-    Server,
-}
 
 /// How much a rule set suspects, from 1 to 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +27,7 @@ impl Paranoia {
 /// How a rule set is applied to the messages of one direction.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Whose messages.
+    /// Whose messages: a client's are judged by rules about requests (phases 1 and 2), a server's by those about answers (3 and 4).
     pub direction: Direction,
     /// How much is suspected; where it is not said, what the rule set's own setup says.
     pub paranoia: Option<Paranoia>,

@@ -24,7 +24,8 @@ pub struct RuleReport {
     pub message: String,
     /// What became of it.
     pub standing: Standing,
-    /// Variables that it names and no message fills, with the reason; it looks at the others.
+    /// In what it is not followed to the letter: variables that it names and no message fills, while it looks at the others, and an
+    /// expression that matches more.
     pub left_out: Vec<String>,
 }
 

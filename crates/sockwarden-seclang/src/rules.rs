@@ -155,7 +155,12 @@ impl RuleSet {
             match item {
                 Item::Marker(name) => set.entries.push(Entry::Marker(name)),
                 Item::Rule(rule) => {
-                    let left_out = left_out(&rule);
+                    let mut left_out = left_out(&rule);
+                    if rule.links.iter().any(is_wider) {
+                        left_out.push(
+                            "a possessive quantifier is read as a greedy one: it matches no less".to_owned(),
+                        );
+                    }
                     let standing = match set.compile(&rule, data) {
                         Ok(compiled) => {
                             let at = set.entries.len();
@@ -258,7 +263,7 @@ impl RuleSet {
         if let Some(why) = &link.actions.refused {
             return Err(unsupported(why.clone()));
         }
-        let (test, known) = self.compile_test(&link.operator, data)?;
+        let (test, known) = self.compile_test(link, data)?;
         let necessary = if link.negated { Necessary::default() } else { test.necessary(known.as_ref()) };
         let usable = link.targets.iter().filter(|target| !matches!(target.variable, Variable::Foreign(_)));
         let (excludes, includes): (Vec<Target>, Vec<Target>) =
@@ -299,18 +304,19 @@ impl RuleSet {
 
     fn compile_test(
         &mut self,
-        operator: &Operator,
+        link: &Link,
         data: &[Source<'_>],
     ) -> Result<(Test, Option<Necessary>), Standing> {
         let unsupported = |why: String| Err(Standing::Unsupported(why));
-        Ok(match operator {
+        let negated = link.negated;
+        Ok(match &link.operator {
             Operator::Pattern(pattern) => {
                 if pattern.contains("%{") {
                     return unsupported(
                         "@rx with a variable in it would be compiled for each message".to_owned(),
                     );
                 }
-                return expression(pattern).map(|(test, known)| (test, Some(known)));
+                return expression(pattern, negated).map(|(test, known)| (test, Some(known)));
             }
             Operator::Phrases(words) => return phrases(words.clone()),
             Operator::PhrasesFrom(files) => {
@@ -381,9 +387,15 @@ impl Filled {
 }
 
 /// Compiles an expression, and finds what it needs.
-fn expression(pattern: &str) -> Result<(Test, Necessary), Standing> {
+fn expression(pattern: &str, negated: bool) -> Result<(Test, Necessary), Standing> {
     let unsupported = |why: String| Standing::Unsupported(format!("@rx: {why}"));
-    let translated = pattern::translate(pattern).map_err(|why| unsupported(why.to_string()))?;
+    // What matches no less finds no less; turned round it would.
+    let translated = if negated {
+        pattern::translate(pattern)
+    } else {
+        pattern::translate_wider(pattern).map(|translated| translated.text)
+    };
+    let translated = translated.map_err(|why| unsupported(why.to_string()))?;
     // As libmodsecurity 3 compiles it: `^` and `$` at each line, `.` is any byte.
     let regex = RegexBuilder::new(&translated)
         .unicode(false)
@@ -486,6 +498,28 @@ pub(crate) fn of_handshake(target: &Target) -> bool {
             | Variable::QueryString
             | Variable::RemoteAddr
     )
+}
+
+/// Tells whether a link's expression matches more than it was written for.
+fn is_wider(link: &Link) -> bool {
+    match &link.operator {
+        Operator::Pattern(pattern) => {
+            pattern::translate_wider(pattern).is_ok_and(|translated| translated.relaxed)
+        }
+        Operator::Phrases(_)
+        | Operator::PhrasesFrom(_)
+        | Operator::Sqli
+        | Operator::Xss
+        | Operator::Text(..)
+        | Operator::Number(..)
+        | Operator::ByteRange(_)
+        | Operator::UrlEncoding
+        | Operator::Utf8Encoding
+        | Operator::Address(_)
+        | Operator::Always
+        | Operator::Never
+        | Operator::Foreign(..) => false,
+    }
 }
 
 /// The variables that a rule names and no message fills.

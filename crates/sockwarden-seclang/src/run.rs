@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use sockwarden_model::printable;
+use sockwarden_model::{Direction, printable};
 
 use crate::action::{Disruption, Severity};
 use crate::message::Message;
 use crate::outcome::{MATCHES, Match, Outcome};
-use crate::policy::Direction;
 use crate::rules::{Alter, Compiled, Name, Order, RuleSet, Step};
 use crate::scan::Hit;
 use crate::subject::{Class, classes, covers, of_class};
@@ -48,6 +47,7 @@ impl State {
         self.off = false;
         self.outcome.score = 0;
         self.outcome.blocked = None;
+        self.outcome.rules.clear();
         self.outcome.matches.clear();
         self.outcome.untold = 0;
     }
@@ -106,6 +106,9 @@ impl Run<'_> {
         if !matched {
             state.outcome.matches.truncate(told);
             return After::Next;
+        }
+        if rule.logged {
+            state.outcome.rules.push(rule.id);
         }
         for (place, link) in rule.links.iter().enumerate() {
             for (number, order) in link.controls.iter().enumerate() {

@@ -2,8 +2,9 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+use sockwarden_model::Direction;
+
 use crate::bytes::ByteSet;
-use crate::policy::Direction;
 use crate::rules::{Compiled, Entry, RuleSet};
 use crate::subject::{Class, Subject, classes, covers};
 use crate::target::{Selector, Target};

@@ -1,7 +1,8 @@
 //! The values of a message one by one, by the kind of variable that they fill.
 
+use sockwarden_model::Direction;
+
 use crate::message::{Fields, Handshake, Message};
-use crate::policy::Direction;
 use crate::target::{Target, Variable};
 
 /// The kinds of values.

@@ -280,7 +280,10 @@ fn ends(text: &str) -> Vec<usize> {
             (Some(closing), byte) if byte == closing => inside = None,
             (Some(_), _) => {}
             (None, opening @ (b'/' | b'\''))
-                if at > 0 && bytes[at - 1] == b':' && !bytes[..at].to_ascii_uppercase().ends_with(b"XML:") && closes(&bytes[at + 1..], opening) =>
+                if at > 0
+                    && bytes[at - 1] == b':'
+                    && !bytes[..at].to_ascii_uppercase().ends_with(b"XML:")
+                    && closes(&bytes[at + 1..], opening) =>
             {
                 inside = Some(opening);
             }
