@@ -27,8 +27,31 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<Outcome> {
             command.current_dir(&root).args(["instructions", "--baseline", "bench/baseline.json"]).args(rest);
             finish(command)
         }
+        ["detection", rest @ ..] => {
+            tools::provide();
+            detection(&root, rest)
+        }
         _ => Ok(Outcome::Usage),
     }
+}
+
+/// Compiles what asks libmodsecurity, and judges labelled messages beside it. Without the library only our own side is measured.
+fn detection(root: &Path, rest: &[&str]) -> anyhow::Result<Outcome> {
+    let bench = program(root, "sockwarden-bench")?;
+    let counterpart = bench.with_file_name("sockwarden-modsecurity");
+    let mut compile = Command::new("cc");
+    compile.current_dir(root).args(["-O2", "-o"]).arg(&counterpart);
+    compile.args(["bench/native/modsecurity.c", "-lmodsecurity"]);
+    let compiled = compile.status().context("failed to start cc")?.success();
+    let mut command = Command::new(bench);
+    command.current_dir(root).arg("detection");
+    if compiled {
+        command.arg("--counterpart").arg(counterpart);
+    } else {
+        eprintln!("libmodsecurity is not here (Debian: libmodsecurity-dev): nothing to compare with");
+    }
+    command.args(["--page", "docs/detection.md"]).args(rest);
+    finish(command)
 }
 
 /// `cargo xtask soak`: whether anything is lost or changed in a long time.

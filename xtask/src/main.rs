@@ -49,8 +49,8 @@ const CHORES: &[Chore] = &[
         run: docs::run,
     },
     Chore {
-        usage: "bench relay|idle|inspect|instructions [OPTIONS]",
-        about: "What the gateway costs, beside nginx and HAProxy or by itself; see docs/performance.md",
+        usage: "bench relay|idle|inspect|instructions|detection [OPTIONS]",
+        about: "What the gateway costs, and what it finds; see docs/performance.md and docs/detection.md",
         run: bench::run,
     },
     Chore {

@@ -68,6 +68,16 @@ const NEEDS: &[Need] = &[
         probe: &["taskset", "--version"],
         packages: &["util-linux"],
     },
+    Need {
+        purpose: "measuring detection beside libmodsecurity",
+        probe: &["sh", "-c", "test -e /usr/include/modsecurity/modsecurity.h"],
+        packages: &["libmodsecurity-dev"],
+    },
+    Need {
+        purpose: "measuring and testing with the Core Rule Set",
+        probe: &["sh", "-c", "test -d /usr/share/modsecurity-crs/rules"],
+        packages: &["modsecurity-crs"],
+    },
     Need { purpose: "counting instructions", probe: &["valgrind", "--version"], packages: &["valgrind"] },
     Need {
         purpose: "end-to-end tests with certificates that change",
@@ -127,7 +137,7 @@ mod tests {
     #[test]
     fn a_package_is_named_once() {
         let all: Vec<&Need> = NEEDS.iter().collect();
-        let packages = "chromium gcc haproxy libc6-dev mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server util-linux valgrind";
+        let packages = "chromium gcc haproxy libc6-dev libmodsecurity-dev modsecurity-crs mosquitto nginx-light nodejs npm openssl python3 python3-venv redis-server util-linux valgrind";
         assert_eq!(packages_of(&all).join(" "), packages);
     }
 }

@@ -62,6 +62,28 @@ impl ByteSet {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=u8::MAX).filter(|byte| self.contains(*byte))
+        self.0.iter().zip([0u8, 64, 128, 192]).flat_map(|(word, first)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = u8::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                left &= left - 1;
+                Some(first + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_gives_back_what_was_put_in() {
+        let bytes = [0, 1, 63, 64, 127, 128, 191, 192, 255];
+        assert_eq!(ByteSet::of(&bytes).iter().collect::<Vec<_>>(), bytes);
+        assert_eq!(ByteSet::of(&bytes).complement().iter().count(), 256 - bytes.len());
+        assert!(
+            ByteSet::range(b'a', b'c').meets(&ByteSet::of(b"c")) && !ByteSet::EMPTY.meets(&ByteSet::of(b"c"))
+        );
     }
 }

@@ -59,12 +59,10 @@ pub(crate) fn translate_wider(pattern: &str) -> Result<Translated, Untranslatabl
 
 /// Says in one line why an expression was not built.
 pub(crate) fn short(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => format!("it needs more than {limit} bytes"),
-        other => {
-            other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-        }
+    if let regex::Error::CompiledTooBig(limit) = error {
+        return format!("it needs more than {limit} bytes");
     }
+    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 struct Reader<'a> {

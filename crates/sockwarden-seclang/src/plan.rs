@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::rules::{Compiled, Entry, Name, Order, RuleSet, Step};
 use crate::run::{After, Run, State};
-use crate::scan::{Buffers, Scanner, probed};
+use crate::scan::{Buffers, PROBES, Scanner, probed};
 use crate::subject::{Class, of_class};
 use crate::target::{Selector, Target, Variable};
 use crate::test::{Filled, Part};
@@ -28,7 +28,7 @@ pub struct Plan {
     steps: Vec<Stage>,
     /// The steps that are evaluated for each message, whatever its values hold.
     always: Vec<u32>,
-    scanner: Scanner,
+    scanners: Vec<Scanner>,
     scores: Vec<u32>,
     weights: [i64; 4],
     off: bool,
@@ -301,7 +301,10 @@ impl<'a> Planner<'a> {
                 always.push(step);
             }
         }
-        let scanner = Scanner::new(&set, direction, &scanned, self.policy.handshake, exhaustive);
+        let scanners = scanned
+            .chunks(PROBES)
+            .map(|rules| Scanner::new(&set, direction, rules, self.policy.handshake, exhaustive))
+            .collect();
         let number = |name: &str| set.names.find(name.as_bytes());
         let scores: &[&str] = match direction {
             Direction::Client => &["blocking_inbound_anomaly_score", "anomaly_score"],
@@ -325,7 +328,7 @@ impl<'a> Planner<'a> {
             extra: self.extra,
             steps: self.steps,
             always,
-            scanner,
+            scanners,
             scores: scores.iter().filter_map(|name| number(name)).collect(),
             weights,
             off: self.off,
@@ -337,9 +340,11 @@ impl<'a> Planner<'a> {
 impl Plan {
     /// Gives the rules that are asked of values, in their order.
     pub fn rules(&self) -> impl Iterator<Item = u32> {
-        self.scanner.probes.iter().filter_map(|probe| match self.set.entries.get(probe.entry) {
-            Some(Entry::Rule(rule)) => Some(rule.id),
-            Some(Entry::Marker(_)) | None => None,
+        self.scanners.iter().flat_map(|scanner| &scanner.probes).filter_map(|probe| {
+            match self.set.entries.get(probe.entry) {
+                Some(Entry::Rule(rule)) => Some(rule.id),
+                Some(Entry::Marker(_)) | None => None,
+            }
         })
     }
 
@@ -356,10 +361,10 @@ impl Plan {
         if self.off {
             return &state.outcome;
         }
-        for class in Class::ALL {
-            if self.scanner.asks(class) {
+        for scanner in &self.scanners {
+            for class in Class::ALL.into_iter().filter(|class| scanner.asks(*class)) {
                 for subject in of_class(message, class) {
-                    self.scanner.scan(&self.set, &subject, buffers);
+                    scanner.scan(&self.set, &subject, buffers);
                 }
             }
         }

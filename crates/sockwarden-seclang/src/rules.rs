@@ -192,7 +192,23 @@ impl RuleSet {
                 rule.links[place].controls = orders;
             }
         }
+        set.number();
         Ok((set, report))
+    }
+
+    /// Finds which variables of the transaction each rule means, now that all names are known.
+    fn number(&mut self) {
+        let names = &self.names;
+        let rules = self.entries.iter_mut().filter_map(|entry| match entry {
+            Entry::Rule(rule) => Some(rule),
+            Entry::Marker(_) => None,
+        });
+        let links = rules.flat_map(|rule| &mut rule.links);
+        for target in links.flat_map(|link| &mut link.includes).filter(|one| one.variable == Variable::Tx) {
+            let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
+            target.numbers =
+                (0..count).filter(|number| target.selector.selects(names.name(*number).as_bytes())).collect();
+        }
     }
 
     /// Finds the rules that are meant, by their place among the entries.

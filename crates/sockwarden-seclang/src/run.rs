@@ -230,6 +230,9 @@ impl Run<'_> {
             }
             return held;
         }
+        if self.sees_nothing(link, state) {
+            return false;
+        }
         // What a chained rule looks at is not what it adds.
         let values = self.values(entry, place, rule, link, state);
         let mut any = false;
@@ -252,8 +255,10 @@ impl Run<'_> {
     /// The common case by a short way: one variable of the transaction, compared as a number, and nothing kept of it.
     fn plain_number(&self, link: &Step, argument: &[u8], state: &State) -> Option<bool> {
         let ([target], Test::Number(test, _)) = (link.includes.as_slice(), &link.test) else { return None };
-        let Selector::Name(name) = &target.selector else { return None };
-        let number = self.set.names.find(name)?;
+        let (Selector::Name(_), [number]) = (&target.selector, target.numbers.as_slice()) else {
+            return None;
+        };
+        let number = *number;
         let keeps = link
             .sets
             .iter()
@@ -274,6 +279,15 @@ impl Run<'_> {
             (false, datum) => test.holds(datum.number(), other) != link.negated,
         };
         Some(held)
+    }
+
+    /// The other common case: variables of the transaction of which none is set.
+    fn sees_nothing(&self, link: &Step, state: &State) -> bool {
+        link.includes.iter().all(|target| {
+            target.variable == Variable::Tx
+                && !target.count
+                && target.numbers.iter().all(|number| *state.store.get(*number) == Datum::Unset)
+        }) && state.store.all_free().next().is_none()
     }
 
     /// Gives what a link looks at: name with its variable, number of the field, value.
@@ -358,20 +372,11 @@ impl Run<'_> {
                         out.push((self.full_name(Variable::Tx, name), None, value));
                     }
                 };
-                let known = match &target.selector {
-                    Selector::Name(name) => self.set.names.find(name),
-                    Selector::All | Selector::Pattern(_) => None,
-                };
-                match (known, &target.selector) {
-                    (Some(number), _) => {
-                        take(self.set.names.name(number).as_bytes(), state.store.get(number))
-                    }
-                    (None, Selector::Name(_)) => {}
-                    (None, Selector::All | Selector::Pattern(_)) => {
-                        for (number, datum) in state.store.named().iter().enumerate() {
-                            let number = u32::try_from(number).unwrap_or(u32::MAX);
-                            take(self.set.names.name(number).as_bytes(), datum);
-                        }
+                for number in &target.numbers {
+                    let datum = state.store.get(*number);
+                    // Most are not set.
+                    if *datum != Datum::Unset {
+                        take(self.set.names.name(*number).as_bytes(), datum);
                     }
                 }
                 for (name, datum) in state.store.all_free() {

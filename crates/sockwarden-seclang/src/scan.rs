@@ -9,6 +9,7 @@ use crate::rules::{Compiled, Entry, RuleSet};
 use crate::subject::{Class, Subject, classes, covers};
 use crate::target::{Selector, Target};
 use crate::test::Filled;
+use crate::transform::Transform;
 
 /// How many hits of a message are kept. More add nothing to a verdict: each of them adds to a score that is beyond any threshold.
 const HITS: usize = 65_536;
@@ -16,8 +17,50 @@ const HITS: usize = 65_536;
 /// How many bytes of matched values are kept.
 const KEPT: usize = 4 << 20;
 
+/// Up to how many bytes of texts the automaton is a table of all its states: faster, and some 200 bytes for each byte of them.
+const DETERMINISTIC: usize = 128 << 10;
+
 /// How much of a value is kept to be shown.
 const SHOWN: usize = 96;
+
+/// How many probes a scanner holds; a plan with more has several of them.
+pub(crate) const PROBES: usize = 256;
+
+/// A set of the probes of a scanner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mask([u64; PROBES / 64]);
+
+impl Mask {
+    fn put(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    #[inline]
+    fn or(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+    }
+
+    #[inline]
+    fn and(self, other: &Self) -> Self {
+        let mut both = self;
+        for (word, less) in both.0.iter_mut().zip(other.0) {
+            *word &= less;
+        }
+        both
+    }
+
+    #[inline]
+    fn not(self) -> Self {
+        Self(self.0.map(|word| !word))
+    }
+
+    #[inline]
+    fn is_empty(self) -> bool {
+        self.0 == [0; PROBES / 64]
+    }
+}
 
 /// The first link of a rule, asked of each value of some kinds.
 #[derive(Debug)]
@@ -38,23 +81,45 @@ pub(crate) struct Probe {
 pub(crate) struct Scanner {
     pub(crate) probes: Vec<Probe>,
     direction: Direction,
-    /// Words of a set of probes.
-    words: usize,
     /// For each kind, the probes that are asked of it.
-    of_class: Vec<Vec<u64>>,
-    /// Nodes of transformations that a probe needs: node, the one before, the probes that look at it.
-    nodes: Vec<(u16, u16, Vec<u64>)>,
+    of_class: [Mask; Class::ALL.len()],
+    /// Nodes of transformations that a probe needs.
+    nodes: Vec<Node>,
+    /// All probes that look at a value, where no transformation changes it.
+    watching: Mask,
+    /// The transformations that any chain has, as bits.
+    transforms: u32,
     /// Probes that need no byte.
-    any_byte: Vec<u64>,
+    any_byte: Mask,
     /// For each byte, the probes whose need it meets.
-    by_byte: Vec<u64>,
+    by_byte: Box<[Mask; 256]>,
     /// Probes that need a text.
-    need_text: Vec<u64>,
+    need_text: Mask,
     texts: Option<AhoCorasick>,
     /// For each text, the probes whose need it meets.
-    by_text: Vec<u64>,
+    by_text: Vec<Mask>,
     /// Without the prefilter: every probe is asked of every value. For comparison.
     exhaustive: bool,
+}
+
+/// A step of a chain of transformations.
+#[derive(Debug)]
+struct Node {
+    number: u16,
+    /// The node before it.
+    parent: u16,
+    transform: Transform,
+    /// The probes that look at what it gives.
+    watched: Mask,
+}
+
+/// A distinct value: where it is kept (nothing for the value itself), which bytes it holds, which transformations may change it.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    range: Option<(usize, usize)>,
+    held: ByteSet,
+    touched: u32,
+    watching: Mask,
 }
 
 /// A value that a probe's question holds for.
@@ -73,14 +138,11 @@ pub(crate) struct Hit {
 pub(crate) struct Buffers {
     /// Values after transformations.
     arena: Vec<u8>,
-    /// For each distinct value: where it is kept (nothing for the value itself), which bytes it holds.
-    slots: Vec<(Option<(usize, usize)>, ByteSet)>,
-    /// For each distinct value the probes that look at it.
-    watching: Vec<u64>,
+    slots: Vec<Slot>,
     /// For each node its value.
     slot_of: Vec<u16>,
-    candidates: Vec<u64>,
-    met: Vec<u64>,
+    /// A value that is read while the arena grows.
+    aside: Vec<u8>,
     pub(crate) hits: Vec<Hit>,
     pub(crate) kept: Vec<u8>,
     pub(crate) lost: usize,
@@ -92,10 +154,6 @@ impl Buffers {
         self.kept.clear();
         self.lost = 0;
     }
-}
-
-fn put(words: &mut [u64], bit: usize) {
-    words[bit / 64] |= 1 << (bit % 64);
 }
 
 /// The kinds of values that a rule's first link is asked of; `None` where it must be evaluated in its turn.
@@ -118,23 +176,23 @@ impl Scanner {
         handshake: bool,
         exhaustive: bool,
     ) -> Self {
-        let words = rules.len().div_ceil(64).max(1);
         let mut scanner = Self {
             probes: Vec::new(),
             direction,
-            words,
-            of_class: vec![vec![0; words]; Class::ALL.len()],
+            of_class: [Mask::default(); Class::ALL.len()],
             nodes: Vec::new(),
-            any_byte: vec![0; words],
-            by_byte: vec![0; words * 256],
-            need_text: vec![0; words],
+            watching: Mask::default(),
+            transforms: 0,
+            any_byte: Mask::default(),
+            by_byte: Box::new([Mask::default(); 256]),
+            need_text: Mask::default(),
             texts: None,
             by_text: Vec::new(),
             exhaustive,
         };
         let mut texts: Vec<(Vec<u8>, usize)> = Vec::new();
-        let mut watched = vec![vec![0u64; words]; set.chains.nodes.len()];
-        for (bit, (step, entry, extra)) in rules.iter().enumerate() {
+        let mut watched = vec![Mask::default(); set.chains.nodes.len()];
+        for (bit, (step, entry, extra)) in rules.iter().take(PROBES).enumerate() {
             let Some(Entry::Rule(rule)) = set.entries.get(*entry) else { continue };
             let first = &rule.links[0];
             let classes = probed(rule, direction).unwrap_or(0);
@@ -147,43 +205,43 @@ impl Scanner {
                     && (handshake || class.of_message())
                     && (rule.phase != 1 || !class.of_message());
                 if asked {
-                    put(&mut scanner.of_class[class as usize], bit);
+                    scanner.of_class[class as usize].put(bit);
                 }
             }
             let nodes = if first.multi { first.path.as_slice() } else { &first.path[first.path.len() - 1..] };
             for node in nodes {
-                put(&mut watched[usize::from(*node)], bit);
+                watched[usize::from(*node)].put(bit);
+                scanner.watching.put(bit);
             }
             let need = &first.necessary;
             match &need.bytes {
                 Some(bytes) => {
                     for byte in bytes.iter() {
-                        put(&mut scanner.by_byte[usize::from(byte) * words..][..words], bit);
+                        scanner.by_byte[usize::from(byte)].put(bit);
                     }
                 }
-                None => put(&mut scanner.any_byte, bit),
+                None => scanner.any_byte.put(bit),
             }
             if let Some(list) = &need.texts {
-                put(&mut scanner.need_text, bit);
+                scanner.need_text.put(bit);
                 texts.extend(list.iter().map(|text| (text.clone(), bit)));
             }
             scanner.probes.push(Probe { step: *step, entry: *entry, classes, selective, excludes });
         }
         scanner.take_texts(texts);
         // A node is needed where it is watched, or another one behind it is; parents come before their children.
-        let mut needed: Vec<bool> = watched.iter().map(|set| set.iter().any(|word| *word != 0)).collect();
+        let mut needed: Vec<bool> = watched.iter().map(|set| !set.is_empty()).collect();
         for node in (1..needed.len()).rev() {
             if needed[node] {
                 needed[usize::from(set.chains.nodes[node].0)] = true;
             }
         }
         for (node, watched) in watched.into_iter().enumerate() {
+            let (parent, transform) = set.chains.nodes[node];
             if needed[node] || node == 0 {
-                scanner.nodes.push((
-                    u16::try_from(node).unwrap_or(u16::MAX),
-                    set.chains.nodes[node].0,
-                    watched,
-                ));
+                let number = u16::try_from(node).unwrap_or(u16::MAX);
+                scanner.transforms |= if node == 0 { 0 } else { transform.bit() };
+                scanner.nodes.push(Node { number, parent, transform, watched });
             }
         }
         scanner
@@ -196,13 +254,14 @@ impl Scanner {
         for (text, bit) in texts {
             if patterns.last() != Some(&text) {
                 patterns.push(text);
-                self.by_text.resize(patterns.len() * self.words, 0);
+                self.by_text.push(Mask::default());
             }
-            let start = (patterns.len() - 1) * self.words;
-            put(&mut self.by_text[start..], bit);
+            if let Some(mask) = self.by_text.last_mut() {
+                mask.put(bit);
+            }
         }
         let size: usize = patterns.iter().map(Vec::len).sum();
-        let kind = if size < 32_768 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let kind = if size < DETERMINISTIC { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let built = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
@@ -211,122 +270,118 @@ impl Scanner {
         match built {
             Ok(built) if !patterns.is_empty() => self.texts = Some(built),
             // Without the automaton nothing is filtered by texts.
-            Ok(_) | Err(_) => self.need_text.fill(0),
+            Ok(_) | Err(_) => self.need_text = Mask::default(),
         }
     }
 
     /// Tells whether any probe is asked of a kind of values.
     pub(crate) fn asks(&self, class: Class) -> bool {
-        self.of_class[class as usize].iter().any(|word| *word != 0)
+        !self.of_class[class as usize].is_empty()
     }
 
     /// Asks all questions that concern a value, and keeps where they hold.
     pub(crate) fn scan(&self, set: &RuleSet, subject: &Subject<'_>, buffers: &mut Buffers) {
-        let asked = &self.of_class[subject.class as usize];
+        let asked = self.of_class[subject.class as usize];
         self.transform(set, subject.value, buffers);
-        for slot in 0..buffers.slots.len() {
-            let (range, held) = buffers.slots[slot];
-            let mut candidates = std::mem::take(&mut buffers.candidates);
-            candidates.clear();
-            let watching = &buffers.watching[slot * self.words..][..self.words];
-            candidates.extend(watching.iter().zip(asked).map(|(one, other)| one & other));
-            let mut met = std::mem::take(&mut buffers.met);
-            if candidates.iter().any(|word| *word != 0) {
-                let value = range.map_or(subject.value, |(start, end)| &buffers.arena[start..end]);
-                if !self.exhaustive {
-                    self.filter(value, &held, &mut candidates, &mut met);
-                }
-                let mut found = std::mem::take(&mut buffers.hits);
-                for (at, word) in candidates.iter().enumerate() {
-                    let mut left = *word;
-                    while left != 0 {
-                        let bit = at * 64 + left.trailing_zeros() as usize;
-                        left &= left - 1;
-                        self.ask(set, bit, subject, value, &mut found, &mut buffers.kept, &mut buffers.lost);
-                    }
-                }
-                buffers.hits = found;
+        let Buffers { arena, slots, hits, kept, lost, .. } = buffers;
+        for slot in slots.iter() {
+            let mut candidates = slot.watching.and(&asked);
+            if candidates.is_empty() {
+                continue;
             }
-            buffers.candidates = candidates;
-            buffers.met = met;
+            let value = slot.range.map_or(subject.value, |(start, end)| &arena[start..end]);
+            if !self.exhaustive {
+                candidates = self.filter(value, &slot.held, candidates);
+            }
+            for (at, word) in candidates.0.iter().enumerate() {
+                let mut left = *word;
+                while left != 0 {
+                    let bit = at * 64 + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    self.ask(set, bit, subject, value, hits, kept, lost);
+                }
+            }
         }
+    }
+
+    /// Tells which of the transformations that are used may change a value.
+    fn touched(&self, held: &ByteSet) -> u32 {
+        let mut touched = self.transforms;
+        for transform in Transform::ALL {
+            if touched & transform.bit() != 0 && transform.keeps(held) {
+                touched &= !transform.bit();
+            }
+        }
+        touched
     }
 
     /// Makes of a value what the chains of transformations make of it, each distinct result once.
     fn transform(&self, set: &RuleSet, value: &[u8], buffers: &mut Buffers) {
-        let Buffers { arena, slots, watching, slot_of, .. } = buffers;
+        let Buffers { arena, slots, slot_of, aside, .. } = buffers;
         arena.clear();
         slots.clear();
-        slots.push((None, ByteSet::held(value)));
-        watching.clear();
-        watching.resize(self.words, 0);
+        let held = ByteSet::held(value);
+        let touched = self.touched(&held);
+        if touched == 0 {
+            slots.push(Slot { range: None, held, touched, watching: self.watching });
+            return;
+        }
+        slots.push(Slot { range: None, held, touched, watching: Mask::default() });
         if slot_of.len() < set.chains.nodes.len() {
             slot_of.resize(set.chains.nodes.len(), 0);
         }
-        for (node, parent, watched) in &self.nodes {
-            let mut slot = usize::from(slot_of[usize::from(*parent)]);
-            if *node == 0 {
-                slot = 0;
-            } else {
-                let transform = set.chains.nodes[usize::from(*node)].1;
-                let (range, held) = slots[slot];
-                if !transform.keeps(&held) {
-                    let start = arena.len();
-                    match range {
-                        None => transform.apply(value, arena),
-                        Some((from, to)) => {
-                            // The arena grows while it is read from: what is read is set apart first.
-                            let before = arena[from..to].to_vec();
-                            transform.apply(&before, arena);
-                        }
+        for node in &self.nodes {
+            let mut at = if node.number == 0 { 0 } else { usize::from(slot_of[usize::from(node.parent)]) };
+            let before = slots[at];
+            if node.number != 0 && before.touched & node.transform.bit() != 0 {
+                let start = arena.len();
+                let same = match before.range {
+                    None => {
+                        node.transform.apply(value, arena);
+                        value == &arena[start..]
                     }
-                    let before = range.map_or(value, |(from, to)| &arena[from..to]);
-                    if before == &arena[start..] {
-                        arena.truncate(start);
-                    } else {
-                        slots.push((Some((start, arena.len())), ByteSet::held(&arena[start..])));
-                        watching.resize(slots.len() * self.words, 0);
-                        slot = slots.len() - 1;
+                    Some((from, to)) => {
+                        aside.clear();
+                        aside.extend_from_slice(&arena[from..to]);
+                        node.transform.apply(aside, arena);
+                        aside.as_slice() == &arena[start..]
                     }
+                };
+                if same {
+                    arena.truncate(start);
+                } else {
+                    let held = ByteSet::held(&arena[start..]);
+                    let touched = self.touched(&held);
+                    at = slots.len();
+                    slots.push(Slot {
+                        range: Some((start, arena.len())),
+                        held,
+                        touched,
+                        watching: Mask::default(),
+                    });
                 }
             }
-            slot_of[usize::from(*node)] = u16::try_from(slot).unwrap_or(u16::MAX);
-            for (all, more) in watching[slot * self.words..][..self.words].iter_mut().zip(watched) {
-                *all |= more;
-            }
+            slot_of[usize::from(node.number)] = u16::try_from(at).unwrap_or(u16::MAX);
+            slots[at].watching.or(&node.watched);
         }
     }
 
     /// Strikes out the probes whose needs a value does not meet.
-    fn filter(&self, value: &[u8], held: &ByteSet, candidates: &mut [u64], met: &mut Vec<u64>) {
-        met.clear();
-        met.extend_from_slice(&self.any_byte);
-        let mut meet = |byte: u8| {
-            for (all, more) in met.iter_mut().zip(&self.by_byte[usize::from(byte) * self.words..]) {
-                *all |= more;
-            }
-        };
+    fn filter(&self, value: &[u8], held: &ByteSet, candidates: Mask) -> Mask {
+        let mut met = self.any_byte;
         if value.len() < 48 {
-            value.iter().copied().for_each(&mut meet);
+            value.iter().for_each(|byte| met.or(&self.by_byte[usize::from(*byte)]));
         } else {
-            held.iter().for_each(&mut meet);
+            held.iter().for_each(|byte| met.or(&self.by_byte[usize::from(byte)]));
         }
-        let mut texts = 0;
-        for ((candidate, met), need) in candidates.iter_mut().zip(met.iter()).zip(&self.need_text) {
-            *candidate &= met;
-            texts |= *candidate & need;
-        }
-        let Some(automaton) = self.texts.as_ref().filter(|_| texts != 0) else { return };
-        met.fill(0);
+        let left = candidates.and(&met);
+        let textual = left.and(&self.need_text);
+        let Some(automaton) = self.texts.as_ref().filter(|_| !textual.is_empty()) else { return left };
+        let mut met = self.need_text.not();
         for found in automaton.find_overlapping_iter(value) {
-            let start = found.pattern().as_usize() * self.words;
-            for (all, more) in met.iter_mut().zip(&self.by_text[start..]) {
-                *all |= more;
-            }
+            met.or(&self.by_text[found.pattern().as_usize()]);
         }
-        for ((candidate, met), need) in candidates.iter_mut().zip(met.iter()).zip(&self.need_text) {
-            *candidate &= met | !need;
-        }
+        left.and(&met)
     }
 
     #[expect(

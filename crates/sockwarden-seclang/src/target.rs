@@ -230,6 +230,8 @@ pub(crate) struct Target {
     pub(crate) count: bool,
     /// What is left out (`!`).
     pub(crate) exclusion: bool,
+    /// The variables of the transaction that it may mean, by number; found when all names are known.
+    pub(crate) numbers: Vec<u32>,
     /// As it was written.
     pub(crate) text: String,
 }
@@ -251,7 +253,7 @@ impl Target {
             Some(_) if matches!(variable, Variable::Foreign(_)) => Selector::All,
             Some(selector) => read_selector(selector)?,
         };
-        Ok(Self { variable, selector, count, exclusion, text: text.to_owned() })
+        Ok(Self { variable, selector, count, exclusion, numbers: Vec::new(), text: text.to_owned() })
     }
 
     /// Reads a list of entries with bars between them. Gives the offset of what is wrong.

@@ -89,6 +89,43 @@ const NAMES: &[(&str, Transform)] = &[
 ];
 
 impl Transform {
+    pub(crate) const ALL: [Self; 29] = [
+        Self::Base64Decode,
+        Self::Base64DecodeExt,
+        Self::Base64Encode,
+        Self::CmdLine,
+        Self::CompressWhitespace,
+        Self::CssDecode,
+        Self::EscapeSeqDecode,
+        Self::HexDecode,
+        Self::HexEncode,
+        Self::HtmlEntityDecode,
+        Self::JsDecode,
+        Self::Length,
+        Self::Lowercase,
+        Self::NormalizePath,
+        Self::NormalizePathWin,
+        Self::RemoveComments,
+        Self::RemoveCommentsChar,
+        Self::RemoveNulls,
+        Self::RemoveWhitespace,
+        Self::ReplaceComments,
+        Self::ReplaceNulls,
+        Self::SqlHexDecode,
+        Self::Trim,
+        Self::TrimLeft,
+        Self::TrimRight,
+        Self::Uppercase,
+        Self::UrlDecode,
+        Self::UrlDecodeUni,
+        Self::Utf8ToUnicode,
+    ];
+
+    /// Its place in a set of transformations.
+    pub(crate) const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// Gives what a name stands for.
     pub(crate) fn named(name: &str) -> Option<Named> {
         if name.eq_ignore_ascii_case("none") {
