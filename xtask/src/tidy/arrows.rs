@@ -68,7 +68,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sockwarden-proto", &[]),
     ("sockwarden-config", &["sockwarden-model"]),
     ("sockwarden-model", &[]),
-    ("sockwarden-testkit", &["sockwarden-inspect", "sockwarden-model", "sockwarden-net", "sockwarden-proto"]),
+    (
+        "sockwarden-testkit",
+        &[
+            "sockwarden-inspect",
+            "sockwarden-model",
+            "sockwarden-net",
+            "sockwarden-proto",
+            "sockwarden-seclang",
+        ],
+    ),
     ("sockwarden-lab", &[]),
     (
         "sockwarden-bench",
