@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use counterpart::Counterpart;
-use engines::{Agreement, Engine, Judged, Libinjection, Rules, compare};
+use engines::{Agreement, BuiltIn, Engine, Judged, Libinjection, Rules, compare};
 use sets::Sample;
 
 /// Where the messages and the rules are, and how many messages are tried.
@@ -58,6 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         engines.push(Box::new(Rules::new(&rules, level, false)?));
     }
     engines.push(Box::new(Libinjection::default()));
+    engines.push(Box::new(BuiltIn::new()));
     let mut results = Vec::new();
     for engine in &mut engines {
         crate::progress(&format!("{}: {} messages", engine.name(), samples.len()));
@@ -107,7 +108,7 @@ fn agree(
     let few = sets::thin(samples, arguments.agreement);
     crate::progress(&format!("agreement: {} messages at paranoia 4", few.len()));
     let ids = ours.ids();
-    let mut agreement = Agreement::new(&ids);
+    let mut agreement = Agreement::new(&ids, &rules.unsupported);
     for sample in few {
         compare(&mut agreement, sample, &ours.judge(sample)?, &theirs.judge(sample)?);
     }

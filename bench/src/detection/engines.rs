@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
+use sockwarden_detect::Detection;
 use sockwarden_inspect::{Anomaly, Format, InspectLimits, Operation, Place, Reader, Sink, Step, Value};
 use sockwarden_model::Direction;
 use sockwarden_seclang::{Fields, Message, Paranoia, Plan, Policy, RuleSet, Scratch, Source};
@@ -30,7 +31,11 @@ pub(crate) trait Engine {
 }
 
 /// A rule set as it was loaded.
-pub(crate) struct Loaded(Arc<RuleSet>);
+pub(crate) struct Loaded {
+    set: Arc<RuleSet>,
+    /// Rules that look at values and cannot be followed.
+    pub(crate) unsupported: Vec<u32>,
+}
 
 /// Loads the rules of a folder after their setup.
 pub(crate) fn load(folder: &Path, setup: &Path) -> anyhow::Result<Loaded> {
@@ -50,10 +55,13 @@ pub(crate) fn load(folder: &Path, setup: &Path) -> anyhow::Result<Loaded> {
         chosen.map(|(name, text)| Source { name, text }).collect()
     };
     let (set, report) = RuleSet::load(&of(".conf"), &of(".data"))?;
-    for rule in report.rules.iter().filter(|rule| rule.standing.name() == "unsupported") {
+    let unsupported: Vec<_> =
+        report.rules.iter().filter(|rule| rule.standing.name() == "unsupported").collect();
+    for rule in &unsupported {
         crate::progress(&format!("{}: {}", rule.id, rule.standing.why().unwrap_or_default()));
     }
-    Ok(Loaded(Arc::new(set)))
+    let unsupported = unsupported.iter().map(|rule| rule.id).collect();
+    Ok(Loaded { set: Arc::new(set), unsupported })
 }
 
 /// Our own evaluation of a rule set.
@@ -86,7 +94,7 @@ impl Rules {
     pub(crate) fn new(loaded: &Loaded, level: u8, exhaustive: bool) -> anyhow::Result<Self> {
         let mut policy = Policy::new(Direction::Client);
         policy.paranoia = Some(Paranoia::new(level).context("paranoia is 1 to 4")?);
-        let plan = if exhaustive { loaded.0.exhaustive_plan(&policy) } else { loaded.0.plan(&policy) };
+        let plan = if exhaustive { loaded.set.exhaustive_plan(&policy) } else { loaded.set.plan(&policy) };
         let scratch = plan.scratch();
         Ok(Self {
             plan,
@@ -121,6 +129,38 @@ impl Engine for Rules {
         rules.sort_unstable();
         rules.dedup();
         Ok(Judged { blocked: outcome.blocked.is_some(), rules, score: outcome.score, nanoseconds })
+    }
+}
+
+/// The built-in pack under its default preset.
+pub(crate) struct BuiltIn(Detection);
+
+impl BuiltIn {
+    pub(crate) fn new() -> Self {
+        Self(Detection::new(&Default::default()))
+    }
+}
+
+impl Engine for BuiltIn {
+    fn name(&self) -> String {
+        "built-in".to_owned()
+    }
+
+    fn judge(&mut self, sample: &Sample) -> anyhow::Result<Judged> {
+        let began = cpu();
+        let message = sockwarden_inspect::Message {
+            direction: Direction::Client,
+            kind: sockwarden_proto::MessageKind::Text,
+            bytes: sample.body.as_bytes(),
+        };
+        let judgement = self.0.judge(&message);
+        let nanoseconds = cpu() - began;
+        Ok(Judged {
+            blocked: judgement.blocked,
+            rules: Vec::new(),
+            score: judgement.score.into(),
+            nanoseconds,
+        })
     }
 }
 
@@ -167,6 +207,8 @@ pub(crate) struct Agreement {
     pub(crate) messages: usize,
     /// Messages that one would block and the other not.
     pub(crate) verdicts: usize,
+    /// Rules that look at values and that we cannot follow.
+    pub(crate) missing: Vec<u32>,
     /// For each rule that is asked of values: matched by both, by ours alone, by theirs alone; an example.
     pub(crate) rules: BTreeMap<u32, Counts>,
 }
@@ -181,8 +223,9 @@ pub(crate) struct Counts {
 }
 
 impl Agreement {
-    pub(crate) fn new(ids: &[u32]) -> Self {
-        Self { rules: ids.iter().map(|id| (*id, Counts::default())).collect(), ..Self::default() }
+    pub(crate) fn new(ids: &[u32], missing: &[u32]) -> Self {
+        let rules = ids.iter().chain(missing).map(|id| (*id, Counts::default())).collect();
+        Self { rules, missing: missing.to_vec(), ..Self::default() }
     }
 
     /// Of the pairs of message and rule that at least one evaluation finds to match, how many both find.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::engines::{Agreement, Judged};
+use super::engines::{Agreement, Counts, Judged};
 use super::sets::{Label, Sample};
 
 /// What is between these lines is written by the benchmark.
@@ -97,8 +97,9 @@ fn agreed(text: &mut String, agreement: &Agreement) {
     text.push_str("| rule | both | ours alone | theirs alone | for example |\n|---|---|---|---|---|\n");
     for (id, counts) in agreement.rules.iter().filter(|(_, counts)| counts.ours + counts.theirs > 0) {
         let example = counts.example.replace('|', "\\|").replace('`', "'");
-        let _ =
-            writeln!(text, "| {id} | {} | {} | {} | `{example}` |", counts.both, counts.ours, counts.theirs);
+        let note = if agreement.missing.contains(id) { " (not compiled)" } else { "" };
+        let Counts { both, ours, theirs, .. } = counts;
+        let _ = writeln!(text, "| {id}{note} | {both} | {ours} | {theirs} | `{example}` |");
     }
 }
 

@@ -303,6 +303,7 @@ impl<'a> Planner<'a> {
         }
         let scanners = scanned
             .chunks(PROBES)
+            .enumerate()
             .map(|rules| Scanner::new(&set, direction, rules, self.policy.handshake, exhaustive))
             .collect();
         let number = |name: &str| set.names.find(name.as_bytes());

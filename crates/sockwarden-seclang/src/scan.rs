@@ -62,6 +62,9 @@ impl Mask {
     }
 }
 
+/// A rule to be asked: its step in the plan, its place among the entries, and what else it does not look at.
+pub(crate) type Asked = (u32, usize, Vec<Target>);
+
 /// The first link of a rule, asked of each value of some kinds.
 #[derive(Debug)]
 pub(crate) struct Probe {
@@ -79,6 +82,8 @@ pub(crate) struct Probe {
 /// All probes of a plan with the tables that find the few to be asked.
 #[derive(Debug)]
 pub(crate) struct Scanner {
+    /// Which of the plan's scanners it is.
+    number: usize,
     pub(crate) probes: Vec<Probe>,
     direction: Direction,
     /// For each kind, the probes that are asked of it.
@@ -133,6 +138,37 @@ pub(crate) struct Hit {
     pub(crate) end: usize,
 }
 
+/// How many names are remembered that nothing was found in, and how long they may be.
+const QUIET: usize = 256;
+const QUIET_LENGTH: usize = 46;
+
+/// A name that nothing was found in, by which scanner and of which kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Quiet {
+    scanner: usize,
+    class: Class,
+    length: u8,
+    name: [u8; QUIET_LENGTH],
+}
+
+impl Quiet {
+    /// Gives what is to be remembered of a name, and where; nothing of what is no name or too long.
+    fn of(scanner: usize, subject: &Subject<'_>) -> Option<(usize, Self)> {
+        if !subject.class.is_name() || subject.value.len() > QUIET_LENGTH {
+            return None;
+        }
+        let mut name = [0; QUIET_LENGTH];
+        name[..subject.value.len()].copy_from_slice(subject.value);
+        // FNV-1a. Who makes names collide makes them be looked at again, no more.
+        let hash = subject.value.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let at = usize::try_from(hash >> 32).unwrap_or_default() % QUIET;
+        let length = u8::try_from(subject.value.len()).unwrap_or_default();
+        Some((at, Self { scanner, class: subject.class, length, name }))
+    }
+}
+
 /// What is used again from value to value and from message to message.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -143,6 +179,8 @@ pub(crate) struct Buffers {
     slot_of: Vec<u16>,
     /// A value that is read while the arena grows.
     aside: Vec<u8>,
+    /// Names that no question held for, each where its hash says: applications send the same names again and again.
+    quiet: Vec<Quiet>,
     pub(crate) hits: Vec<Hit>,
     pub(crate) kept: Vec<u8>,
     pub(crate) lost: usize,
@@ -172,11 +210,12 @@ impl Scanner {
     pub(crate) fn new(
         set: &RuleSet,
         direction: Direction,
-        rules: &[(u32, usize, Vec<Target>)],
+        (number, rules): (usize, &[Asked]),
         handshake: bool,
         exhaustive: bool,
     ) -> Self {
         let mut scanner = Self {
+            number,
             probes: Vec::new(),
             direction,
             of_class: [Mask::default(); Class::ALL.len()],
@@ -281,6 +320,26 @@ impl Scanner {
 
     /// Asks all questions that concern a value, and keeps where they hold.
     pub(crate) fn scan(&self, set: &RuleSet, subject: &Subject<'_>, buffers: &mut Buffers) {
+        let quiet = Quiet::of(self.number, subject);
+        if let Some((at, quiet)) = &quiet
+            && buffers.quiet.get(*at) == Some(quiet)
+        {
+            return;
+        }
+        let before = buffers.hits.len() + buffers.lost;
+        self.look(set, subject, buffers);
+        if let Some((at, quiet)) = quiet
+            && before == buffers.hits.len() + buffers.lost
+        {
+            let nothing = Quiet { scanner: usize::MAX, ..quiet };
+            if buffers.quiet.is_empty() {
+                buffers.quiet.resize(QUIET, nothing);
+            }
+            buffers.quiet[at] = quiet;
+        }
+    }
+
+    fn look(&self, set: &RuleSet, subject: &Subject<'_>, buffers: &mut Buffers) {
         let asked = self.of_class[subject.class as usize];
         self.transform(set, subject.value, buffers);
         let Buffers { arena, slots, hits, kept, lost, .. } = buffers;

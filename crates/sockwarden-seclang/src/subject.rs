@@ -67,6 +67,11 @@ impl Class {
         }
     }
 
+    /// Its values are names.
+    pub(crate) fn is_name(self) -> bool {
+        matches!(self, Self::ArgName | Self::QueryName | Self::HeaderName | Self::CookieName)
+    }
+
     /// It comes with the message, not with the handshake.
     pub(crate) fn of_message(self) -> bool {
         matches!(self, Self::Arg | Self::ArgName | Self::Body)

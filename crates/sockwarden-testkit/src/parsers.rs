@@ -15,10 +15,12 @@ use crate::{Cuts, Random, Transcript, listen};
 mod detection;
 mod formats;
 mod protocols;
+mod rules;
 
 pub use detection::detection;
 pub use formats::{binary_message, cbor, form, json, message_pack, text_message, xml};
 pub use protocols::{graphql, protocols};
+pub use rules::seclang;
 
 /// A parser's name, as its fuzz target and its folder of corpus files are called, and what must hold of it.
 pub type Parser = (&'static str, fn(&[u8]));
@@ -44,6 +46,7 @@ pub const ALL: [Parser; 23] = [
     ("receiver_server", receiver_server),
     ("request_head", request_head),
     ("response_head", response_head),
+    ("seclang", seclang),
     ("text_message", text_message),
     ("url", url),
     ("utf8", utf8),

@@ -76,6 +76,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "sockwarden-model",
             "sockwarden-net",
             "sockwarden-proto",
+            "sockwarden-seclang",
         ],
     ),
     ("sockwarden-lab", &[]),

@@ -5,6 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Decodes what is base64 from end to end; anything else becomes nothing.
 pub(super) fn decode(input: &[u8], out: &mut Vec<u8>) {
+    let digit =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
+    if !input.iter().all(digit) {
+        return;
+    }
     let clean: Vec<u8> = input.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
     if let Ok(decoded) = STANDARD.decode(clean) {
         out.extend_from_slice(&decoded);
