@@ -29,11 +29,7 @@ rule! {
     /// Bound the fragments of a message beside its size; no browser sends more than a few dozen:
     ///
     /// ```js
-    /// new WebSocketServer({ maxPayload: 64 * 1024, maxFragments: 64 }); // Node, ws, from the version that has it
-    /// ```
-    ///
-    /// ```java
-    /// policy.setMaxFrameSize(65536); session.setMaxOutgoingFrames(64);  // Jetty; and time from first to last fragment
+    /// new WebSocketServer({ maxPayload: 64 * 1024, maxFragments: 64 }); // Node, ws 8.23: its default is 16,384
     /// ```
     ///
     /// Most libraries have no such limit: count frames in front of the application, and the time that a message takes from its

@@ -28,7 +28,8 @@ rule! {
     /// pings has to be answered (RFC 6455 §5.5.3):
     ///
     /// ```js
-    /// const wss = new WebSocketServer({ autoPong: false });    // Node, ws
+    /// new WebSocketServer({ maxPendingAutoPongs: 20 });        // Node, ws 8.23: it drops the connection; its default is 60
+    /// const wss = new WebSocketServer({ autoPong: false });    // or by oneself
     /// wss.on('connection', (ws) => {
     ///   let pings = 0;
     ///   setInterval(() => { pings = 0; }, 1000).unref();
