@@ -102,18 +102,26 @@ impl Scan {
             keys::look(value, &mut self.desk.findings);
             self.weigh(detection, value, value.bytes, false);
         }
-        if is_followed(value) {
+        // What has reached the threshold is stopped, whatever else it holds and however often that is encoded.
+        if is_followed(value) || self.is_decided(detection, value.place) {
             return;
         }
         for bytes in windows(value.bytes) {
             let marks = if bytes.len() == value.bytes.len() { value.marks } else { Marks::of(bytes) };
             self.text(detection, value, bytes, marks, false);
             let (mut plain, mut spare) = (std::mem::take(&mut self.plain), std::mem::take(&mut self.spare));
-            if decode::decode(bytes, marks, &mut plain, &mut spare) {
+            if !self.is_decided(detection, value.place)
+                && decode::decode(bytes, marks, &mut plain, &mut spare)
+            {
                 self.text(detection, value, &plain, Marks::of(&plain), true);
             }
             (self.plain, self.spare) = (plain, spare);
         }
+    }
+
+    /// Tells whether what was seen of a value, or around it, is enough to stop it.
+    fn is_decided(&self, detection: &Detection, place: Place<'_>) -> bool {
+        self.weighed && self.score() >= detection.threshold() && self.root == root(place)
     }
 
     /// Lets the detectors that it starts read a text.
@@ -191,12 +199,18 @@ impl Scan {
         }
     }
 
-    /// Scores the value that was read: by its heaviest observation, and one more where another category speaks for an attack too.
+    /// Scores the value that is read: by its heaviest observation, and one more where another category speaks for an attack too.
+    fn score(&self) -> u32 {
+        let heaviest = self.weights.iter().copied().max().unwrap_or(0);
+        let speaking = self.weights.iter().filter(|weight| **weight >= SPEAKS).count();
+        u32::from(heaviest) + u32::from(speaking > 1)
+    }
+
+    /// Goes on to another value.
     fn settle(&mut self) {
-        if std::mem::take(&mut self.weighed) {
-            let heaviest = self.weights.iter().copied().max().unwrap_or(0);
-            let speaking = self.weights.iter().filter(|weight| **weight >= SPEAKS).count();
-            self.worst = self.worst.max(u32::from(heaviest) + u32::from(speaking > 1));
+        if self.weighed {
+            self.weighed = false;
+            self.worst = self.worst.max(self.score());
             self.weights = [0; Category::COUNT];
         }
         self.root = 0;

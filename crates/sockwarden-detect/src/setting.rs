@@ -257,7 +257,7 @@ pub(crate) fn is_sentence(text: &[u8]) -> bool {
             holding += usize::from(words::is_one_of(FUNCTION_WORDS, word));
         }
     }
-    holding >= 2 && holding * 8 >= all
+    (holding >= 3 || holding == 2 && all >= 6) && holding * 8 >= all
 }
 
 /// Tells whether what begins at `at` is code that Markdown quotes: between backticks, or in a line that is indented.

@@ -93,9 +93,9 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         let rest = bytes.get(start..).unwrap_or_default();
         let Some((open, close)) = BRACKETS.iter().find(|(open, _)| rest.starts_with(open)) else { continue };
         let body = rest.get(open.len()..).unwrap_or_default();
-        let body = body.get(..body.len().min(512)).unwrap_or_default();
+        let body = body.get(..body.len().min(256)).unwrap_or_default();
         let length = memchr::memmem::find(body, close);
-        let Some(inner) = body.get(..length.unwrap_or(body.len().min(120))) else { continue };
+        let Some(inner) = body.get(..length.unwrap_or(body.len().min(64))) else { continue };
         left -= 1;
         if left == 0 {
             break;
@@ -133,6 +133,10 @@ fn add(desk: &mut Desk, rule: &'static super::Rule, weight: u8, range: Range<usi
 }
 
 fn weigh(inner: &[u8], open: &[u8], closed: bool, text: &Text<'_>) -> u8 {
+    // How Perl puts an expression into a text.
+    if open == b"@{" && inner.trim_ascii_start().first() == Some(&b'[') && !text.marks.any(Marks::LINE) {
+        return 6;
+    }
     let shell = matches!(open, b"${" | b"#{" | b"@{" | b"%{");
     let program = text.marks.any(Marks::LINE) || text.sentence();
     if computes(inner) {

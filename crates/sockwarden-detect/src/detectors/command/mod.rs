@@ -53,6 +53,12 @@ pub(super) static DETECTOR: Detector = Detector {
                 "if exist",
                 "if defined",
                 "if errorlevel",
+                "if \"",
+                "if %",
+                "if (",
+                "if   ",
+                "for %",
+                "for   ",
                 "type c:",
                 "if /i",
                 "if/i",
@@ -145,10 +151,11 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
     if let Some(at) = find(bytes, 0, b"() {").or_else(|| find(bytes, 0, b"(){")) {
         let rest = bytes.get(at..).unwrap_or_default();
         let rest = rest.get(..rest.len().min(24)).unwrap_or_default();
-        if rest.windows(2).any(|two| two == b":;" || two == b"_;")
-            || rest.windows(3).any(|three| three == b"};.")
-            || bytes.starts_with(b"() {")
-        {
+        let body = rest.split(|byte| *byte == b'{').nth(1).unwrap_or_default().trim_ascii_start();
+        let empty = [b":;".as_slice(), b"_;", b">_", b":", b"x;", b"ignored;", b"foo;"]
+            .iter()
+            .any(|begin| body.starts_with(begin));
+        if empty {
             findings.add(&SHELLSHOCK, 7, at..at + rest.len());
         }
     }
@@ -380,31 +387,36 @@ fn hidden(text: &Text<'_>, findings: &mut Findings) {
     }
 }
 
-/// How loops and conditions of the Windows shell begin, and what they hold.
-const BATCH: &[(&str, &str)] = &[
-    ("for /", "%"),
-    ("for %", " in "),
-    ("for     /", "%"),
-    ("if not exist ", ""),
-    ("if exist ", ""),
-    ("if not defined ", ""),
-    ("if defined ", ""),
-    ("if errorlevel ", ""),
-    ("if /i ", ""),
-    ("if/i ", ""),
-];
+/// A loop or a condition of the Windows shell.
+fn batch(text: &Text<'_>, findings: &mut Findings) {
+    let bytes = text.bytes;
+    let begin = bytes.iter().position(|byte| !matches!(byte, b' ' | b'&' | b'|' | b';' | b'"')).unwrap_or(0);
+    let word = crate::words::name_at(bytes, begin);
+    let mut at = skip_blanks(bytes, begin + word.len());
+    if word.eq_ignore_ascii_case(b"for") {
+        let flag = bytes.get(at) == Some(&b'/') && bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic);
+        let each = bytes.contains(&b'%') && holds_any(bytes, &[" in (", " in  (", " in   ("]);
+        if (flag || bytes.get(at) == Some(&b'%')) && each {
+            findings.add(&SHELL, if text.sentence() { 7 } else { 5 }, begin..at);
+        }
+    } else if word.eq_ignore_ascii_case(b"if") {
+        if is_at(bytes, at, b"not ") {
+            at = skip_blanks(bytes, at + 3);
+        }
+        let asks =
+            ["exist ", "defined ", "errorlevel ", "/i "].iter().any(|word| is_at(bytes, at, word.as_bytes()));
+        let compares = matches!(bytes.get(at), Some(b'%' | b'"' | b'[' | b'('))
+            && holds_any(bytes, &["==", " equ ", " neq "])
+            && bytes.contains(&b'%');
+        if (asks || compares) && !text.sentence() && !text.marks.any(Marks::LINE) {
+            findings.add(&SHELL, 5, begin..at);
+        }
+    }
+}
 
 fn shell(text: &Text<'_>, findings: &mut Findings) {
     let bytes = text.bytes;
-    let begin = bytes.iter().position(|byte| !matches!(byte, b' ' | b'&' | b'|' | b';' | b'"')).unwrap_or(0);
-    for (word, next) in BATCH {
-        if is_at(bytes, begin, word.as_bytes())
-            && !text.sentence()
-            && crate::words::holds(bytes, next.as_bytes())
-        {
-            findings.add(&SHELL, 5, begin..begin + word.len());
-        }
-    }
+    batch(text, findings);
     SHELLS.first(bytes, |number, at| {
         if let Some((word, weight)) = SHELLS.words.get(number) {
             let begins =

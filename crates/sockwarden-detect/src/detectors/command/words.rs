@@ -261,6 +261,13 @@ pub(super) fn read(bytes: &[u8], at: usize) -> Option<(Command, usize)> {
                 at += 1;
                 continue;
             }
+            // A line break that is written out.
+            b'\\'
+                if matches!(bytes.get(at + 1), Some(b'n' | b'r'))
+                    && !bytes.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) =>
+            {
+                break;
+            }
             b'\\'
                 if bytes.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
                     && !is_folder(small.get(..length).unwrap_or_default()) =>

@@ -76,6 +76,7 @@ impl Judge<'_> {
             self.comment(at, next, footing, closed);
             self.expression(at, next, footing);
             self.clause(at, next, footing);
+            self.query(at, next, footing);
             if footing == Footing::Begin && !closed {
                 self.statement(next);
             }
@@ -214,8 +215,9 @@ impl Judge<'_> {
             }
         };
         // `x like 'y'` and `a in (1)` are said of many things.
-        let weight =
-            if comparing && footing < Footing::Broken { weight.saturating_sub(2).min(6) } else { weight };
+        let sure =
+            footing == Footing::Broken || self.is_word(at, Word::Having) || closed_before(self.pieces, at);
+        let weight = if comparing && !sure { weight.saturating_sub(2).min(6) } else { weight };
         self.add(Shape::Condition, weight, from, left.end);
     }
 
@@ -299,13 +301,14 @@ impl Judge<'_> {
         if !self.is(at, Token::Semicolon) {
             return;
         }
-        if !self.is_command(at + 1) {
+        let opened = usize::from(self.is(at + 1, Token::Open) && self.is_word(at + 2, Word::Select));
+        if !self.is_command(at + 1 + opened) {
             return;
         }
         let weight = match footing {
             Footing::Broken => 8,
             // `f(); sleep(5);` is a program.
-            Footing::Firm if self.is_word(at + 1, Word::Danger) && self.is(at - 1, Token::Close) => 3,
+            Footing::Firm if self.is_word(at + 1, Word::Wait) && self.is(at - 1, Token::Close) => 3,
             Footing::Firm => 7,
             Footing::Begin => 6,
             Footing::Loose => 3,
@@ -330,7 +333,11 @@ impl Judge<'_> {
                 Some(_) => self.is(next, Token::Open),
             },
             Word::Waitfor => self.is_word(next, Word::Name),
-            Word::Danger => self.is(next, Token::Open),
+            Word::Danger | Word::Wait => self.is(next, Token::Open),
+            Word::Case => {
+                self.is(next, Token::Open)
+                    && matches!(self.word(self.after_call(next)), Some(Word::Select | Word::Statement))
+            }
             _ => false,
         }
     }
@@ -405,7 +412,7 @@ impl Judge<'_> {
 
     /// Tells whether one of the next words is a name that attackers call.
     fn names_danger(&self, at: usize) -> bool {
-        (at..at + 8).any(|next| self.is_word(next, Word::Danger))
+        (at..at + 8).any(|next| matches!(self.word(next), Some(Word::Danger | Word::Wait)))
     }
 
     /// Tells whether a list of operands is followed by a comment.
@@ -432,6 +439,30 @@ impl Judge<'_> {
             }
         }
         false
+    }
+
+    /// `1 (select …)`: a query in brackets stands where nothing can stand.
+    fn query(&mut self, from: usize, at: usize, footing: Footing) {
+        let mut next = at;
+        while next < at + 4 && self.is(next, Token::Open) {
+            next += 1;
+        }
+        if next == at || !self.is_word(next, Word::Select) {
+            return;
+        }
+        let column = next + 1;
+        let listed = self.is(column, Token::Operator)
+            || self.is(column, Token::Open)
+            || self
+                .operand(column)
+                .is_some_and(|one| one.kind != Kind::Name || self.is_word(one.end, Word::From));
+        let weight = match (footing, listed) {
+            (Footing::Broken | Footing::Firm, true) => 6,
+            (Footing::Begin, true) => 5,
+            (Footing::Loose, true) => 2,
+            (_, false) => 1,
+        };
+        self.add(Shape::Expression, weight, from, next);
     }
 
     /// `order by 5--`, `having 1=1`, `into outfile 'x'`, `procedure analyse(`.
@@ -474,13 +505,16 @@ impl Judge<'_> {
 
     /// A call of what waits, reads or runs; it weighs little by itself.
     fn danger(&mut self, at: usize) {
-        if !self.is_word(at, Word::Danger) {
+        let waits = self.is_word(at, Word::Wait);
+        if !waits && !self.is_word(at, Word::Danger) {
             return;
         }
         let called = self.is(at + 1, Token::Open);
         let member = self.is(at + 1, Token::Dot);
         let weight = match called {
-            true if self.what(at + 2).is_some_and(|what| what != What::Token(Token::Close)) => 3,
+            true if self.what(at + 2).is_some_and(|what| what != What::Token(Token::Close)) => {
+                4 - u8::from(waits)
+            }
             true => 1,
             false if member => 3,
             false => 1,
@@ -497,13 +531,18 @@ impl Judge<'_> {
         let mut from = false;
         for next in at..self.pieces.len().min(at + 64) {
             let word = self.word(next);
-            dangerous |= matches!(word, Some(Word::Danger | Word::File)) || self.is(next, Token::Variable);
+            dangerous |= matches!(word, Some(Word::Danger | Word::Wait | Word::File))
+                || self.is(next, Token::Variable);
             from |= matches!(word, Some(Word::From | Word::Into | Word::Where));
         }
         let weight = match (self.word(at), dangerous) {
             (Some(Word::Waitfor), _) => 7,
-            (Some(Word::Danger), _) if self.pieces.last().is_some_and(|last| last.what == What::Comment) => 6,
-            (Some(Word::Danger), _) => 4,
+            (Some(Word::Danger | Word::Wait), _)
+                if self.pieces.last().is_some_and(|last| last.what == What::Comment) =>
+            {
+                6
+            }
+            (Some(Word::Danger | Word::Wait), _) => 4,
             (Some(Word::Select), true) => 5,
             (Some(Word::Statement), true) => 5,
             (Some(Word::Select), false) if from => 3,
@@ -528,7 +567,7 @@ impl Judge<'_> {
                     Some(What::Token(Token::Word(Word::Case))) => value(Kind::Query, at + 2),
                     Some(_) | None => None,
                 },
-                Word::Danger if self.is(at + 1, Token::Open) || self.is(at + 1, Token::Dot) => {
+                Word::Danger | Word::Wait if self.is(at + 1, Token::Open) || self.is(at + 1, Token::Dot) => {
                     value(Kind::Danger, at + 1)
                 }
                 Word::Function if self.is(at + 1, Token::Open) => {
@@ -537,6 +576,7 @@ impl Judge<'_> {
                 Word::Name
                 | Word::Function
                 | Word::Danger
+                | Word::Wait
                 | Word::All
                 | Word::Statement
                 | Word::Limit
@@ -547,7 +587,7 @@ impl Judge<'_> {
                     let mut end = at + 1;
                     while end < at + 9 && self.is(end, Token::Dot) {
                         match self.word(end + 1) {
-                            Some(Word::Danger) => return value(Kind::Danger, end + 2),
+                            Some(Word::Danger | Word::Wait) => return value(Kind::Danger, end + 2),
                             Some(_) => end += 2,
                             None => end += 1,
                         }

@@ -75,6 +75,8 @@ pub(super) enum Word {
     Danger,
     /// `waitfor`.
     Waitfor,
+    /// `sleep` and `benchmark`, which other languages have too.
+    Wait,
 }
 
 /// A token with what it stands for.
@@ -150,7 +152,6 @@ const FUNCTIONS: &[&str] = &[
 const DANGERS: &[&str] = &[
     "all_tables",
     "all_users",
-    "benchmark",
     "ctxsys",
     "dbms_lock",
     "dbms_pipe",
@@ -179,7 +180,6 @@ const DANGERS: &[&str] = &[
     "procedure_analyse",
     "randomblob",
     "regexp_substring",
-    "sleep",
     "sp_executesql",
     "sp_oacreate",
     "sp_password",
@@ -256,6 +256,7 @@ impl Word {
             b"null" | b"true" | b"false" | b"nan" | b"infinity" => Self::Constant,
             b"case" | b"exists" | b"if" | b"when" | b"any" | b"some" | b"binary" => Self::Case,
             b"waitfor" => Self::Waitfor,
+            b"sleep" | b"benchmark" => Self::Wait,
             word if !SHAPES.iter().any(|shapes| shapes.may_be(word)) => Self::Name,
             word if Self::in_list(DANGERS, word) => Self::Danger,
             word if Self::in_list(FUNCTIONS, word) => Self::Function,
@@ -396,7 +397,7 @@ mod tests {
         };
         check("' OR 1=1--", &[Quote(b'\''), W(Word::Logic), Number, Compare, Number, Line]);
         check("1e5.0x1F", &[Number, W(Word::Name)]);
-        check("sleep(0x1F)", &[W(Word::Danger), Open, Number, Close]);
+        check("sleep(0x1F)", &[W(Word::Wait), Open, Number, Close]);
         check("/*!50000union*/ all", &[W(Word::Union), Token::Unblock, W(Word::All)]);
         check("@@version<>@x::text", &[Token::Variable, Compare, Token::Variable]);
         check("", &[]);

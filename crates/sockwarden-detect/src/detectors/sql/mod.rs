@@ -215,8 +215,12 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
             Judge { pieces, length: text.bytes.len(), found: &mut *found }.judge();
         }
     }
+    // A name that only attackers call counts more where the text goes on with anything else.
+    let goes_on = found.iter().any(|found| found.shape != Shape::Function && found.shape != Shape::Statement);
     for found in &*found {
-        desk.findings.add(rule(found.shape), found.weight, found.start..found.end);
+        let weight =
+            if found.shape == Shape::Function && found.weight >= 4 && goes_on { 6 } else { found.weight };
+        desk.findings.add(rule(found.shape), weight, found.start..found.end);
     }
 }
 

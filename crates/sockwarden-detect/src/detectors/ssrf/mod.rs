@@ -88,12 +88,14 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
             break;
         }
         let begins = start <= 1;
+        let known = SCHEMES.iter().any(|(name, _)| scheme.eq_ignore_ascii_case(name))
+            || scheme.eq_ignore_ascii_case(b"ftp");
         if let Some((_, weight)) = SCHEMES.iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name)) {
             let weight =
                 if begins || text.field() == Field::Url { *weight } else { weight.saturating_sub(3) };
             desk.findings.add(&SCHEME, weight, start..at);
         }
-        judge(text, at + slashes, lone && begins, desk);
+        judge(text, at + slashes, lone && begins && (is_web || scheme.is_empty() || known), desk);
     }
     // Hosts without a scheme.
     let begin = bytes.iter().position(|byte| *byte != b'/').unwrap_or(0);

@@ -152,6 +152,7 @@ pub(super) static DETECTOR: Detector = Detector {
             ],
         },
         Start { marks: &[Marks::PLUS], literals: &["+adw-", "+adx-"] },
+        Start { marks: &[Marks::BRACKET, Marks::COMMA], literals: &["![", "!!["] },
     ],
     run,
 };
@@ -173,6 +174,16 @@ fn run(text: &Text<'_>, desk: &mut Desk) {
         findings.add(&SCRIPT, 6, 0..text.bytes.len());
     }
     style(text.bytes, findings);
+    signs(text.bytes, findings);
+}
+
+/// Script that is made of six signs, and needs no letter.
+fn signs(bytes: &[u8], findings: &mut Findings) {
+    let are_signs = |byte: &&u8| matches!(byte, b'[' | b']' | b'(' | b')' | b'!' | b'+' | b' ');
+    let length = bytes.iter().take_while(are_signs).count();
+    if length == bytes.len() && length >= 24 && bytes.windows(2).any(|two| two == b"![" || two == b"!!") {
+        findings.add(&CALL, 6, 0..length);
+    }
 }
 
 fn is_lone_word(text: &Text<'_>) -> bool {
@@ -563,6 +574,7 @@ mod tests {
                 "<embed src=//x.example/y.swf>",
                 "<base href=//x.example/>",
                 "+ADw-script+AD4-alert(1)",
+                "[][(![]+[])[+[]]+(![]+[])[!+[]+!+[]]]",
             ],
         );
     }
