@@ -25,6 +25,8 @@ const WINDOW: (usize, usize) = (16 * 1024, 512);
 pub struct Scan {
     direction: Direction,
     observations: Vec<Observation>,
+    /// Of each of them the hash of the place of its value.
+    roots: Vec<u64>,
     /// The heaviest observation of each category in the value that is being read, encodings inside it included.
     weights: [u8; Category::COUNT],
     /// Whether any of them is not zero.
@@ -43,6 +45,7 @@ impl Default for Scan {
         Self {
             direction: Direction::Client,
             observations: Vec::new(),
+            roots: Vec::new(),
             weights: [0; Category::COUNT],
             weighed: false,
             root: 0,
@@ -59,6 +62,7 @@ impl Scan {
     pub fn begin(&mut self, direction: Direction) {
         self.direction = direction;
         self.observations.clear();
+        self.roots.clear();
         self.settle();
         self.worst = 0;
     }
@@ -75,7 +79,9 @@ impl Scan {
     pub fn observe(&mut self, detection: &Detection, place: Place<'_>, observation: Observation) {
         if !detection.policy.exclusions.iter().any(|one| one.covers(&observation.rule, &observation.place)) {
             self.at(place);
-            self.keep(observation);
+            if let Some(slot) = self.counted(&observation.rule, observation.category, observation.weight) {
+                self.keep(slot, observation);
+            }
         }
     }
 
@@ -149,21 +155,29 @@ impl Scan {
         if self.desk.findings.list().is_empty() {
             return;
         }
-        let place = value.place.to_string();
         self.at(value.place);
+        // Written only where it is needed: one text may be told in many pieces, all of which say the same.
+        let mut place = None;
         let findings = std::mem::take(&mut self.desk.findings);
         for finding in findings.list() {
             let rule = finding.rule;
-            let excluded = || detection.policy.exclusions.iter().any(|one| one.covers(rule.id, &place));
             let weight = lightened(detection, finding, bytes, sentence);
-            if weight > 0 && detection.runs(rule) && !excluded() {
-                self.keep(Observation {
-                    rule: rule.id.into(),
-                    category: rule.category,
-                    weight,
-                    place: place.clone(),
-                    excerpt: excerpt(bytes, finding),
-                });
+            if weight == 0 || !detection.runs(rule) {
+                continue;
+            }
+            if !detection.policy.exclusions.is_empty() {
+                let place = place.get_or_insert_with(|| value.place.to_string());
+                if detection.policy.exclusions.iter().any(|one| one.covers(rule.id, place)) {
+                    continue;
+                }
+            }
+            if let Some(slot) = self.counted(rule.id, rule.category, weight) {
+                let place = place.get_or_insert_with(|| value.place.to_string()).clone();
+                let (rule, category) = (rule.id.into(), rule.category);
+                self.keep(
+                    slot,
+                    Observation { rule, category, weight, place, excerpt: excerpt(bytes, finding) },
+                );
             }
         }
         self.desk.findings = findings;
@@ -178,24 +192,32 @@ impl Scan {
         }
     }
 
-    /// Counts an observation; keeps it where there is room and nothing as heavy was seen of the same rule in the same value.
-    fn keep(&mut self, observation: Observation) {
-        if let Some(weight) = self.weights.get_mut(observation.category as usize) {
-            *weight = (*weight).max(observation.weight);
+    /// Counts what a rule saw in the value that is read. Tells where an observation of it is to be kept: nowhere if there is no room, or
+    /// if something as heavy was seen by the same rule.
+    fn counted(&mut self, rule: &str, category: Category, weight: u8) -> Option<usize> {
+        if let Some(heaviest) = self.weights.get_mut(category as usize) {
+            *heaviest = (*heaviest).max(weight);
             self.weighed = true;
         }
-        fn outer(place: &str) -> Option<&str> {
-            place.split('|').next()
+        let known = self
+            .observations
+            .iter()
+            .zip(&self.roots)
+            .position(|(one, root)| *root == self.root && one.rule == rule);
+        match known {
+            Some(slot) => self.observations.get(slot).filter(|one| one.weight < weight).map(|_| slot),
+            None => Some(self.observations.len()).filter(|slot| *slot < Judgement::MOST),
         }
-        let same = |known: &&mut Observation| {
-            known.rule == observation.rule && outer(&known.place) == outer(&observation.place)
-        };
-        let count = self.observations.len();
-        match self.observations.iter_mut().find(same) {
-            Some(known) if known.weight < observation.weight => *known = observation,
-            Some(_) => {}
-            None if count < Judgement::MOST => self.observations.push(observation),
-            None => {}
+    }
+
+    /// Keeps an observation in this slot.
+    fn keep(&mut self, slot: usize, observation: Observation) {
+        match self.observations.get_mut(slot) {
+            Some(known) => *known = observation,
+            None => {
+                self.observations.push(observation);
+                self.roots.push(self.root);
+            }
         }
     }
 
