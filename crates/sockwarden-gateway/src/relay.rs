@@ -6,6 +6,7 @@
 mod gate;
 mod message;
 mod output;
+mod overdue;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -14,7 +15,7 @@ use std::{sync::Arc, task::Waker, time::Duration};
 
 use sockwarden_defend::{Chain, Closure, Decided, Fact as Observed, OpenFact, Verdict};
 use sockwarden_inspect::Message;
-use sockwarden_model::{Direction, Identity, Initiator, Limit, MessageClass, Treatment, Uninspected};
+use sockwarden_model::{Direction, Identity, Initiator, MessageClass, Treatment, Uninspected};
 use sockwarden_proto::{CloseCode, Data, Fact, Flow, MessageKind, Opcode, Phase};
 
 pub(crate) use gate::Gate;
@@ -22,14 +23,12 @@ use gate::{Admission, LastWord};
 use message::{Form, Passed, Refusals, Target, UnderWay};
 
 use crate::{
-    auth::SESSION_ENDED,
     compression::Ends,
     hold::Hold,
     inflate_time::InflateTime,
     inspection::Inspector,
     journal::Journal,
-    lifecycle::dismissal,
-    liveness::{Due, Liveness},
+    liveness::Liveness,
     mailbox::{Dismissal, Mailbox},
     outgoing,
     registry::{Entry, Seat},
@@ -599,46 +598,6 @@ impl Relay {
         } else {
             self.pass(sentence);
         }
-    }
-
-    fn fall_due(&mut self, due: Due, now: Duration) {
-        match due {
-            Due::Ping(peer) => self.side(peer).target.session.ping(b""),
-            Due::Silent(peer) => {
-                self.journal.exceeded(Limit::Silence, Some(peer), "it did not answer a ping".to_owned());
-                self.vanished(peer, now);
-            }
-            Due::SlowMessage(peer, limit) => {
-                let reason = format!("a message took longer than {limit:?}");
-                self.cut_off(peer, Limit::MessageTime, reason, "the message took too long", now);
-            }
-            Due::Stalled(peer, limit) => {
-                let reason = format!("it took nothing of what waits for it for {limit:?}");
-                self.cut_off(peer, Limit::StalledWrite, reason, "too little was read", now);
-            }
-            Due::Idle(limit) => self.outlasts(Limit::Idle, format!("idle for {limit:?}"), now),
-            Due::TooOld(limit) => self.outlasts(Limit::Lifetime, format!("open for {limit:?}"), now),
-            Due::SessionOver(code) => {
-                let order = dismissal(code, SESSION_ENDED);
-                self.dismiss(&order, now);
-            }
-        }
-    }
-
-    /// Closes both sides because the connection has lasted long enough; no peer is to blame.
-    fn outlasts(&mut self, limit: Limit, reason: String, now: Duration) {
-        self.go_away_because(&reason, now);
-        self.journal.exceeded(limit, None, reason);
-    }
-
-    /// Closes both sides because of a peer that is slow, or too much work; no defence decided it.
-    fn cut_off(&mut self, peer: Direction, limit: Limit, reason: String, told: &str, now: Duration) {
-        let code = CloseCode(limit.beyond().close_code());
-        let id = self.journal.exceeded(limit, Some(peer), reason);
-        self.end(code, Initiator::Gateway, now);
-        self.side(peer).deaf = true;
-        self.side(peer).target.session.close(Some(code), &format!("{told} (event {id})"));
-        self.other(peer).target.session.close(Some(CloseCode::GOING_AWAY), &format!("event {id}"));
     }
 
     fn go_away_because(&mut self, reason: &str, now: Duration) {

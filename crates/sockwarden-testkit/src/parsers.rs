@@ -26,7 +26,7 @@ pub use rules::seclang;
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Every parser.
-pub const ALL: [Parser; 23] = [
+pub const ALL: [Parser; 24] = [
     ("binary_message", binary_message),
     ("cbor", cbor),
     ("chunked_body", chunked_body),
