@@ -263,9 +263,8 @@ fn is_harmless(value: &Value<'_>) -> bool {
     /// What words, names, numbers and dates are made of.
     const DULL: Marks = Marks::WORD.and(Marks::COMMA).and(Marks::SPACE).and(Marks::COLON).and(Marks::AT);
     value.marks.only(DULL.and(Marks::DOT))
-        // Words and numbers can be a statement of SQL, and names with dots those of dangerous classes.
+        // Words and numbers can be a statement of SQL.
         && !value.marks.holds(Marks::SPACE | Marks::DIGIT)
-        && !(value.marks.any(Marks::DOT) && !value.marks.any(Marks::SPACE) && value.marks.any(Marks::LETTER))
         && !keys::may_matter(value)
 }
 

@@ -1,6 +1,6 @@
 //! Names of members that are operators, or that reach the prototype of all objects: they are found as names only, whatever they are made of.
 
-use sockwarden_inspect::{Step, Value};
+use sockwarden_inspect::{Role, Step, Value};
 
 use super::declare;
 use crate::findings::Findings;
@@ -54,11 +54,23 @@ const RUNNING: &[&str] = &["$accumulator", "$function", "$where"];
 #[inline]
 pub(crate) fn may_matter(value: &Value<'_>) -> bool {
     match value.bytes.first() {
-        Some(b'_' | b'p' | b'@') => value.role == sockwarden_inspect::Role::Key,
+        Some(b'_') => value.role == Role::Key || value.bytes.starts_with(b"__proto"),
+        Some(b'p' | b'@') => value.role == Role::Key,
         // Where serialised objects begin, in base64 and hexadecimal digits.
-        Some(b'r') => value.bytes.starts_with(b"rO0AB"),
+        Some(b'r') => value.bytes.starts_with(b"rO0AB") || value.bytes.starts_with(b"runtime."),
+        // Classes, and hosts that only a server asks for.
+        Some(b'j') => value.bytes.starts_with(b"java"),
+        Some(b'c') => {
+            value.bytes.starts_with(b"class.")
+                || value.bytes.starts_with(b"com.")
+                || value.bytes.starts_with(b"constructor.")
+        }
+        Some(b'o') => value.bytes.starts_with(b"org.") || value.bytes.starts_with(b"ognl."),
+        Some(b'm') => value.bytes.starts_with(b"metadata."),
         Some(b'A') => value.bytes.starts_with(b"AAEAAAD") || value.bytes.starts_with(b"ACED0005"),
         Some(b'a') => value.bytes.starts_with(b"aced0005"),
+        // Ways up whose slashes are spelt.
+        Some(b'.') => value.bytes.starts_with(b".."),
         // An address whose slashes are left out.
         Some(b'h') => value.bytes.starts_with(b"http:"),
         // Dots and slashes as some readers of paths resolve them.

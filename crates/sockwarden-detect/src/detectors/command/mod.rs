@@ -247,7 +247,7 @@ fn separated(text: &Text<'_>, around: &Around, start: usize, end: usize, finding
         || matches!(around.first, Some(b'"' | b'\'' | b'\\' | b')' | b'`' | b'%' | b'@')) && start < 8;
     let behind_value = start <= around.first_blank + 1 && !around.is_help || around.first_blank >= start;
     // A line of its own is no separator where there are many, or where it is indented.
-    if is_line && (at > end && !behind_nothing || !behind_nothing && !behind_value) {
+    if is_line && !behind_nothing && (at > end || !behind_value) {
         return;
     }
     let entity = separator == b';' && ends_entity(bytes, start);

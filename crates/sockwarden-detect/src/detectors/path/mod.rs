@@ -208,7 +208,7 @@ fn climb(bytes: &[u8], plain: &mut Vec<u8>) -> Climb {
             dots += 1;
             escapes += usize::from(escaped);
         } else if is_slash || spelt {
-            if dots >= 2 && dots <= 6 {
+            if (2..=6).contains(&dots) {
                 if climb.steps == 0 {
                     climb.start = first;
                 }

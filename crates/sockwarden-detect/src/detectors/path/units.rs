@@ -64,7 +64,7 @@ fn percent(rest: &[u8]) -> (Unit, usize) {
         return match (high, low) {
             (Some(high), Some(low)) => match of_byte(u32::from(high) << 8 | u32::from(low)) {
                 Unit::Other(b'?') => (Unit::Wild, at + 5),
-                unit => (unit, at + 5),
+                unit @ (Unit::Dot | Unit::Slash | Unit::Skip | Unit::Wild | Unit::Other(_)) => (unit, at + 5),
             },
             _ => (Unit::Other(b'%'), at),
         };

@@ -3,6 +3,7 @@
 
 use super::{
     lexer::{Token, Word},
+    operand::{Kind, Operand},
     pieces::{Piece, What},
 };
 
@@ -83,19 +84,19 @@ impl Judge<'_> {
         }
     }
 
-    fn what(&self, at: usize) -> Option<What> {
+    pub(super) fn what(&self, at: usize) -> Option<What> {
         self.pieces.get(at).map(|piece| piece.what)
     }
 
-    fn is(&self, at: usize, token: Token) -> bool {
+    pub(super) fn is(&self, at: usize, token: Token) -> bool {
         self.what(at) == Some(What::Token(token))
     }
 
-    fn is_word(&self, at: usize, word: Word) -> bool {
+    pub(super) fn is_word(&self, at: usize, word: Word) -> bool {
         self.is(at, Token::Word(word))
     }
 
-    fn word(&self, at: usize) -> Option<Word> {
+    pub(super) fn word(&self, at: usize) -> Option<Word> {
         match self.what(at) {
             Some(What::Token(Token::Word(word))) => Some(word),
             Some(_) | None => None,
@@ -126,7 +127,19 @@ impl Judge<'_> {
                 Token::Word(Word::Name) => Footing::Loose,
                 // A second statement has a begin as well.
                 Token::Semicolon => return None,
-                _ => return None,
+                Token::Quote(_)
+                | Token::Word(_)
+                | Token::Compare
+                | Token::Operator
+                | Token::Logic
+                | Token::Not
+                | Token::Comma
+                | Token::Dot
+                | Token::Open
+                | Token::Line
+                | Token::Block
+                | Token::Unblock
+                | Token::Other => return None,
             },
         })
     }
@@ -338,7 +351,23 @@ impl Judge<'_> {
                 self.is(next, Token::Open)
                     && matches!(self.word(self.after_call(next)), Some(Word::Select | Word::Statement))
             }
-            _ => false,
+            Word::Name
+            | Word::Logic
+            | Word::Not
+            | Word::Compare
+            | Word::Union
+            | Word::All
+            | Word::From
+            | Word::Where
+            | Word::Having
+            | Word::Order
+            | Word::By
+            | Word::Limit
+            | Word::Into
+            | Word::File
+            | Word::Procedure
+            | Word::Constant
+            | Word::Function => false,
         }
     }
 
@@ -498,7 +527,31 @@ impl Judge<'_> {
             {
                 7
             }
-            _ => return,
+            Word::Name
+            | Word::Logic
+            | Word::Not
+            | Word::Compare
+            | Word::Union
+            | Word::All
+            | Word::Select
+            | Word::From
+            | Word::Where
+            | Word::Having
+            | Word::Order
+            | Word::By
+            | Word::Limit
+            | Word::Into
+            | Word::File
+            | Word::Procedure
+            | Word::Statement
+            | Word::Insert
+            | Word::Delete
+            | Word::Constant
+            | Word::Case
+            | Word::Function
+            | Word::Danger
+            | Word::Waitfor
+            | Word::Wait => return,
         };
         self.add(Shape::Clause, weight, from, at + 2);
     }
@@ -550,97 +603,10 @@ impl Judge<'_> {
         };
         self.add(Shape::Statement, weight, at, at + 4);
     }
-
-    /// Reads something that has a value.
-    fn operand(&self, at: usize) -> Option<Operand> {
-        let value = |kind, end| Some(Operand { kind, end, open: false, text: false });
-        match self.what(at)? {
-            What::Text => Some(Operand { kind: Kind::Constant, end: at + 1, open: false, text: true }),
-            What::OpenText => Some(Operand { kind: Kind::Constant, end: at + 1, open: true, text: true }),
-            What::Start | What::Break | What::Apostrophe | What::Comment => None,
-            What::Token(Token::Number | Token::Variable) => value(Kind::Constant, at + 1),
-            What::Token(Token::Word(word)) => match word {
-                Word::Constant => value(Kind::Constant, at + 1),
-                Word::Select => value(Kind::Query, at + 1),
-                Word::Case => match self.what(at + 1) {
-                    Some(What::Token(Token::Open)) => value(Kind::Query, at + 2),
-                    Some(What::Token(Token::Word(Word::Case))) => value(Kind::Query, at + 2),
-                    Some(_) | None => None,
-                },
-                Word::Danger | Word::Wait if self.is(at + 1, Token::Open) || self.is(at + 1, Token::Dot) => {
-                    value(Kind::Danger, at + 1)
-                }
-                Word::Function if self.is(at + 1, Token::Open) => {
-                    value(Kind::Function, self.after_call(at + 1))
-                }
-                Word::Name
-                | Word::Function
-                | Word::Danger
-                | Word::Wait
-                | Word::All
-                | Word::Statement
-                | Word::Limit
-                | Word::File => {
-                    if self.is(at + 1, Token::Open) {
-                        return value(Kind::Name, self.after_call(at + 1));
-                    }
-                    let mut end = at + 1;
-                    while end < at + 9 && self.is(end, Token::Dot) {
-                        match self.word(end + 1) {
-                            Some(Word::Danger | Word::Wait) => return value(Kind::Danger, end + 2),
-                            Some(_) => end += 2,
-                            None => end += 1,
-                        }
-                    }
-                    value(Kind::Name, end)
-                }
-                _ => None,
-            },
-            What::Token(_) => None,
-        }
-    }
-
-    /// Skips the arguments of a call, as far as they are few.
-    fn after_call(&self, open: usize) -> usize {
-        let mut depth = 0_usize;
-        for at in open..self.pieces.len().min(open + 48) {
-            if self.is(at, Token::Open) {
-                depth += 1;
-            } else if self.is(at, Token::Close) {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-        }
-        open + 1
-    }
 }
 
 /// Tells whether a bracket of the statement was closed just before.
 fn closed_before(pieces: &[Piece], at: usize) -> bool {
     let near = pieces.get(at.saturating_sub(4)..at).unwrap_or_default();
     near.iter().any(|piece| piece.what == What::Token(Token::Close))
-}
-
-/// Something that has a value.
-#[derive(Clone, Copy, Debug)]
-struct Operand {
-    kind: Kind,
-    /// The piece behind it.
-    end: usize,
-    /// Whether it is a string that the statement's quote will end.
-    open: bool,
-    /// Whether it is a string.
-    text: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Constant,
-    Name,
-    Function,
-    /// A sub-query, or a condition that makes one of two values.
-    Query,
-    Danger,
 }

@@ -3,6 +3,7 @@
 
 mod judge;
 mod lexer;
+mod operand;
 mod pieces;
 
 use sockwarden_inspect::Marks;

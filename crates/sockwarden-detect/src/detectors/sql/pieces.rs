@@ -98,7 +98,19 @@ pub(super) fn build(bytes: &[u8], tokens: &[Lexed], context: Context, pieces: &m
                 }
             }
             Token::Line => piece.what = What::Token(Token::Other),
-            _ => {}
+            Token::Number
+            | Token::Word(_)
+            | Token::Compare
+            | Token::Operator
+            | Token::Logic
+            | Token::Not
+            | Token::Comma
+            | Token::Dot
+            | Token::Open
+            | Token::Close
+            | Token::Semicolon
+            | Token::Variable
+            | Token::Other => {}
         }
         pieces.push(piece);
     }

@@ -276,7 +276,7 @@ fn tags(text: &Text<'_>, findings: &mut Findings) {
             && !text.sentence()
         {
             weight = 2;
-        } else if is(b"form") && seen.remote || is(b"button") && seen.remote {
+        } else if seen.remote && (is(b"form") || is(b"button")) {
             weight = 5;
         } else if (is(b"input") || is(b"image") || is(b"img") || is(b"video") || is(b"audio"))
             && seen.scriptless
