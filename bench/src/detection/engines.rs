@@ -228,25 +228,29 @@ impl Agreement {
         Self { rules, missing: missing.to_vec(), ..Self::default() }
     }
 
-    /// Of the pairs of message and rule that at least one evaluation finds to match, how many both find.
+    /// The rules that are compiled, with their counts.
+    fn compiled(&self) -> impl Iterator<Item = (u32, &Counts)> {
+        self.rules.iter().filter(|(id, _)| !self.missing.contains(id)).map(|(id, counts)| (*id, counts))
+    }
+
+    /// Of the pairs of message and compiled rule that at least one evaluation finds to match, how many both find.
     pub(crate) fn share(&self) -> f64 {
-        let both: usize = self.rules.values().map(|counts| counts.both).sum();
-        let all: usize = self.rules.values().map(|counts| counts.both + counts.ours + counts.theirs).sum();
+        let both: usize = self.compiled().map(|(_, counts)| counts.both).sum();
+        let all: usize = self.compiled().map(|(_, counts)| counts.both + counts.ours + counts.theirs).sum();
         both as f64 / all.max(1) as f64
     }
 
-    /// Of all pairs of message and rule, how many are judged alike.
+    /// Of all pairs of message and compiled rule, how many are judged alike.
     pub(crate) fn of_all(&self) -> f64 {
-        let apart: usize = self.rules.values().map(|counts| counts.ours + counts.theirs).sum();
-        1.0 - apart as f64 / (self.messages * self.rules.len()).max(1) as f64
+        let apart: usize = self.compiled().map(|(_, counts)| counts.ours + counts.theirs).sum();
+        1.0 - apart as f64 / (self.messages * self.compiled().count()).max(1) as f64
     }
 
-    /// The rule that is judged alike least often, and how often.
+    /// The compiled rule that is judged alike least often, and how often.
     pub(crate) fn worst(&self) -> Option<(u32, f64)> {
         let share =
             |counts: &Counts| 1.0 - (counts.ours + counts.theirs) as f64 / self.messages.max(1) as f64;
-        let shares = self.rules.iter().map(|(id, counts)| (*id, share(counts)));
-        shares.min_by(|one, other| one.1.total_cmp(&other.1))
+        self.compiled().map(|(id, counts)| (id, share(counts))).min_by(|one, other| one.1.total_cmp(&other.1))
     }
 }
 

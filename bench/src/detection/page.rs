@@ -46,9 +46,9 @@ pub(crate) fn write(
     }
     let _ = write!(
         text,
-        "\n### In one number\n\n| | detection | false alarms | macro balanced accuracy | CPU per message, µs | ratio |\n|---|---|---|---|---|---|\n"
+        "\n### In one number\n\n| | detection | false alarms | macro balanced accuracy | CPU per message, µs: mean | ratio | median | ratio |\n|---|---|---|---|---|---|---|---|\n"
     );
-    let reference = results.first().map_or(1.0, |(_, judged)| microseconds(judged));
+    let reference = results.first().map_or((1.0, 1.0), |(_, judged)| microseconds(judged));
     for (name, judged) in results {
         let mean = |wanted: Label| {
             let mut sets: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -58,14 +58,15 @@ pub(crate) fn write(
             sets.values().map(|numbers| rate(judged, numbers)).sum::<f64>() / sets.len().max(1) as f64
         };
         let (found, false_alarms) = (mean(Label::Attack), mean(Label::Harmless));
-        let spent = microseconds(judged);
+        let (mean_spent, median) = microseconds(judged);
         let _ = writeln!(
             text,
-            "| {name} | {} | {} | {:.3} | {spent:.1} | {:.4} |",
+            "| {name} | {} | {} | {:.3} | {mean_spent:.1} | {:.4} | {median:.1} | {:.4} |",
             percent(found),
             percent(false_alarms),
             (found + 1.0 - false_alarms) / 2.0,
-            spent / reference
+            mean_spent / reference.0,
+            median / reference.1
         );
     }
     let _ = write!(text, "\n### Agreement\n\n");
@@ -86,10 +87,10 @@ fn agreed(text: &mut String, agreement: &Agreement) {
         agreement.worst().map_or(String::new(), |(id, share)| format!("; the least, {id}, {}", exact(share)));
     let _ = writeln!(
         text,
-        "\nAt paranoia 4, {} messages and {} rules that look at values: {} of all pairs of message and rule are judged as libmodsecurity \
+        "\nAt paranoia 4, {} messages and {} rules that look at values and are compiled: {} of all pairs of message and rule are judged as libmodsecurity \
          judges them{worst}. Of the pairs that either finds to match both find {}. {} messages have another verdict. What differs:\n",
         agreement.messages,
-        agreement.rules.len(),
+        agreement.rules.len() - agreement.missing.len(),
         exact(agreement.of_all()),
         exact(agreement.share()),
         agreement.verdicts
@@ -108,8 +109,12 @@ fn rate(judged: &[Judged], numbers: &[usize]) -> f64 {
     blocked as f64 / numbers.len().max(1) as f64
 }
 
-fn microseconds(judged: &[Judged]) -> f64 {
-    judged.iter().map(|one| one.nanoseconds as f64).sum::<f64>() / judged.len().max(1) as f64 / 1e3
+/// The mean and the median of what a message costs.
+fn microseconds(judged: &[Judged]) -> (f64, f64) {
+    let mut spent: Vec<f64> = judged.iter().map(|one| one.nanoseconds as f64 / 1e3).collect();
+    spent.sort_by(f64::total_cmp);
+    let median = spent.get(spent.len() / 2).copied().unwrap_or_default();
+    (spent.iter().sum::<f64>() / spent.len().max(1) as f64, median)
 }
 
 fn percent(share: f64) -> String {
