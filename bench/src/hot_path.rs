@@ -27,7 +27,7 @@ const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: app.example\r\nUpgrade: web
     Cookie: session=0123456789abcdef0123456789abcdef\r\n\r\n";
 
 /// Every piece of work.
-pub(crate) const NAMES: [&str; 42] = [
+pub(crate) const NAMES: [&str; 45] = [
     "receive-text-16-x32",
     "receive-text-125",
     "receive-text-200-json",
@@ -70,6 +70,9 @@ pub(crate) const NAMES: [&str; 42] = [
     "defence-graphql-limits",
     "defence-cdp-refused",
     "defence-ocpp-session",
+    "defence-injection",
+    "defence-active-content",
+    "defence-rate-limit",
 ];
 
 /// One piece of work, to be done again and again.
@@ -216,6 +219,9 @@ fn guards_content(id: &str) -> bool {
             | "graphql-limits"
             | "cdp-refused"
             | "ocpp-session"
+            | "injection"
+            | "active-content"
+            | "rate-limit"
     )
 }
 

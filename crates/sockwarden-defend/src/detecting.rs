@@ -3,6 +3,7 @@
 use std::{cell::RefCell, sync::Arc};
 
 use sockwarden_detect::{Category, Detection, Exclusion, Judgement, Policy, Scan};
+use sockwarden_inspect::Protocol;
 use sockwarden_model::{Direction, printable_text};
 use sockwarden_proto::CloseCode;
 
@@ -66,22 +67,25 @@ pub(crate) struct Detecting {
     detection: Arc<Detection>,
     from: Direction,
     pub(crate) answer: AnswerKind,
+    /// Whether the message that is read is one of GraphQL: what its documents may ask for is another defence's affair.
+    is_graphql: bool,
 }
 
 impl Detecting {
     pub(crate) fn new(policy: &Policy, from: Direction, answer: AnswerKind) -> Self {
-        Self { detection: Arc::new(Detection::new(policy)), from, answer }
+        Self { detection: Arc::new(Detection::new(policy)), from, answer, is_graphql: false }
     }
 
     /// Takes note of what a message holds, and judges it once that is known.
     #[inline]
-    pub(crate) fn observe(&self, fact: &Fact<'_>, told: &'static str) -> Verdict {
+    pub(crate) fn observe(&mut self, fact: &Fact<'_>, told: &'static str) -> Verdict {
         let Fact::Content { direction, content } = fact else { return Verdict::Pass };
         if *direction != self.from {
             return Verdict::Pass;
         }
         SCAN.with_borrow_mut(|scan| match content {
             Content::Begin => {
+                self.is_graphql = false;
                 scan.begin(self.from);
                 Verdict::Pass
             }
@@ -91,16 +95,29 @@ impl Detecting {
             }
             Content::Whole { .. } => {
                 let judgement = scan.finish(&self.detection);
-                if judgement.blocked {
+                if judgement.blocked
+                    && (!self.is_graphql || speaks_without_graphql(&judgement, &self.detection))
+                {
                     let reason = reason(&judgement, self.detection.threshold());
                     self.answer.verdict(CloseCode::POLICY, reason, told)
                 } else {
                     Verdict::Pass
                 }
             }
-            Content::Operation(_) | Content::Anomaly(..) => Verdict::Pass,
+            Content::Operation(operation) => {
+                self.is_graphql |=
+                    matches!(operation.protocol, Protocol::GraphQlTransportWs | Protocol::GraphQlWs);
+                Verdict::Pass
+            }
+            Content::Anomaly(..) => Verdict::Pass,
         })
     }
+}
+
+/// Tells whether something else than its GraphQL speaks against a message.
+fn speaks_without_graphql(judgement: &Judgement, detection: &Detection) -> bool {
+    let others = judgement.observations.iter().filter(|seen| seen.category != Category::GraphQl);
+    others.map(|seen| u32::from(seen.weight)).max().is_some_and(|most| most >= detection.threshold())
 }
 
 /// Says what was seen, the heaviest first; of what the peer has sent only the shape.

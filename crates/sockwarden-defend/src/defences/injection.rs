@@ -159,7 +159,7 @@ impl Defence for Injection {
     }
 
     fn hears(&self) -> Hears {
-        Hears::VALUES | Hears::MESSAGES
+        Hears::VALUES | Hears::OPERATIONS | Hears::MESSAGES
     }
 
     fn tells(&self) -> bool {
@@ -216,6 +216,22 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_document_of_graphql_may_ask_for_is_not_judged_here() {
+        let said = |protocol, attack: &str| {
+            let fields =
+                (0..60).map(|number| format!("a{number}: login(x: 1) {{ token }} ")).collect::<String>();
+            let query = format!("query {{ __schema {{ types {{ name fields {{ name }} }} }} {fields} }}");
+            let payload = serde_json::json!({"query": query, "variables": {"text": attack}});
+            let message = serde_json::json!({"id": "1", "type": "subscribe", "payload": payload}).to_string();
+            let injection = Injection::new(&InjectionConfig::default()).expect("good settings");
+            reasons(&judge_texts(&injection, protocol, &[(Direction::Client, &message)])).len()
+        };
+        let graphql = Some(sockwarden_inspect::Protocol::GraphQlTransportWs);
+        assert_eq!(said(graphql, "hello"), 0);
+        assert_eq!(said(graphql, "<img src=x onerror=alert(document.cookie)>"), 1);
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub(crate) fn passing(app: SocketAddr) -> RouteConfig {
 /// A route on which the defences that read bodies are in this mode.
 pub(crate) fn reading(mode: Mode, mut route: RouteConfig) -> RouteConfig {
     (route.message_format.mode, route.graphql_limits.mode, route.cdp_refused.mode) = (mode, mode, mode);
+    (route.injection.mode, route.active_content.mode) = (mode, mode);
     route
 }
 

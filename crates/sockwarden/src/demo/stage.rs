@@ -3,6 +3,7 @@
 use std::{io::Write as _, net::SocketAddr};
 
 use anyhow::Context as _;
+use sockwarden_config::ByteSize;
 use sockwarden_defend::Way;
 use sockwarden_gateway::{Auth, ForwardAuthConfig, Gateway, ListenerConfig, RouteConfig};
 use sockwarden_lab::{Config as LabConfig, Lab, Ledger, seed::SeedAccount};
@@ -195,7 +196,11 @@ pub fn switch_off(id: &str, route: &mut RouteConfig) -> bool {
         "origin-policy" => route.origin_policy.mode = Mode::Off,
         "authentication" => (route.auth, route.forward_auth) = (Auth::NONE, None),
         "upstream-tls" => route.upstream_tls.mode = Mode::Off,
-        "frame-limits" => route.frame_limits.mode = Mode::Off,
+        "frame-limits" => {
+            route.frame_limits.mode = Mode::Off;
+            // How long one text may be is said elsewhere, and would stop most of what is too long.
+            route.inspect.text = ByteSize::mib(64);
+        }
         "injection" => route.injection.mode = Mode::Off,
         "active-content" => route.active_content.mode = Mode::Off,
         "rate-limit" => route.rate_limit.mode = Mode::Off,

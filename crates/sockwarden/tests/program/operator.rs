@@ -92,7 +92,8 @@ fn sessions_are_listed_shown_and_closed() {
 fn modes_change_for_a_time_and_the_status_tells() {
     let stage = Stage::start("");
     let status = || stage.told("status", "viewer").out;
-    assert!(status().contains("every defence blocks, as configured"), "{}", status());
+    assert!(status().contains("app    active-content  observe"), "{}", status());
+    assert!(!status().contains("frame-limits"), "{}", status());
     let told = |command: &str| {
         let said = stage.told(command, "operator");
         (said.code, said.out.trim().to_owned())
@@ -103,7 +104,7 @@ fn modes_change_for_a_time_and_the_status_tells() {
     );
     let now = status();
     assert!(
-        now.contains("app    frame-limits  observe  block again in 10m") || now.contains("in 9m5"),
+        now.contains("app    frame-limits    observe  block again in 10m") || now.contains("in 9m5"),
         "{now}"
     );
     assert_eq!(told("mode restore"), (0, "restored 1 defence to the configured mode".to_owned()));
