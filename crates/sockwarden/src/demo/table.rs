@@ -166,6 +166,8 @@ mod tests {
             read: what unauthenticated-access wanted
         T2  a message without a limit         succeeded ✓ stopped by frame-limits   found, high   gone
             read: what oversize-message wanted
+        T2  a flood of messages               succeeded ✓ stopped by rate-limit     found, high   gone
+            read: what message-flood wanted
         T4  sniff and alter on the way in     succeeded ✓ stopped by tls-required   found, high   gone
             read: what sniff-and-alter-on-the-way-in wanted
         T7  a foreign page reads her account  succeeded ✓ stopped by origin-policy  found, high   gone
@@ -173,7 +175,7 @@ mod tests {
         T8  sniff and alter behind the proxy  succeeded ✓ stopped by upstream-tls   found, high   gone
             read: what sniff-and-alter-behind-the-proxy wanted
 
-        5 of 5 attacks succeeded directly, were found, and are stopped in 4.3 s
+        6 of 6 attacks succeeded directly, were found, and are stopped in 4.3 s
         the full scan: 6 findings, through the gateway 0
         who may use the application still does, through the gateway
         ");
@@ -204,18 +206,20 @@ mod tests {
         T2  a message without a limit         succeeded ✗ stopped by no defence     found, high   gone
             read: what oversize-message wanted
             through the gateway: refused with 403; frame-limits was expected
-        T4  sniff and alter on the way in     succeeded ✗ stopped by authentication found, high   gone
-            read: what sniff-and-alter-on-the-way-in wanted
-            through the gateway: refused with 403; tls-required was expected
-        T7  a foreign page reads her account  failed    ✗ not tested                not tested    gone
+        T2  a flood of messages               succeeded ✗ stopped by authentication found, high   gone
+            read: what message-flood wanted
+            through the gateway: refused with 403; rate-limit was expected
+        T4  sniff and alter on the way in     failed    ✗ not tested                not tested    gone
             direct: no answer in time
             through the gateway: there is no browser
             scan before: nobody was let in
-        T8  sniff and alter behind the proxy  succeeded ✓ stopped by upstream-tls   found, low    not tested
-            read: what sniff-and-alter-behind-the-proxy wanted
+        T7  a foreign page reads her account  succeeded ✓ stopped by origin-policy  found, low    not tested
+            read: what cross-site-hijack wanted
             scan after: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+        T8  sniff and alter behind the proxy  succeeded ✓ stopped by upstream-tls   found, high   gone
+            read: what sniff-and-alter-behind-the-proxy wanted
 
-        0 of 5 attacks succeeded directly, were found, and are stopped in 4.3 s
+        1 of 6 attacks succeeded directly, were found, and are stopped in 4.3 s
         the full scan: 1 finding, through the gateway 2
         who may use the application cannot, through the gateway: refused with 401
         ");
