@@ -21,3 +21,4 @@ mod sandbox;
 mod scan_identities;
 mod scan_limits;
 mod service;
+mod verdicts;
