@@ -167,6 +167,14 @@ pub(crate) fn warnings(config: &RouteConfig, mut warn: impl FnMut(&str, &str, Op
         );
         return;
     }
+    let secret = config.jwt.as_ref().and_then(|jwt| jwt.secret.as_ref());
+    if secret.is_some_and(|secret| secret.inline.is_some()) {
+        warn(
+            "jwt.secret",
+            "whoever reads the configuration can make tokens for anybody (T1)",
+            Some("say `{ env = \"NAME\" }` or `{ file = \"PATH\" }`"),
+        );
+    }
     if config.authentication.mode != Mode::Block {
         let message =
             format!("authentication does not stop anybody in mode {} (T1)", config.authentication.mode);
@@ -185,5 +193,27 @@ pub(crate) fn warnings(config: &RouteConfig, mut warn: impl FnMut(&str, &str, Op
                 "block by `origin_policy`, or issue tickets: `auth = \"ticket\"`, `ticket.issue_to = [\"forward\"]`",
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Auth;
+
+    #[test]
+    fn a_secret_that_stands_in_the_configuration_is_named() {
+        let warned = |secret: &str| {
+            let jwt =
+                format!(r#"{{"algorithms":["HS256"],"issuer":"a","audience":["b"],"secret":{secret}}}"#);
+            let jwt = serde_json::from_str(&jwt).expect("settings of tokens");
+            let auth = Auth::by(Way::Jwt);
+            let config = RouteConfig { jwt: Some(jwt), ..RouteConfig::new("a", "ws://127.0.0.1:1", auth) };
+            let mut keys = Vec::new();
+            warnings(&config, |key, _, _| keys.push(key.to_owned()));
+            keys
+        };
+        assert_eq!(warned(r#"{"inline":"0123456789abcdef0123456789abcdef"}"#), ["jwt.secret"]);
+        assert_eq!(warned(r#"{"env":"SECRET"}"#), Vec::<String>::new());
     }
 }
