@@ -199,6 +199,7 @@ mod tests {
             [
                 "docs/cli.md",
                 "docs/configuration.md",
+                "docs/limits.md",
                 "docs/openapi.json",
                 "docs/rules/README.md",
                 "docs/rules/a-rule.md",
@@ -248,6 +249,7 @@ mod tests {
             ["explain", "--list-ids"] => "a-rule\nb-rule\n",
             ["explain", "--markdown", "a-rule"] => "# a-rule\n\nSees a | b.\n\nMore.\n\n\n",
             ["explain", "--markdown", _] => "# b-rule\n\nSees b.",
+            ["config", "--limits"] => "| limit |\n",
             ["config", "--schema" | "--openapi"] => "{}",
             ["config", "--example"] => "version = 1\n",
             ["--help"] => "Commands:\n  guard  Guards\n\nOptions:\n",
