@@ -42,6 +42,8 @@ path = "/"
 upstream = "${lab/#http/ws}"
 auth = ["forward"]
 compression = "terminate"
+# One attacker fills the application to see whether there is room.
+connection_limits = { per_user = 500 }
 [routes.forward_auth]
 url = "$lab/api/session"
 user_header = "x-harbor-user"

@@ -116,7 +116,8 @@ pub struct InjectionConfig {
 impl Default for InjectionConfig {
     fn default() -> Self {
         Self {
-            mode: Mode::Block,
+            // It is wrong too often about binary data and long texts to stop anything unasked.
+            mode: Mode::Observe,
             preset: PresetKind::Default,
             threshold: None,
             paranoia: 1,
