@@ -38,12 +38,15 @@ name = "${name}"
 path = "/${name}"
 upstream = "${UPSTREAM}"
 auth = "none"
+rate_limit = { mode = "off" }
 ${more}`;
   const message = from(RELOADS) ? "16 KiB" : from(4) ? "48 KiB" : "64 KiB";
   return [
     // What the gateway says to people may stand in the middle of an event where both go to one file.
     `version = 1\nevents = { to = "file", file = "${WORK}/events.jsonl" }\n`,
-    `[limits]\ncertificate_poll = "500ms"\nhandshake_timeout = "${from(3) ? 20 : 15}s"\n`,
+    `[limits]\ncertificate_poll = "500ms"\nhandshake_timeout = "${from(3) ? 20 : 15}s"\n` +
+      // Everybody has one address here.
+      `per_address = { connections = 5000, connections_per_second = 5000, handshakes_per_second = 5000 }\n`,
     `[reload]\nchanged_routes = "${from(RELOADS) ? "close" : "keep"}"\nwindow = "${WINDOW}s"\n`,
     `[drain]\ndelay = "${from(5) ? DELAY : 20}s"\nwindow = "${from(5) ? WINDOW : 20}s"\ngrace = "5s"\n`,
     listener(0),
